@@ -1,0 +1,1 @@
+"""Each speaks to one outside thing and maps its errors to its port's tree. Adapters act and never decide."""

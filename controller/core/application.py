@@ -1,0 +1,62 @@
+"""What is guarded: an application, where its manifests live, and what identifies the content that it deploys.
+
+Invariant: two revisions whose ``Content`` is equal deploy the same manifests, whatever commits lie between them.
+"""
+
+from dataclasses import dataclass
+from typing import NewType
+
+Revision = NewType("Revision", str)
+"""A full Git object name of a commit: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits."""
+
+EPOCH = 0.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ApplicationKey:
+    """Names an application among all that are guarded."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str, default_namespace: str = "default") -> "ApplicationKey":
+        """Read ``namespace/name`` or ``name``."""
+        namespace, slash, name = text.partition("/")
+        return cls(namespace, name) if slash else cls(default_namespace, namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class GitSource:
+    """Where an application's manifests live: the place that a restore writes to."""
+
+    repository: str
+    """URL of the repository as the administrator wrote it."""
+    branch: str
+    paths: tuple[str, ...]
+    """Paths from the repository's root, without leading or trailing slash; ``""`` is the whole tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A guarded application as far as deciding needs to know it."""
+
+    key: ApplicationKey
+    source: GitSource
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The Git object ids of an application's paths at one revision: the fingerprint of what it deploys."""
+
+    objects: tuple[tuple[str, str], ...]
+    """Sorted pairs of path and object id (tree or blob); a path that does not exist has the id ``""``."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether none of the paths exists."""
+        return not any(object_id for _, object_id in self.objects)

@@ -1,0 +1,151 @@
+"""Facts about a repository, as the guard asks for them and decides on them. No Git is run here.
+
+Invariant: these are plain facts of one fetched head; a compare-and-swap push against that head makes them hold.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.core.application import Content, Revision
+from controller.core.policy import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFacts:
+    """One commit; text is as written, untrusted, cut to a bounded length."""
+
+    revision: Revision
+    parents: tuple[Revision, ...]
+    author: str
+    """``Name <email>``."""
+    committer: str
+    at: float
+    """Committer time, Unix seconds."""
+    subject: str
+    trailers: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
+    """Files it changed (against its first parent), at most some thousands."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ManifestObject:
+    """A Kubernetes object in a manifest file, as far as it can be read without rendering."""
+
+    kind: str
+    namespace: str
+    name: str
+    path: str
+    hook: bool = False
+    """Carries a Helm or Argo CD hook annotation."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What a restore is to do: bring ``paths`` back to ``target``, given that ``live`` is what is deployed."""
+
+    branch: str
+    paths: tuple[str, ...]
+    target: Revision
+    live: Revision
+    scope: Scope = Scope.APPLICATION_PATHS
+    ours: tuple[Revision, ...] = ()
+    """Commits that were built for this decision before: is one of them in the branch?"""
+    chain: tuple[Revision, ...] = ()
+    """Revisions of the chain's syncs, oldest first: their contents are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreFacts:
+    """All that deciding on a restore needs to know of Git, at one fetched head."""
+
+    request: RestoreRequest
+    head: Revision
+    target_known: bool
+    live_known: bool
+    target_before_live: bool
+    """``target`` is an ancestor of ``live``."""
+    live_in_branch: bool
+    """``live`` is an ancestor of ``head``."""
+    went_back: bool
+    """``live`` is an ancestor of ``target``: somebody rolled back by hand."""
+    suspects: tuple[CommitFacts, ...]
+    """Commits of target..live that touch the paths, newest first."""
+    newer: tuple[CommitFacts, ...]
+    """Commits of live..head that touch a file which a suspect changed, newest first."""
+    head_content: Content
+    live_content: Content
+    target_content: Content
+    chain_contents: tuple[tuple[Revision, Content], ...]
+    tree: str | None
+    """The whole tree to commit on top of ``head``; None where the merge conflicts or cannot be made."""
+    restored_content: Content | None
+    """Content of the paths in ``tree``."""
+    conflicts: tuple[str, ...] = ()
+    """Paths that conflict."""
+    removes: tuple[ManifestObject, ...] = ()
+    """Objects in ``head`` that ``tree`` has no more."""
+    touches: tuple[ManifestObject, ...] = ()
+    """Objects whose file differs between ``head`` and ``tree`` (removed ones included)."""
+    changed_files: tuple[str, ...] = ()
+    """Files that differ between ``head`` and ``tree``."""
+    unreadable: tuple[str, ...] = ()
+    """Changed files whose objects cannot be enumerated (templates, broken YAML)."""
+    ours_in_branch: tuple[Revision, ...] = ()
+    protected_restores: tuple[CommitFacts, ...] = ()
+    """Suspects that are themselves restores (carry ``Rollguard-Rollback-Of``)."""
+
+    @property
+    def already_restored(self) -> bool:
+        """The paths at the head are what the restore would make them, whoever did it."""
+        return self.restored_content is not None and self.restored_content == self.head_content
+
+
+@dataclass(frozen=True, slots=True)
+class CommitIdentity:
+    """Who commits."""
+
+    name: str = "Rollguard"
+    email: str = "rollguard@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCommit:
+    """A finished commit, kept byte for byte so that it can be pushed unchanged after a crash."""
+
+    revision: Revision
+    parent: Revision
+    tree: str
+    data: str
+    """The commit object's bytes, Base64."""
+
+
+class PushResult(StrEnum):
+    """What became of a push."""
+
+    PUSHED = "Pushed"
+    STALE = "Stale"
+    """The branch has moved: rebuild on the new head."""
+    PROTECTED = "Protected"
+    """The branch refuses pushes: pull request."""
+    SIGNATURE = "Signature"
+    """The server wants another signature: pull request."""
+    PUSH_RULE = "PushRule"
+    """A server-side hook or rule refuses the commit: pull request."""
+    UNCLEAR = "Unclear"
+    """The reply was lost: fetch and look."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """The result of a push and the server's words (untrusted, cut)."""
+
+    result: PushResult
+    message: str = ""
+
+
+class RollbackPath(StrEnum):
+    """Which way a restore can take into a repository."""
+
+    PUSH = "Push"
+    PULL_REQUEST = "PullRequest"
+    NONE = "None"

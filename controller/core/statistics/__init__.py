@@ -1,0 +1,1 @@
+"""E-processes, confidence bounds and dispersion: numpy only."""

@@ -1,0 +1,1 @@
+"""Protocols between deciding and the outside world, and one error tree for each."""

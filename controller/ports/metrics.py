@@ -1,0 +1,88 @@
+"""The port to the metrics: asks for the counts of a tick, or of the time before.
+
+Invariant: ``observe`` never raises for what a server did; each question gets a typed observation. ``history``,
+``describe`` and ``server_time`` raise ``MetricsError``; numbers that they return are exact counts, never estimates.
+
+    MetricsError
+    ├── MetricsUnavailable     no answer in time, refused, 5xx: asking later may help
+    ├── MetricsRefused         the server rejects the query or the credentials: asking again will not help
+    └── MetricsMalformed       the answer is no Prometheus answer
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.core.evidence import History
+from controller.core.observation import MissingReason, Observation
+from controller.core.policy import Indicator
+
+
+class MetricsError(Exception):
+    """What went wrong in asking a metrics server; its text names no secret and is at most 300 characters."""
+
+    def __init__(self, reason: MissingReason, message: str) -> None:
+        super().__init__(message[:300])
+        self.reason = reason
+
+
+class MetricsUnavailable(MetricsError):  # noqa: N818  names of the port's tree
+    """No answer in time, a refused connection or 5xx."""
+
+
+class MetricsRefused(MetricsError):  # noqa: N818
+    """The server rejects the query or the credentials."""
+
+
+class MetricsMalformed(MetricsError):  # noqa: N818
+    """The answer cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One objective's indicator (templates filled in) as it is asked of a source."""
+
+    key: str
+    """Unique within one call, for example ``shop/checkout/availability``."""
+    indicator: Indicator
+    pod_label: str | None = None
+    """Where pods can be told apart: only series of pods older than ``warm_up`` + interval are counted."""
+    warm_up: float = 0.0
+    errors_expected: bool = False
+    """The baseline had errors, and ten or more would be expected by now: a lost selector is no zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDescription:
+    """What an indicator's total selector finds."""
+
+    series: int
+    scrape_interval: float | None
+    """Median seconds between samples; None where too few samples exist to say."""
+    pod_label: str | None
+    """``pod`` (or the label asked for) where every series carries it, else None."""
+    events_per_second: float
+    duplicates: tuple[str, ...] = ()
+    """Series that are equal up to job, instance and replica: the same thing scraped twice."""
+    edges: tuple[str, ...] = ()
+    """The ``le`` values that a classic histogram has."""
+
+
+class MetricsSource(Protocol):
+    """A Prometheus, or something that answers as one does."""
+
+    def observe(self, questions: Sequence[Question], at: float, interval: float) -> Mapping[str, Observation]:
+        """The observation of each question over (at − interval, at], by its key. Questions of one shape share a query."""
+        ...
+
+    def history(self, question: Question, start: float, end: float, step: float) -> History:
+        """Counts over disjoint steps of (start, end]. The request's objective in the answer is the question's key."""
+        ...
+
+    def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
+        """What the question's total selector finds around ``at``."""
+        ...
+
+    def server_time(self) -> float:
+        """The server's clock, Unix seconds."""
+        ...

@@ -1,0 +1,96 @@
+"""The port to a Git repository: facts, commits without a checkout, and a compare-and-swap push.
+
+Invariant: nothing here decides; ``push`` changes the remote only when its branch is exactly where the caller saw it.
+
+    RepositoryError
+    ├── RepositoryUnavailable   network, server, timeout: asking later may help
+    ├── RepositoryDenied        credentials missing or refused
+    ├── RevisionUnknown         the revision is not in the repository (any more)
+    ├── InvalidReference        a revision, branch or path that is refused before any Git runs
+    └── RepositoryBroken        disk full, or a mirror that could not be made again
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from controller.core.application import Content, Revision
+from controller.core.git import (
+    BuiltCommit,
+    CommitFacts,
+    CommitIdentity,
+    PushOutcome,
+    RestoreFacts,
+    RestoreRequest,
+    RollbackPath,
+)
+
+
+class RepositoryError(Exception):
+    """What went wrong with a repository; its text names no secret and is at most 300 characters."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:300])
+
+
+class RepositoryUnavailable(RepositoryError):  # noqa: N818  names of the port's tree
+    """Network, server or timeout."""
+
+
+class RepositoryDenied(RepositoryError):  # noqa: N818
+    """Credentials are missing or refused."""
+
+
+class RevisionUnknown(RepositoryError):  # noqa: N818
+    """The revision is not in the repository."""
+
+
+class InvalidReference(RepositoryError):  # noqa: N818
+    """A revision, branch or path that is not what it should be."""
+
+
+class RepositoryBroken(RepositoryError):  # noqa: N818
+    """Disk full, or a mirror that could not be made again."""
+
+
+class Repository(Protocol):
+    """One remote repository. Safe to call from several threads; calls on one repository may wait for each other."""
+
+    def fetch(self, branch: str) -> Revision:
+        """Fetch the branch; returns its head."""
+        ...
+
+    def content(self, revision: Revision, paths: Sequence[str]) -> Content:
+        """The content of some paths at a revision (fetched if it is not here)."""
+        ...
+
+    def is_ancestor(self, ancestor: Revision, descendant: Revision) -> bool:
+        """Whether one revision is contained in another (a revision contains itself)."""
+        ...
+
+    def commit(self, revision: Revision) -> CommitFacts:
+        """One commit's facts."""
+        ...
+
+    def inspect(self, request: RestoreRequest) -> RestoreFacts:
+        """Fetch, then gather all that deciding on a restore needs; plans the restored tree without a checkout."""
+        ...
+
+    def build(self, *, parent: Revision, tree: str, message: str, identity: CommitIdentity, at: float) -> BuiltCommit:
+        """Write the commit into the mirror, signed where a key is configured; ``at`` is its date, Unix seconds.
+
+        The same arguments give the same commit (with an SSH signature of a deterministic key type too).
+        """
+        ...
+
+    def push(self, commit: BuiltCommit, branch: str, expected: Revision | None) -> PushOutcome:
+        """Push one commit with a lease on ``expected`` (None: the branch must not exist yet)."""
+        ...
+
+    def export(self, revision: Revision, paths: Sequence[str], destination: Path) -> None:
+        """Write the paths as they are at the revision into an empty folder; no links that lead out, no hooks, no filters."""
+        ...
+
+    def rollback_path(self, branch: str) -> RollbackPath:
+        """Prove by a dry run which way is open."""
+        ...

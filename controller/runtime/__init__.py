@@ -1,0 +1,1 @@
+"""Runs the loop: hands events to core and intents to adapters, persists in between."""
