@@ -1,1 +1,5 @@
-"""What must survive a restart."""
+"""Where it is written down."""
+
+from controller.adapters.store.sqlite import SqliteStore
+
+__all__ = ["SqliteStore"]
