@@ -72,6 +72,8 @@ class ObjectiveReference:
     """Pearson's dispersion of the tick counts over six hours."""
     dispersed: bool = False
     """Whether the dispersion is significantly above 1, so that tick rates are bet on."""
+    tick: float = 0.0
+    """Seconds of this objective's ticks where they are longer than the interval (own expressions); 0: they are not."""
 
 
 @dataclass(frozen=True, slots=True)

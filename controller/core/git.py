@@ -91,6 +91,8 @@ class RestoreFacts:
     unreadable: tuple[str, ...] = ()
     """Changed files whose objects cannot be enumerated (templates, broken YAML)."""
     ours_in_branch: tuple[Revision, ...] = ()
+    plain_tree: str | None = None
+    """The tree of ``live`` with the paths as at ``target``: what a pull request offers where the merge conflicts."""
     protected_restores: tuple[CommitFacts, ...] = ()
     """Suspects that are themselves restores (carry ``Rollguard-Rollback-Of``)."""
 

@@ -1,0 +1,243 @@
+"""What can happen to a rollout. Events are facts from outside; nothing in them is a decision.
+
+Invariant: every event may arrive twice, late, or not at all; ``advance`` must bear it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from controller.core.application import Application, ApplicationKey, Content, Revision
+from controller.core.evidence import History
+from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts
+from controller.core.observation import Tick
+from controller.core.policy import Mode, PolicySpec
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """The policy of the application is now this one, or none."""
+
+    name: str
+    policy: PolicySpec | None
+    error: str = ""
+    """Why there is none, where one was meant to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationChanged:
+    """The administrator declared the application otherwise."""
+
+    application: Application
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReported:
+    """A source says how far a deployment is."""
+
+    revision: Revision
+    phase: Literal["Started", "Healthy", "Failed"]
+    at: float
+    content: Content | None = None
+    message: str = ""
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What a revision deploys."""
+
+    revision: Revision
+    content: Content
+    behind: bool = False
+    """The revision is an ancestor of what was live: somebody went back."""
+    contains_restore: bool = False
+    """The revision contains the restoring commit."""
+    commit: CommitFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unidentifiable:
+    """The repository does not have the revision."""
+
+    revision: Revision
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMeasured:
+    """The time before the chain, as far as it was asked."""
+
+    analysis_id: str
+    histories: tuple[History, ...]
+    interval: float
+    pod_label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFailed:
+    """The time before the chain could not be measured now."""
+
+    analysis_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Ticks, in time order."""
+
+    analysis_id: str
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing but time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The process has begun anew: what was in flight is in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Another application that reads the same paths."""
+
+    application: ApplicationKey
+    breached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFacts:
+    """The brake is on."""
+
+    until: float | None
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecentDecision:
+    """A decision to restore, of any application."""
+
+    application: ApplicationKey
+    suspects: tuple[str, ...]
+    decided_at: float
+    pushed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the administrator allows."""
+
+    rollbacks_per_hour: int = 10
+    verdict_max_age: float = 120.0
+    maximum_mode: Mode = Mode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What deciding on a restore needs to know beside Git: taken at the same moment."""
+
+    limits: Limits = Limits()
+    pause: PauseFacts | None = None
+    readers: tuple[Reader, ...] = ()
+    decisions: tuple[RecentDecision, ...] = ()
+    """Of the last hour and more, of every application, this one's too."""
+    subject_prefix: str = ""
+    signoff: str = ""
+    """``Name <email>`` to sign off with, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """Facts for the decision on a restore."""
+
+    facts: RestoreFacts
+    world: World
+
+
+class GitTrouble(StrEnum):
+    """Why Git could not be asked."""
+
+    UNAVAILABLE = "Unavailable"
+    DENIED = "Denied"
+    UNKNOWN_REVISION = "UnknownRevision"
+    INVALID = "Invalid"
+    BROKEN = "Broken"
+
+
+@dataclass(frozen=True, slots=True)
+class GitFailed:
+    """Inspecting, building or pushing failed before anything could have reached the branch."""
+
+    trouble: GitTrouble
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The restoring commit is in the mirror."""
+
+    commit: BuiltCommit
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of a push."""
+
+    commit: Revision
+    branch: str
+    outcome: PushOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class PushWithheld:
+    """The push was not tried: the decision was no longer fresh, or the brake came on."""
+
+    commit: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """The source of syncs was asked to look at Git."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequested:
+    """A person wants the last good version, or a named one, back."""
+
+    to: Revision | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A person releases known-bad content (``all``, or a fingerprint) and lifts the freeze."""
+
+    fingerprint: str
+    by: str
+
+
+Event: TypeAlias = (
+    PolicyChanged
+    | ApplicationChanged
+    | SyncReported
+    | Identified
+    | Unidentifiable
+    | HistoryMeasured
+    | HistoryFailed
+    | Observed
+    | TimePassed
+    | Restarted
+    | Inspected
+    | GitFailed
+    | Built
+    | Pushed
+    | PushWithheld
+    | Refreshed
+    | RollbackRequested
+    | Released
+)

@@ -1,0 +1,220 @@
+"""What is to be done next: a pure function of the state, so that a restart loses no intent and doubles none.
+
+Invariant: an intent is only ever derived from persisted state. The executor performs each and answers with an event;
+performing one twice is harmless: a push is a compare-and-swap of one finished commit.
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import TypeAlias
+
+from controller.core.application import Revision
+from controller.core.git import BuiltCommit, RestoreRequest
+from controller.core.observation import MissingReason
+from controller.core.policy import IndicatorKind, PolicySpec
+from controller.core.revert import commit_message, restore_branch
+from controller.core.state import Analysis, AnalysisKind, Rollback, Rollout, Stage, Way
+
+JUDGED_KINDS = frozenset(
+    {IndicatorKind.RATIO, IndicatorKind.LATENCY, IndicatorKind.LATENCY_NATIVE, IndicatorKind.EVENTS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Find out what a revision deploys."""
+
+    revision: Revision
+    live: Revision | None
+    """What is live: did somebody go back from it?"""
+    restore: Revision | None
+    """The restoring commit, where there is one: does the revision contain it?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measure the time before a chain."""
+
+    analysis_id: str
+    policy: PolicySpec
+    until: float
+    excluded: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Fetch and gather the facts for a restore."""
+
+    request: RestoreRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Make the restoring commit in the mirror."""
+
+    parent: Revision
+    tree: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Push a finished commit with a lease on where the branch was seen."""
+
+    commit: BuiltCommit
+    branch: str
+    expected: Revision | None
+    not_after: float | None
+    """Unix seconds after which the decision is no longer fresh; None for a person's own rollback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Ask the source of syncs to look at Git now."""
+
+
+Intent: TypeAlias = Identify | Measure | Inspect | Build | Push | Refresh
+
+
+def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tuple[Intent, ...]:
+    """What is to be done now. ``now`` is Unix seconds."""
+    found: list[Intent] = []
+    live = rollout.live.revision if rollout.live else None
+    restore = rollout.rollback.revision if rollout.rollback else None
+    found.extend(
+        Identify(revision, live, restore)
+        for revision in dict.fromkeys(each.revision for each in rollout.unidentified)
+    )
+    analysis = rollout.analysis
+    if analysis is not None and analysis.reference is None and analysis.reference_retry_at <= now:
+        found.append(Measure(analysis.id, analysis.policy, analysis.started_at, rollout.excluded))
+    if rollout.rollback is not None:
+        found.extend(_restoring(rollout, rollout.rollback, now, verdict_max_age))
+    return tuple(found)
+
+
+def _restoring(rollout: Rollout, rollback: Rollback, now: float, verdict_max_age: float) -> tuple[Intent, ...]:
+    source = rollout.application.source
+    if rollback.stage is Stage.INSPECT:
+        return (Inspect(_request(rollout, rollback)),) if rollback.next_at <= now else ()
+    if rollback.stage is Stage.BUILD and rollback.parent is not None and rollback.tree is not None:
+        message = commit_message(rollout, rollback)
+        return (Build(rollback.parent, rollback.tree, message, rollback.decided_at),)
+    if rollback.stage is Stage.PUSH and rollback.built:
+        commit = rollback.built[-1]
+        fresh = _fresh_until(rollout, rollback, verdict_max_age)
+        if rollback.way is Way.PULL_REQUEST:
+            return (Push(commit, restore_branch(rollout.application.key, commit.revision), None, fresh),)
+        return (Push(commit, source.branch, commit.parent, fresh),)
+    if rollback.stage is Stage.DONE and rollback.way is Way.PUSH and rollback.refreshed_at is None:
+        return (Refresh(),)
+    return ()
+
+
+def _fresh_until(rollout: Rollout, rollback: Rollback, verdict_max_age: float) -> float | None:
+    if rollback.by or rollback.way is Way.PULL_REQUEST or rollout.analysis is None:
+        return None
+    seen = rollout.analysis.breach_seen_at
+    return None if seen is None else seen + verdict_max_age
+
+
+def _request(rollout: Rollout, rollback: Rollback) -> RestoreRequest:
+    chain = tuple(sync.revision for sync in rollout.analysis.syncs) if rollout.analysis else ()
+    return RestoreRequest(
+        branch=rollout.application.source.branch,
+        paths=rollout.application.source.paths,
+        target=rollback.target,
+        live=rollback.live,
+        scope=rollback.scope,
+        ours=tuple(commit.revision for commit in rollback.built),
+        chain=chain,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DueTick:
+    """A tick that can be asked for: ``objectives`` over (at − interval, at]."""
+
+    at: float
+    interval: float
+    objectives: tuple[str, ...]
+    again: bool = False
+    """It was asked before and failed."""
+
+
+# Failures after which the same question may be answered later.
+_PASSING = frozenset(
+    {
+        MissingReason.UNREACHABLE,
+        MissingReason.TIMED_OUT,
+        MissingReason.SERVER_ERROR,
+        MissingReason.NOT_AUTHORISED,
+        MissingReason.MALFORMED,
+        MissingReason.SKEWED_CLOCK,
+    }
+)
+MOST_TICKS_AT_ONCE = 40
+
+
+def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[DueTick, ...]:
+    """The ticks that are due, oldest first, at most ``MOST_TICKS_AT_ONCE``.
+
+    A tick is asked one interval after its end, when every scrape that belongs to it has arrived. With ``again``:
+    those that failed before and may be answered now.
+    """
+    analysis = rollout.analysis
+    if analysis is None or analysis.reference is None or analysis.ended_at is not None:
+        return ()
+    find = _failed_ticks if again else _new_ticks
+    by_time: dict[tuple[float, float], list[str]] = {}
+    for objective in judged_objectives(analysis):
+        length = tick_length(analysis, objective)
+        for at in find(analysis, objective, length, now):
+            by_time.setdefault((at, length), []).append(objective)
+    ordered = sorted(by_time)[:MOST_TICKS_AT_ONCE]
+    return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
+
+
+def judged_objectives(analysis: Analysis) -> tuple[str, ...]:
+    """Names of the objectives whose kind is judged."""
+    return tuple(each.name for each in analysis.policy.objectives if each.indicator.kind in JUDGED_KINDS)
+
+
+def tick_length(analysis: Analysis, objective: str) -> float:
+    """Seconds of one tick of an objective; an owner's own expression has a longer one."""
+    reference = analysis.reference
+    if reference is None:
+        return 0.0
+    own = reference.of(objective)
+    return (own.tick if own is not None else 0.0) or reference.interval
+
+
+def _last_at(analysis: Analysis, objective: str) -> float | None:
+    column = next((each for each in analysis.ticks if each.objective == objective), None)
+    return float(column.at[-1]) if column is not None and column.at.size else None
+
+
+def _new_ticks(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
+    last = _last_at(analysis, objective)
+    first = (floor(analysis.started_at / length) + 1) * length if last is None else last + length
+    newest = floor((now - length) / length) * length
+    count = max(0, min(MOST_TICKS_AT_ONCE, ceil((newest - first) / length) + 1))
+    return [first + step * length for step in range(count) if first + step * length <= newest]
+
+
+def _failed_ticks(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
+    column = next((each for each in analysis.ticks if each.objective == objective), None)
+    if column is None or column.measured.all():
+        return []
+    oldest = now - max(analysis.policy.analysis.window, 3600.0) - length
+    return [
+        float(at)
+        for index, at in enumerate(column.at)
+        if column.missing[index] and at > oldest and column.reason(index) in _PASSING
+    ]
+
+
+def is_recovery(rollout: Rollout) -> bool:
+    """Whether a restore's own sync is being judged."""
+    return rollout.analysis is not None and rollout.analysis.kind is AnalysisKind.RECOVERY
