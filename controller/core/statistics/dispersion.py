@@ -1,0 +1,39 @@
+"""Do errors come in clusters? Pearson's dispersion of the tick counts, and whether it is more than chance.
+
+Invariant: the answer is 1 and "not dispersed" unless the counts say otherwise beyond doubt; too few bad events say
+nothing.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from controller.core.statistics.grids import floats
+
+SIGNIFICANT = 3.1
+"""Standard deviations above 1 that count as more than chance (one-sided p ≈ .001)."""
+FEWEST_BAD = 10.0
+FEWEST_TICKS = 20
+
+
+def pearson_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool]:
+    """Pearson's χ²/(ticks − 1) of the bad counts, and whether it is significantly above 1.
+
+    The variance of χ² is taken at the true expectations (2 plus the binomial's excess kurtosis for each tick), since
+    ticks often expect far less than one bad event, where the usual 2 would call chance dispersion.
+
+    Args:
+        bad: shape (ticks,); ticks without events or with NaN are left out.
+        total: shape (ticks,).
+    """
+    bads, totals = floats(bad), floats(total)
+    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
+    bads, totals = bads[seen], totals[seen]
+    share = float(bads.sum() / totals.sum()) if bads.size else 0.0
+    if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD or share >= 1:
+        return 1.0, False
+    variance = totals * share * (1 - share)
+    squares = float(np.sum((bads - totals * share) ** 2 / variance))
+    freedom = bads.size - 1
+    spread = float(np.sqrt(np.sum(2 + (1 - 6 * share * (1 - share)) / variance)))
+    significant = squares - freedom > SIGNIFICANT * spread
+    return (squares / freedom, True) if significant else (1.0, False)

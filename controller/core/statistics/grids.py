@@ -1,0 +1,49 @@
+"""The alternatives that the evidence is spread over, chosen once and for all, before any data.
+
+Invariant: every grid is fixed and its weights sum to one, so a mixture over it is an e-process whenever each of its
+members is one (the average of fair bets is a fair bet).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from controller.core.evidence import Floats
+
+LARGEST_SHARE = 0.995
+"""Alternatives stop here: a share of exactly 1 would make one good event impossible."""
+CERTAIN_SHARE = 0.99
+"""From here a bad share cannot be worse in any way that matters, and the evidence stays at ln E = 0."""
+SMALLEST_SHARE = 1e-9
+"""A target of 100 % would otherwise divide by zero."""
+
+
+def _constant(values: ArrayLike) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+RATIOS = _constant(np.geomspace(1.25, 100.0, 24))
+"""How many times worse (or, in the mirror test, better) than the null hypothesis: shape (24,)."""
+LOG_RATIOS = _constant(np.log(RATIOS))
+INVERSE_WEIGHTS = _constant(np.log((1 / RATIOS) / np.sum(1 / RATIOS)))
+"""ln of weights ∝ 1/r: more prior where evidence grows slowly."""
+UNIFORM_WEIGHTS = _constant(np.full(RATIOS.size, -np.log(RATIOS.size)))
+"""ln of equal weights."""
+STAKES = _constant(np.geomspace(0.03, 0.97, 16))
+"""Parts of the stake that tick betting puts on "worse": shape (16,)."""
+STAKE_WEIGHTS = _constant(np.full(STAKES.size, -np.log(STAKES.size)))
+
+
+def floats(values: ArrayLike) -> Floats:
+    """The values as an array of 64-bit floats."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def log_sum(logs: Floats, axis: int = -1) -> Floats:
+    """Logarithm of Σ e^x along an axis, without overflow; −∞ where every term is −∞."""
+    top = np.max(logs, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        summed: Floats = np.log(np.sum(np.exp(logs - top), axis=axis)) + np.squeeze(top, axis=axis)
+    return summed

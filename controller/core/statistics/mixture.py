@@ -1,0 +1,74 @@
+"""Mixtures of bets over a grid of alternatives and over the tick at which a fault begins.
+
+With l_j the log factor of alternative j in a tick, A_j ← logaddexp(A_j, ln w_k) + l_j, and
+E = Σ_j weight_j·e^(A_j) + the prior mass not yet started. Each factor has expectation at most one under the null
+hypothesis, so E is an e-process: the chance that it ever reaches 1/α is at most α, however often it is looked at
+(Ville 1939; Howard, Ramdas, McAuliffe, Sekhon 2021).
+
+Invariant: increments have shape (…, grid, ticks), results (…, ticks); all in logarithms, so nothing over- or
+underflows however much traffic there is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.core.evidence import Floats
+from controller.core.statistics.grids import log_sum
+from controller.core.statistics.starts import StartPrior
+
+
+def _before(total: Floats) -> Floats:
+    """The running sums before each tick: the same, one tick later, from 0."""
+    before = np.zeros_like(total)
+    before[..., 1:] = total[..., :-1]
+    return before
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Process:
+    """A batch of e-processes over one window."""
+
+    total: Floats
+    """Running sums of the increments, shape (…, grid, ticks)."""
+    log_weights: Floats
+    """ln of the alternatives' weights, shape (grid,)."""
+    prior: StartPrior
+
+    @classmethod
+    def of(cls, increments: Floats, log_weights: Floats, prior: StartPrior) -> "Process":
+        """The processes with these log factors, shape (…, grid, ticks)."""
+        return cls(np.cumsum(increments, axis=-1), log_weights, prior)
+
+    def path(self) -> Floats:
+        """Evidence (ln E) after every tick, shape (…, ticks)."""
+        started = np.logaddexp.accumulate(self.prior.log_mass - _before(self.total), axis=-1)
+        return np.logaddexp(log_sum(self.total + started + self.log_weights[:, None], axis=-2), self.prior.log_rest)
+
+    def last(self) -> Floats:
+        """The last element of ``path`` at a fraction of its cost, shape (…); 0 before the first tick."""
+        if not self.total.shape[-1]:
+            return np.zeros(self.total.shape[:-2])
+        running = self.total[..., -1] + log_sum(self.prior.log_mass - _before(self.total))
+        last: Floats = np.logaddexp(log_sum(running + self.log_weights), self.prior.log_rest[-1])
+        return last
+
+    def bound(self) -> Floats:
+        """A bound that ln E never exceeds in the whole window, whatever the prior, shape (…).
+
+        E averages e^(sum of the increments since a start) over alternatives and starts, and 1: it is at most the
+        largest of them (Page's CUSUM). It shows for most windows that they never came near a threshold.
+        """
+        rises = self.total - np.minimum.accumulate(_before(self.total), axis=-1)
+        highest: Floats = np.max(rises, axis=(-2, -1), initial=0.0)
+        return highest
+
+
+def log_e(increments: Floats, log_weights: Floats, prior: StartPrior) -> Floats:
+    """Evidence (ln E) after every tick, shape (…, ticks)."""
+    return Process.of(increments, log_weights, prior).path()
+
+
+def log_e_at_once(increments: Floats, log_weights: Floats) -> Floats:
+    """Evidence (ln E) after every tick when all the mass starts with the first, shape (…, ticks)."""
+    return log_sum(np.cumsum(increments, axis=-1) + log_weights[:, None], axis=-2)

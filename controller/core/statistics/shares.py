@@ -1,0 +1,70 @@
+"""Is the bad share above p0? Bets for independent requests, and for requests that fail in clusters.
+
+Invariant: under p ≤ p0 each tick's factor has expectation at most one. From p0 = .99 on the factor is 1.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from controller.core.evidence import Floats
+from controller.core.statistics.grids import (
+    CERTAIN_SHARE,
+    INVERSE_WEIGHTS,
+    LARGEST_SHARE,
+    RATIOS,
+    SMALLEST_SHARE,
+    STAKE_WEIGHTS,
+    STAKES,
+    floats,
+)
+from controller.core.statistics.mixture import Process
+from controller.core.statistics.starts import StartPrior
+
+
+def _column(p0: ArrayLike) -> tuple[Floats, Floats]:
+    """p0 with a grid axis, kept away from 0 and 1; and 0 where nothing can be worse, else 1."""
+    share = floats(p0)[..., None]
+    return np.clip(share, SMALLEST_SHARE, CERTAIN_SHARE), np.where(share >= CERTAIN_SHARE, 0.0, 1.0)
+
+
+def grid_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
+    """Log likelihood ratios of q_j = min(p0·r_j, .995) against p0, per tick.
+
+    Args:
+        bad: bad events in each tick, shape (…, ticks).
+        total: all events in each tick, same shape.
+        p0: bad share of the null hypothesis, shape (…).
+
+    Returns:
+        b·ln(q_j/p0) + (n−b)·ln((1−q_j)/(1−p0)), shape (…, 24, ticks).
+    """
+    share, worse = _column(p0)
+    alternative = np.minimum(share * RATIOS, LARGEST_SHARE)
+    if_bad = worse * np.log(alternative / share)
+    if_good = worse * (np.log1p(-alternative) - np.log1p(-share))
+    bads, totals = floats(bad)[..., None, :], floats(total)[..., None, :]
+    return floats(bads * if_bad[..., None] + (totals - bads) * if_good[..., None])
+
+
+def betting_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
+    """Log factors of bets on the ticks' bad shares: valid under any dependence inside a tick.
+
+    Returns:
+        ln(1 + (c/p0)·(b/n − p0)) for the 16 stakes c, shape (…, 16, ticks); 0 in a tick without events.
+    (Waudby-Smith, Ramdas 2023.)
+    """
+    share, worse = _column(p0)
+    bads, totals = floats(bad)[..., None, :], floats(total)[..., None, :]
+    seen = totals > 0
+    excess = np.where(seen, bads / np.where(seen, totals, 1.0) - share[..., None], 0.0)
+    stake = worse * STAKES / share
+    return np.log1p(stake[..., None] * excess)
+
+
+def share_process(
+    bad: ArrayLike, total: ArrayLike, p0: ArrayLike, prior: StartPrior, *, dispersed: bool = False
+) -> Process:
+    """The e-processes against p ≤ p0 for p0 of shape (…); by tick betting where errors come in clusters."""
+    if dispersed:
+        return Process.of(betting_increments(bad, total, p0), STAKE_WEIGHTS, prior)
+    return Process.of(grid_increments(bad, total, p0), INVERSE_WEIGHTS, prior)
