@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from controller.core.application import Application, ApplicationKey, Content, Revision
-from controller.core.evidence import History
+from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts
 from controller.core.observation import Tick
 from controller.core.policy import Mode, PolicySpec
@@ -65,17 +65,15 @@ class Unidentifiable:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryMeasured:
-    """The time before the chain, as far as it was asked."""
+class ReferenceMeasured:
+    """The time before the chain."""
 
     analysis_id: str
-    histories: tuple[History, ...]
-    interval: float
-    pod_label: str | None
+    reference: Reference
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryFailed:
+class ReferenceFailed:
     """The time before the chain could not be measured now."""
 
     analysis_id: str
@@ -227,8 +225,8 @@ Event: TypeAlias = (
     | SyncReported
     | Identified
     | Unidentifiable
-    | HistoryMeasured
-    | HistoryFailed
+    | ReferenceMeasured
+    | ReferenceFailed
     | Observed
     | TimePassed
     | Restarted

@@ -11,13 +11,10 @@ from typing import TypeAlias
 from controller.core.application import Revision
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.observation import MissingReason
-from controller.core.policy import IndicatorKind, PolicySpec
+from controller.core.policy import PolicySpec
+from controller.core.reference import is_judged, tick_of
 from controller.core.revert import commit_message, restore_branch
-from controller.core.state import Analysis, AnalysisKind, Rollback, Rollout, Stage, Way
-
-JUDGED_KINDS = frozenset(
-    {IndicatorKind.RATIO, IndicatorKind.LATENCY, IndicatorKind.LATENCY_NATIVE, IndicatorKind.EVENTS}
-)
+from controller.core.state import Analysis, Rollback, Rollout, Stage, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +165,12 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
         return ()
     find = _failed_ticks if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
-    for objective in judged_objectives(analysis):
-        length = tick_length(analysis, objective)
-        for at in find(analysis, objective, length, now):
-            by_time.setdefault((at, length), []).append(objective)
+    for objective in filter(is_judged, analysis.policy.objectives):
+        length = tick_of(objective, analysis.reference.interval)
+        for at in find(analysis, objective.name, length, now):
+            by_time.setdefault((at, length), []).append(objective.name)
     ordered = sorted(by_time)[:MOST_TICKS_AT_ONCE]
     return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
-
-
-def judged_objectives(analysis: Analysis) -> tuple[str, ...]:
-    """Names of the objectives whose kind is judged."""
-    return tuple(each.name for each in analysis.policy.objectives if each.indicator.kind in JUDGED_KINDS)
-
-
-def tick_length(analysis: Analysis, objective: str) -> float:
-    """Seconds of one tick of an objective; an owner's own expression has a longer one."""
-    reference = analysis.reference
-    if reference is None:
-        return 0.0
-    own = reference.of(objective)
-    return (own.tick if own is not None else 0.0) or reference.interval
 
 
 def _last_at(analysis: Analysis, objective: str) -> float | None:
@@ -213,8 +196,3 @@ def _failed_ticks(analysis: Analysis, objective: str, length: float, now: float)
         for index, at in enumerate(column.at)
         if column.missing[index] and at > oldest and column.reason(index) in _PASSING
     ]
-
-
-def is_recovery(rollout: Rollout) -> bool:
-    """Whether a restore's own sync is being judged."""
-    return rollout.analysis is not None and rollout.analysis.kind is AnalysisKind.RECOVERY

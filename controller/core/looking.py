@@ -1,75 +1,41 @@
-"""What follows from a look at the evidence: verdicts, early passes, holds, recoveries, and the end of a chain.
+"""What follows from a look at the evidence.
 
-Invariant: only ``Breached`` begins a restore, and it needs measured evidence; missing data ends in Inconclusive.
-Healthy, Hold and Inconclusive are given at the deadline; what is not verified stays unjudged until it is presumed.
+Invariant: only ``Breached`` begins a restore, and it needs measured evidence; missing data is neither a pass nor a breach.
 """
 
-from dataclasses import replace
-
 from controller.core.alerts import AlertName
-from controller.core.durations import format_duration
-from controller.core.events import HistoryFailed, HistoryMeasured, Limits, Observed
+from controller.core.concluding import (
+    CHAIN_ALERTS,
+    begin_rollback,
+    conclude,
+    cut_chain,
+    recovered_since,
+    recovery_over,
+    settle,
+)
+from controller.core.events import Limits, Observed, ReferenceFailed, ReferenceMeasured
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
 from controller.core.policy import BreachAction, Mode
-from controller.core.recovery import Recovery, RecoveryKind, judge_recovery
-from controller.core.reference import build_reference
-from controller.core.state import (
-    Analysis,
-    AnalysisKind,
-    Good,
-    Origin,
-    Rollback,
-    Stage,
-    Standing,
-    Way,
-)
+from controller.core.recovery import RecoveryKind, judge_recovery
+from controller.core.state import AnalysisKind, Origin, Stage, Way
 from controller.core.step import Step
-from controller.core.syncs import close_analysis, open_chain
-from controller.core.verdict import Judgement, Reason, VerdictKind
+from controller.core.syncs import close_analysis
+from controller.core.verdict import Judgement, VerdictKind
 
 LOOKS_BEFORE_HOLD = 2
-PRESUMED_AFTER = 3600.0
-CHAIN_WINDOWS = 4
-LANDING_PATIENCE = 600.0
-CHAIN_ALERTS = (
-    AlertName.HOLD,
-    AlertName.ANALYSIS_BLIND,
-    AlertName.UNHEALTHY,
-    AlertName.OBJECTIVE_BREACHED,
-    AlertName.TRAFFIC_LOST,
-    AlertName.BREACHED,
-    AlertName.NOT_REVERTIBLE,
-    AlertName.ROLLED_BACK,
-    AlertName.PULL_REQUEST_OPENED,
-    AlertName.PROTECTED_CHANGE,
-    AlertName.ROLLBACK_FAILED,
-    AlertName.ROLLBACK_INEFFECTIVE,
-    AlertName.SYNC_BLOCKED,
-    AlertName.NO_CREDENTIALS,
-    AlertName.BREAKER,
-)
-"""Alerts that are over when a deployment is found healthy."""
 
 
-def take_history(step: Step, event: HistoryMeasured) -> Step:
-    """The time before the chain is measured: fix the reference, which never changes again."""
+def take_reference(step: Step, event: ReferenceMeasured) -> Step:
+    """The time before the chain is measured: the reference never changes again."""
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or analysis.reference is not None:
         return step
-    reference = build_reference(
-        analysis.policy,
-        event.histories,
-        until=analysis.started_at,
-        interval=event.interval,
-        pod_label=event.pod_label,
-        excluded=step.rollout.excluded,
-    )
-    step = step.set_analysis(reference=reference, reference_failures=0)
-    return step.resolve(AlertName.ANALYSIS_BLIND).say(f"the time before is measured, ticks of {event.interval:g} s")
+    step = step.set_analysis(reference=event.reference, reference_failures=0)
+    return step.say(f"the time before is measured; ticks of {event.reference.interval:g} s")
 
 
-def take_history_failure(step: Step, event: HistoryFailed) -> Step:
+def take_reference_failure(step: Step, event: ReferenceFailed) -> Step:
     """The time before could not be measured: try again, at most a minute later."""
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or analysis.reference is not None:
@@ -113,10 +79,10 @@ def _look(step: Step, limits: Limits) -> Step:
     if judgement.verdict is VerdictKind.BREACHED:
         return _breached(step, judgement, limits)
     if analysis.verdict is not None:
-        return _settle(step, evidence)
+        return settle(step, evidence)
     if judgement.verdict is not None:
-        return _conclude(step, judgement, judgement.verdict)
-    return _cut_chain(step, evidence)
+        return conclude(step, judgement, judgement.verdict)
+    return cut_chain(step, evidence)
 
 
 def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
@@ -157,54 +123,6 @@ def _breached(step: Step, judgement: Judgement, limits: Limits) -> Step:
     return begin_rollback(step, Origin.VERDICT, policy.on_breach.action).record()
 
 
-def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str = "") -> Step:
-    """Decide to restore what was live before the chain; told instead where there is nothing to restore."""
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
-    if step.rollout.rollback is not None and step.rollout.rollback.stage not in (Stage.WITHDRAWN, Stage.REFUSED):
-        return step
-    if analysis.before is None:
-        return step.tell(
-            AlertName.NOT_REVERTIBLE,
-            f"{step.rollout.application.key}: {analysis.newest.revision[:12]} is the first deployment that is known",
-            "There is no last good version to restore. Fix it forward, or name an older revision: "
-            f"`rollguard rollback {step.rollout.application.key} --to REVISION`.",
-        )
-    rollback = Rollback(
-        origin=origin,
-        target=analysis.before.revision,
-        target_content=analysis.before.content,
-        live=analysis.newest.revision,
-        way=Way.PUSH if action is BreachAction.ROLLBACK else Way.PULL_REQUEST,
-        why_not_push="" if action is BreachAction.ROLLBACK else "the policy asks for a pull request",
-        scope=analysis.policy.on_breach.scope,
-        decided_at=step.now,
-        note=note,
-        judgement=analysis.judgement,
-        superseded_until=step.now + analysis.policy.on_breach.supersede_wait,
-    )
-    return step.set(rollback=rollback)
-
-
-def _since(evidence: Evidence, start: float) -> Evidence:
-    """The part of the evidence after a time, as if a deployment had begun there."""
-    ticks = []
-    for column in evidence.ticks:
-        keep = column.at > start
-        ticks.append(
-            ObjectiveTicks(
-                column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
-            )
-        )
-    return replace(evidence, starts=(start,), healthy_at=start, deadline=None, ticks=tuple(ticks))
-
-
-def _recovered_since(step: Step, evidence: Evidence, start: float) -> Recovery | None:
-    analysis = step.rollout.analysis
-    return judge_recovery(analysis.policy, _since(evidence, start), step.now) if analysis is not None else None
-
-
 def _watch_pending(step: Step, evidence: Evidence) -> Step:
     """Breached already: while nothing has been restored, see whether the service recovers by itself."""
     analysis, rollback = step.rollout.analysis, step.rollout.rollback
@@ -214,7 +132,7 @@ def _watch_pending(step: Step, evidence: Evidence) -> Step:
         return step
     if rollback is not None and rollback.stage is Stage.DONE and rollback.way is Way.PUSH:
         return step
-    found = _recovered_since(step, evidence, analysis.breach_seen_at)
+    found = recovered_since(step, evidence, analysis.breach_seen_at)
     if found is None or found.kind is not RecoveryKind.RECOVERED:
         return step
     if rollback is not None and rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN):
@@ -223,151 +141,6 @@ def _watch_pending(step: Step, evidence: Evidence) -> Step:
         f"the service recovered by itself; the restore is withdrawn: {found.sentence}"
     )
     return close_analysis(step, "Breached, then recovered without a restore").set(rollback=None)
-
-
-def _conclude(step: Step, judgement: Judgement, verdict: VerdictKind) -> Step:
-    """The deadline's verdict."""
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
-    if analysis.unhealthy_at is not None and verdict in (VerdictKind.HEALTHY, VerdictKind.INCONCLUSIVE):
-        verdict = VerdictKind.UNHEALTHY
-    step = step.set_analysis(verdict=verdict, verdict_at=step.now).say(f"{verdict}: {judgement.sentence}")
-    if verdict is VerdictKind.HEALTHY:
-        return _verified(step)
-    if verdict is VerdictKind.UNHEALTHY:
-        return close_analysis(step, "it never became healthy")
-    if verdict is VerdictKind.HOLD:
-        return step.tell(
-            AlertName.HOLD,
-            f"{step.rollout.application.key} breaches its SLO; {analysis.newest.revision[:12]} is not shown to be the cause",
-            judgement.sentence,
-        ).record()
-    if judgement.blind or judgement.reason in (Reason.NO_DATA, Reason.SELECTOR_LOST):
-        step = step.tell(
-            AlertName.ANALYSIS_BLIND,
-            f"{step.rollout.application.key}: {analysis.newest.revision[:12]} could not be judged",
-            judgement.sentence,
-        )
-    settled = None if judgement.slo_rejected else analysis.newest.started_at
-    return step.set_analysis(settled_from=settled).record()
-
-
-def _good(step: Step, standing: Standing) -> Step:
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
-    newest = analysis.newest
-    known_bad = tuple(each for each in step.rollout.known_bad if each.content != newest.content)
-    return step.set(good=Good(newest.revision, newest.content, standing, step.now), known_bad=known_bad)
-
-
-def _verified(step: Step) -> Step:
-    step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
-    return close_analysis(step, "verified good").set(rollback=None)
-
-
-def _settle(step: Step, evidence: Evidence) -> Step:
-    """After Inconclusive or Hold: presumed good once it has been live long enough without breaching."""
-    analysis = step.rollout.analysis
-    if analysis is None or analysis.verdict_at is None or analysis.judgement is None:
-        return step
-    patience = max(analysis.policy.analysis.window, PRESUMED_AFTER)
-    settled = analysis.settled_from
-    if settled is None:
-        found = _recovered_since(step, evidence, analysis.verdict_at)
-        if found is not None and found.kind is RecoveryKind.RECOVERED:
-            settled = step.now
-    elif analysis.verdict is VerdictKind.INCONCLUSIVE and analysis.judgement.slo_rejected:
-        settled = None
-    step = step.set_analysis(settled_from=settled)
-    if settled is not None and step.now >= settled + patience:
-        step = _good(step, Standing.PRESUMED).resolve(*CHAIN_ALERTS)
-        step = step.say(f"{analysis.newest.revision[:12]} is presumed good: live for {format_duration(patience)}")
-        return close_analysis(step, "presumed good").set(rollback=None)
-    longest = max(CHAIN_WINDOWS * analysis.policy.analysis.window, analysis.policy.analysis.window + 2 * patience)
-    if step.now >= analysis.started_at + longest:
-        return close_analysis(step, "closed unjudged: the last good revision stays what it was").set(rollback=None)
-    return step
-
-
-def _cut_chain(step: Step, evidence: Evidence) -> Step:
-    """A chain closes at the latest four windows after its start: what is a window old is judged, the rest begins anew."""
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
-    window = analysis.policy.analysis.window
-    if step.now < analysis.started_at + CHAIN_WINDOWS * window or len(analysis.syncs) == 1:
-        return step
-    old = [each for each in analysis.syncs if each.started_at <= step.now - window]
-    young = analysis.syncs[len(old) :]
-    if not old or not young:
-        return step
-    kept = replace(analysis, syncs=tuple(old))
-    judged = judge(kept.policy, replace(evidence, starts=evidence.starts[: len(old)], deadline=step.now), step.now)
-    step = step.set(analysis=replace(kept, judgement=judged))
-    step = _conclude(step, judged, judged.verdict or VerdictKind.INCONCLUSIVE)
-    if step.rollout.analysis is not None:
-        step = close_analysis(step, "the chain was cut: younger deployments begin the next one")
-    step = open_chain(step, young[0])
-    return step.set_analysis(syncs=tuple(young))
-
-
-def take_time(step: Step) -> Step:
-    """Nothing but time has passed: what never became healthy, never landed, or was never measured."""
-    return _unlanded(_unmeasured(_unhealthy(step)))
-
-
-def _unhealthy(step: Step) -> Step:
-    analysis = step.rollout.analysis
-    if analysis is None or analysis.unhealthy_at is not None or analysis.newest.healthy_at is not None:
-        return step
-    newest, rules = analysis.newest, analysis.policy.on_unhealthy
-    late = step.now >= newest.started_at + rules.deadline
-    if newest.failed_at is None and not late:
-        return step
-    why = newest.message or f"it was not healthy {format_duration(rules.deadline)} after its start"
-    key = step.rollout.application.key
-    step = step.set_analysis(unhealthy_at=step.now).say(f"Unhealthy: {why}")
-    step = step.tell(AlertName.UNHEALTHY, f"{key}: {newest.revision[:12]} never became healthy", why)
-    acts = rules.action is not BreachAction.ALERT and analysis.policy.mode is Mode.ENFORCE
-    if not acts or analysis.kind is AnalysisKind.RECOVERY:
-        return step.record()
-    step = step.set_analysis(verdict=VerdictKind.UNHEALTHY, verdict_at=step.now)
-    return begin_rollback(step, Origin.UNHEALTHY, rules.action, why).record()
-
-
-def _unmeasured(step: Step) -> Step:
-    """Without the time before there are no looks: said at the deadline."""
-    analysis = step.rollout.analysis
-    if analysis is None or analysis.reference is not None or analysis.verdict is not None:
-        return step
-    deadline = analysis.deadline
-    if deadline is None or step.now < deadline:
-        return step
-    step = step.set_analysis(verdict=VerdictKind.INCONCLUSIVE, verdict_at=step.now)
-    step = step.tell(
-        AlertName.ANALYSIS_BLIND,
-        f"{step.rollout.application.key}: {analysis.newest.revision[:12]} could not be judged",
-        "The metrics source did not answer: neither the time before nor the time since could be measured.",
-    )
-    return close_analysis(step.say("Inconclusive: nothing could be measured"), "nothing could be measured")
-
-
-def _unlanded(step: Step) -> Step:
-    rollback = step.rollout.rollback
-    if rollback is None or rollback.stage is not Stage.DONE or rollback.way is not Way.PUSH:
-        return step
-    if step.rollout.analysis is not None and step.rollout.analysis.kind is AnalysisKind.RECOVERY:
-        return step
-    if rollback.done_at is None or step.now < rollback.done_at + LANDING_PATIENCE:
-        return step
-    return step.tell(
-        AlertName.SYNC_BLOCKED,
-        f"{step.rollout.application.key}: the restore is in Git, but is not deployed after "
-        f"{format_duration(LANDING_PATIENCE)}",
-        "Look at what deploys it: is it paused, failing, or waiting for a person?",
-    )
 
 
 def _look_at_recovery(step: Step) -> Step:
@@ -379,23 +152,4 @@ def _look_at_recovery(step: Step) -> Step:
     step = step.set_analysis(judgement=found.judgement)
     if found.kind is None:
         return step
-    return _recovery_over(step, analysis, found, found.kind)
-
-
-def _recovery_over(step: Step, analysis: Analysis, found: Recovery, kind: RecoveryKind) -> Step:
-    key, newest = step.rollout.application.key, analysis.newest
-    step = step.set_analysis(recovery=kind, verdict_at=step.now).say(f"{kind}: {found.sentence}")
-    if kind is RecoveryKind.RECOVERED:
-        step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
-        return close_analysis(step, "recovered").set(rollback=None)
-    if analysis.before is not None:
-        step = step.set(good=replace(analysis.before, revision=newest.revision, content=newest.content))
-    if kind is RecoveryKind.INEFFECTIVE:
-        step = step.tell(
-            AlertName.ROLLBACK_INEFFECTIVE,
-            f"{key}: the breach goes on although {newest.revision[:12]} restored the last good version",
-            f"{found.sentence} The restored version is not the cause: look at dependencies, data and traffic. "
-            "Nothing more is rolled back by itself.",
-        )
-        return close_analysis(step, "the restore did not mend it").set(rollback=None)
-    return close_analysis(step, "whether it recovered could not be shown").set(rollback=None)
+    return recovery_over(step, analysis, found, found.kind)

@@ -22,8 +22,6 @@ from controller.core.events import (
     Built,
     Event,
     GitFailed,
-    HistoryFailed,
-    HistoryMeasured,
     Identified,
     Inspected,
     Limits,
@@ -31,6 +29,8 @@ from controller.core.events import (
     PolicyChanged,
     Pushed,
     PushWithheld,
+    ReferenceFailed,
+    ReferenceMeasured,
     Refreshed,
     Released,
     Restarted,
@@ -39,7 +39,8 @@ from controller.core.events import (
     TimePassed,
     Unidentifiable,
 )
-from controller.core.looking import take_history, take_history_failure, take_ticks, take_time
+from controller.core.looking import take_reference, take_reference_failure, take_ticks
+from controller.core.overdue import take_time
 from controller.core.restoring import (
     close_refused,
     take_built,
@@ -74,10 +75,10 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return take_identity(step, event)
         case Unidentifiable():
             return take_unidentifiable(step, event)
-        case HistoryMeasured():
-            return take_history(step, event)
-        case HistoryFailed():
-            return take_history_failure(step, event)
+        case ReferenceMeasured():
+            return take_reference(step, event)
+        case ReferenceFailed():
+            return take_reference_failure(step, event)
         case Inspected():
             return take_inspection(step, event)
         case Built():

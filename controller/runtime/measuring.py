@@ -1,0 +1,94 @@
+"""Measures the time before a chain: the scrape interval, whether pods can be told apart, and the baseline's counts.
+
+Invariant: a reference is built from complete answers only; where the source fails, the whole is asked again later.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import ceil
+
+from controller.core.application import ApplicationKey
+from controller.core.events import Event, ReferenceFailed, ReferenceMeasured
+from controller.core.evidence import History, HistoryRequest, Reference
+from controller.core.intents import Measure
+from controller.core.policy import PolicySpec
+from controller.core.reference import build_reference, further_history, is_judged, plan_history
+from controller.core.state import Rollout
+from controller.ports.metrics import MetricsError, MetricsSource, Question, SeriesDescription
+from controller.runtime.lanes import Lanes
+from controller.runtime.questions import Questions
+
+SHORTEST_INTERVAL = 15.0
+"""Seconds of a tick where the policy leaves it to the scrape interval: shorter ticks only cost queries."""
+
+
+class Measuring:
+    """Answers ``Measure`` intents."""
+
+    def __init__(
+        self,
+        metrics: Mapping[str, MetricsSource],
+        questions: Questions,
+        lanes: Lanes,
+        answer: Callable[[ApplicationKey, Event], object],
+    ) -> None:
+        """``metrics`` are the sources by name."""
+        self._metrics = metrics
+        self._questions = questions
+        self._lanes = lanes
+        self._answer = answer
+
+    def submit(self, rollout: Rollout, intent: Measure) -> None:
+        """Measure in the source's own lane; returns at once."""
+
+        def task() -> None:
+            self._answer(rollout.application.key, self._measure(rollout, intent))
+
+        self._lanes.lane(f"measure:{intent.policy.metrics}").submit(
+            (rollout.application.key, intent.analysis_id), task
+        )
+
+    def _measure(self, rollout: Rollout, intent: Measure) -> Event:
+        source = self._metrics.get(intent.policy.metrics)
+        if source is None:
+            return ReferenceFailed(intent.analysis_id, f"no metrics source is named {intent.policy.metrics!r}")
+        try:
+            return ReferenceMeasured(intent.analysis_id, self._reference(rollout, intent, source))
+        except MetricsError as error:
+            return ReferenceFailed(intent.analysis_id, f"{error.reason}: {error}")
+
+    def _reference(self, rollout: Rollout, intent: Measure, source: MetricsSource) -> Reference:
+        policy, until, excluded = intent.policy, intent.until, intent.excluded
+        judged = [each for each in policy.objectives if is_judged(each)]
+        questions = {each.name: self._questions.plain(rollout, each) for each in judged}
+        described = [source.describe(each, until, policy.version_label) for each in questions.values()]
+        interval = tick_interval(policy, described)
+
+        def ask(requests: tuple[HistoryRequest, ...]) -> list[History]:
+            return [_history(source, questions[each.objective], each) for each in requests]
+
+        found = ask(plan_history(policy, judged, until=until, interval=interval, excluded=excluded))
+        found += ask(further_history(policy, found, until=until, interval=interval, excluded=excluded))
+        return build_reference(
+            policy, found, until=until, interval=interval, excluded=excluded, pod_label=common_pod_label(described)
+        )
+
+
+def _history(source: MetricsSource, question: Question, request: HistoryRequest) -> History:
+    found = source.history(question, request.start, request.end, request.step)
+    return replace(found, request=request)
+
+
+def tick_interval(policy: PolicySpec, described: list[SeriesDescription]) -> float:
+    """Seconds of a tick: what the policy says, else the longest scrape interval among the series, 15 at least."""
+    declared = policy.analysis.interval
+    if declared != "auto":
+        return declared
+    scraped = [each.scrape_interval for each in described if each.scrape_interval is not None]
+    return float(max(SHORTEST_INTERVAL, *(ceil(each) for each in scraped))) if scraped else SHORTEST_INTERVAL
+
+
+def common_pod_label(described: list[SeriesDescription]) -> str | None:
+    """The label that tells pods apart in the series of every objective that has any; None where one lacks it."""
+    labels = {each.pod_label for each in described if each.series}
+    return labels.pop() if len(labels) == 1 else None

@@ -1,0 +1,165 @@
+"""Looks: asks each metrics source for the ticks that are due, of all analyses in one batch.
+
+Invariant: every source has a thread of its own, so one that hangs delays no other. A tick that failed is asked again
+once the source answers; nothing is concluded from the wait.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from controller.core.application import ApplicationKey
+from controller.core.events import Observed
+from controller.core.intents import DueTick, due_ticks
+from controller.core.observation import Failed, MissingReason, Tick
+from controller.core.state import Analysis, Rollout
+from controller.ports.clock import Clock
+from controller.ports.metrics import MetricsError, MetricsSource, Question
+from controller.runtime.questions import Questions
+
+SKEW_CHECK_SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One tick of one analysis, as it is asked."""
+
+    key: ApplicationKey
+    analysis: Analysis
+    due: DueTick
+    questions: tuple[tuple[str, Question], ...]
+    """Pairs of objective and question."""
+
+
+class Observer:
+    """Looks at one metrics source."""
+
+    def __init__(
+        self,
+        name: str,
+        source: MetricsSource,
+        *,
+        questions: Questions,
+        clock: Clock,
+        rollouts: Callable[[], Iterable[Rollout]],
+        answer: Callable[[ApplicationKey, Observed], object],
+    ) -> None:
+        """``rollouts`` gives every application's state; those whose policy names this source are looked at."""
+        self.name = name
+        self._source = source
+        self._questions = questions
+        self._clock = clock
+        self._rollouts = rollouts
+        self._answer = answer
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._skew: str = ""
+        self._skew_checked: float | None = None
+        self._answered = True
+        self.looked_at = clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"observer-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at what is due now."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End after the look that is under way."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001  a source's thread outlives whatever a look does
+                _log.exception("a look failed; its ticks are asked again", source=self.name)
+            self.looked_at = self._clock.monotonic()
+
+    def look(self) -> int:
+        """Ask for all ticks that are due, and hand them in; returns how many were handed in."""
+        handed = self._ask(again=False)
+        if handed and self._answered:
+            handed += self._ask(again=True)
+        return handed
+
+    def _ask(self, *, again: bool) -> int:
+        asked = list(self._due(again=again))
+        if not asked:
+            return 0
+        self._check_skew()
+        ticks: dict[ApplicationKey, list[Tick]] = {}
+        analyses: dict[ApplicationKey, str] = {}
+        failed = 0
+        for (at, interval), batch in sorted(_by_time(asked).items()):
+            answers = self._observe(batch, at, interval)
+            failed += sum(isinstance(each.observation, Failed) for _, each in answers)
+            for one, tick in answers:
+                ticks.setdefault(one.key, []).append(tick)
+                analyses[one.key] = one.analysis.id
+        total = sum(len(each) for each in ticks.values())
+        self._answered = failed < total
+        for key, found in ticks.items():
+            self._answer(key, Observed(analyses[key], tuple(found)))
+        return total
+
+    def _due(self, *, again: bool) -> Iterable[_Asked]:
+        now = self._clock.now()
+        for rollout in self._rollouts():
+            analysis = rollout.analysis
+            if analysis is None or analysis.policy.metrics != self.name:
+                continue
+            for due in due_ticks(rollout, now, again=again):
+                questions = tuple(
+                    (objective, self._questions.of_tick(rollout, analysis, objective)) for objective in due.objectives
+                )
+                yield _Asked(rollout.application.key, analysis, due, questions)
+
+    def _observe(self, batch: list[_Asked], at: float, interval: float) -> list[tuple[_Asked, Tick]]:
+        pairs = [(one, objective, question) for one in batch for objective, question in one.questions]
+        if self._skew:
+            failure = Failed(MissingReason.SKEWED_CLOCK, self._skew)
+            return [(one, Tick(at, objective, failure)) for one, objective, _ in pairs]
+        found = self._source.observe([question for _, _, question in pairs], at, interval)
+        lost = Failed(MissingReason.MALFORMED, "the source gave no answer to this question")
+        return [(one, Tick(at, objective, found.get(question.key, lost))) for one, objective, question in pairs]
+
+    def _check_skew(self) -> None:
+        """Compare clocks now and then: counts of the wrong seconds are no evidence."""
+        now = self._clock.monotonic()
+        due = self._skew_checked is None or now - self._skew_checked >= SKEW_CHECK_SECONDS
+        if not due and not self._skew:
+            return
+        self._skew_checked = now
+        try:
+            before = self._clock.now()
+            theirs = self._source.server_time()
+            after = self._clock.now()
+        except MetricsError:
+            return
+        away = theirs - (before + after) / 2
+        tolerated = max(5.0, (after - before) / 2 + 5.0)
+        skew = f"the metrics server's clock is {away:+.0f} s away from ours" if abs(away) > tolerated else ""
+        if skew != self._skew:
+            _log.warning(skew or "the clocks agree again", source=self.name)
+        self._skew = skew
+
+
+def _by_time(asked: list[_Asked]) -> Mapping[tuple[float, float], list[_Asked]]:
+    found: dict[tuple[float, float], list[_Asked]] = {}
+    for one in asked:
+        found.setdefault((one.due.at, one.due.interval), []).append(one)
+    return found

@@ -1,0 +1,227 @@
+"""The loop's heart: an event goes into ``advance``, what it decides is written down, and only then is anything done.
+
+Invariant: for one application events are taken one after another. Intents are derived from what has been persisted; if
+it cannot be persisted, the step never happened, and its cause comes again (the inbox entry stays, the tick is asked
+again, the push is looked for).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from controller.core.alerts import Alert
+from controller.core.application import Application, ApplicationKey
+from controller.core.events import ApplicationChanged, Event, Limits, Restarted, TimePassed
+from controller.core.intents import Intent, pending
+from controller.core.rollout import advance
+from controller.core.state import Record, Rollout, Stage, dump_record, dump_rollout, load_rollout
+from controller.core.step import Step
+from controller.ports.clock import Clock
+from controller.ports.store import AnalysisRecord, Change, Decision, PreconditionFailed, Store, StoreError
+
+CHECKPOINT_SECONDS = 120.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    """One application in memory."""
+
+    rollout: Rollout
+    version: int
+    saved_at: float
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class Reconciler:
+    """Holds every application's rollout, and is the only one that changes them."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        limits: Limits,
+        sinks: Sequence[str],
+        perform: Callable[[Rollout, Intent], None],
+        told: Callable[[], None],
+        watch: Callable[[Step, Rollout], None] | None = None,
+    ) -> None:
+        """``perform`` hands an intent to its lane and returns at once; ``told`` wakes the outbox.
+
+        ``watch`` is told of each step with the rollout before it (for telemetry).
+        """
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._sinks = tuple(sinks)
+        self._perform = perform
+        self._told = told
+        self._watch = watch
+        self._held: dict[ApplicationKey, _Held] = {}
+
+    def load(self, applications: Iterable[Application]) -> None:
+        """Read what was stored about these applications, and begin anew with those that were never seen.
+
+        Raises:
+            StoreError: the store cannot be read.
+            StateTooNew: it was written by a newer Rollguard.
+        """
+        stored = {each.application: each for each in self._store.rollouts()}
+        now = self._clock.now()
+        for application in applications:
+            found = stored.get(application.key)
+            rollout = load_rollout(found.body) if found is not None else Rollout(application)
+            version = found.version if found is not None else 0
+            self._held[application.key] = _Held(rollout, version, now)
+            if rollout.application != application:
+                self.submit(application.key, ApplicationChanged(application))
+
+    def keys(self) -> tuple[ApplicationKey, ...]:
+        """The guarded applications."""
+        return tuple(self._held)
+
+    def rollout(self, key: ApplicationKey) -> Rollout:
+        """One application's state now."""
+        return self._held[key].rollout
+
+    def rollouts(self) -> tuple[Rollout, ...]:
+        """Every application's state now."""
+        return tuple(held.rollout for held in self._held.values())
+
+    def resume(self) -> None:
+        """Go on after a start: what was in flight is in doubt, and is looked at first."""
+        for key in self._held:
+            self.submit(key, Restarted())
+
+    def tick(self) -> None:
+        """Let time pass for whatever waits for it, and hand out what is due."""
+        for key, held in self._held.items():
+            if _waits_for_time(held.rollout):
+                self.submit(key, TimePassed())
+
+    def submit(self, key: ApplicationKey, event: Event, consumed: Sequence[int] = ()) -> bool:
+        """Take one event in. ``consumed`` are inbox entries that are done with once it is persisted.
+
+        Returns whether it was persisted or needed not be; False where the store refused: it must come again.
+        """
+        held = self._held.get(key)
+        if held is None:
+            return False
+        with held.lock:
+            now = self._clock.now()
+            before = held.rollout
+            step = advance(before, event, now, self._limits)
+            if not self._persist(held, step, consumed):
+                return False
+            self._report(before, step)
+            intents = pending(held.rollout, now, self._limits.verdict_max_age)
+            rollout = held.rollout
+        for intent in intents:
+            self._perform(rollout, intent)
+        return True
+
+    def checkpoint(self) -> None:
+        """Write down what is only in memory: before the process ends."""
+        for held in self._held.values():
+            with held.lock:
+                if held.rollout.analysis is not None:
+                    self._commit(held, Step(held.rollout, self._clock.now()), ())
+
+    def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
+        due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
+        news = consumed or step.alerts or step.records or step.decisions
+        if news or due or step.rollout.skeleton() != held.rollout.skeleton() or held.version == 0:
+            return self._commit(held, step, consumed)
+        held.rollout = step.rollout
+        return True
+
+    def _commit(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
+        key = step.rollout.application.key
+        try:
+            held.version = self._store.commit(self._change(held, step, consumed))
+        except PreconditionFailed as error:
+            _log.error("another process has written this application's state; reading it again", application=str(key))
+            self._reload(held, key, error)
+            return False
+        except StoreError as error:
+            _log.error(
+                "the state could not be written; nothing is done before it is", application=str(key), error=str(error)
+            )
+            return False
+        held.rollout, held.saved_at = step.rollout, step.now
+        if step.alerts:
+            self._told()
+        return True
+
+    def _reload(self, held: _Held, key: ApplicationKey, cause: StoreError) -> None:
+        try:
+            stored = self._store.rollout(key)
+        except StoreError as error:
+            _log.error("the state could not be read", application=str(key), error=str(error), cause=str(cause))
+            return
+        if stored is not None:
+            held.rollout, held.version = load_rollout(stored.body), stored.version
+
+    def _change(self, held: _Held, step: Step, consumed: Sequence[int]) -> Change:
+        key = step.rollout.application.key
+        return Change(
+            application=key,
+            expected_version=held.version,
+            body=dump_rollout(step.rollout),
+            analyses=tuple(_record(record) for record in step.records),
+            alerts=tuple((sink, alert) for alert in step.alerts for sink in self._addressees(alert)),
+            consumed=tuple(consumed),
+            decisions=tuple(
+                Decision(
+                    id=f"{made.id}@{key}",
+                    application=key,
+                    key=_decision_key(step.rollout),
+                    suspects=made.suspects,
+                    decided_at=made.decided_at,
+                    pushed_at=made.pushed_at,
+                )
+                for made in step.decisions
+            ),
+        )
+
+    def _addressees(self, alert: Alert) -> tuple[str, ...]:
+        """The alert's own sinks; all of them where it names none, or only unknown ones: alerts fail open."""
+        named = tuple(sink for sink in alert.sinks if sink in self._sinks)
+        return named or self._sinks
+
+    def _report(self, before: Rollout, step: Step) -> None:
+        key = str(step.rollout.application.key)
+        analysis = step.rollout.analysis.id if step.rollout.analysis is not None else None
+        for sentence in step.said:
+            _log.info(sentence, application=key, analysis=analysis, phase=step.rollout.phase.value)
+        if self._watch is not None:
+            self._watch(step, before)
+
+
+def _record(record: Record) -> AnalysisRecord:
+    analysis = record.analysis
+    verdict = analysis.recovery.value if analysis.recovery else analysis.verdict.value if analysis.verdict else ""
+    return AnalysisRecord(
+        id=analysis.id,
+        application=record.application.key,
+        started_at=analysis.started_at,
+        ended_at=analysis.ended_at,
+        revision=analysis.newest.revision,
+        verdict=verdict,
+        body=dump_record(record),
+    )
+
+
+def _decision_key(rollout: Rollout) -> str:
+    source = rollout.application.source
+    return "\0".join((source.repository, source.branch, *source.paths))
+
+
+def _waits_for_time(rollout: Rollout) -> bool:
+    if rollout.unidentified or rollout.analysis is not None:
+        return True
+    return rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
