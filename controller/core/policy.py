@@ -4,23 +4,43 @@ Invariant: a policy that validates is complete: every default is filled in, ever
 every number is finite and within bounds. Nothing else in the project checks a policy again.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from controller.core.declared import (
+    DeclarationError,
+    Declared,
+    Percent,
+    Target,
+    shown,
+)
 from controller.core.durations import Duration
+from controller.core.indicators import (
+    SHARE_KINDS,
+    Events,
+    Expression,
+    Gauge,
+    Indicator,
+    IndicatorKind,
+    Latency,
+    LatencyNative,
+    Ratio,
+    Regression,
+)
+from controller.core.policy_actions import BreachAction, Landing, OnBreach, OnUnhealthy, Protect, Scope, SharedPaths
+from controller.core.policy_analysis import AUTO_INTERVAL, LEAST_LOOKS, Analysis
 
 API_VERSION = "rollguard.dev/v1alpha1"
-
-
-class Declared(BaseModel):
-    """A frozen part of a declaration, with camelCase names and no unknown fields."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
+KIND = "SLOPolicy"
 
 
 class ObjectiveAction(StrEnum):
@@ -30,21 +50,6 @@ class ObjectiveAction(StrEnum):
     ON_BREACH = "OnBreach"
 
 
-class BreachAction(StrEnum):
-    """What a Breached verdict leads to."""
-
-    ROLLBACK = "Rollback"
-    PULL_REQUEST = "PullRequest"
-    ALERT = "Alert"
-
-
-class Scope(StrEnum):
-    """What a restore covers."""
-
-    APPLICATION_PATHS = "ApplicationPaths"
-    COMMITS = "Commits"
-
-
 class Mode(StrEnum):
     """Whether verdicts act."""
 
@@ -52,147 +57,33 @@ class Mode(StrEnum):
     SHADOW = "Shadow"
 
 
-def _percent(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError('a target is a percentage such as "99.5"')  # noqa: TRY004  pydantic wants ValueError
-    try:
-        number = float(str(value).strip().removesuffix("%").strip())
-    except ValueError:
-        raise ValueError(f'{str(value)[:40]!r} is not a percentage: write for example "99.5"') from None
-    return number
-
-
-def _percent_text(value: float) -> str:
-    return f"{value:.10g}"
-
-
-Percent = Annotated[
-    float,
-    BeforeValidator(_percent),
-    PlainSerializer(_percent_text, return_type=str),
-]
-
-
-class Expression(Declared):
-    """A metric selector, read as raw counters, or an expression that returns the events in ``$window``."""
-
-    metric: Annotated[str | None, Field(max_length=4096)] = None
-    """A Prometheus selector, for example ``http_requests_total{service="checkout"}``."""
-    query: Annotated[str | None, Field(max_length=4096)] = None
-    """PromQL that returns the number of events in ``$window``, for example ``sum(increase(x[$window]))``."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.metric is None) == (self.query is None):
-            raise ValueError("give exactly one of metric (a selector) and query (an expression)")
-        return self
-
-
-class Ratio(Declared):
-    """Bad events out of all events."""
-
-    errors: Expression
-    total: Expression
-
-
-class Latency(Declared):
-    """Requests of a classic histogram that were faster than one of its bucket edges."""
-
-    success: Expression
-    """The bucket whose ``le`` is the threshold."""
-    total: Expression
-
-
-class LatencyNative(Declared):
-    """Requests of a native histogram that were faster than a threshold."""
-
-    threshold: Duration
-    total: Expression
-
-
-class Regression(Declared):
-    """A gauge that must not get worse than it was."""
-
-    direction: Literal["Up", "Down", "Either"]
-    tolerance: Percent
-
-
-class Gauge(Declared):
-    """A value with a limit, or one that must not get worse."""
-
-    query: Annotated[str, Field(max_length=4096)]
-    max: Annotated[float | None, Field(allow_inf_nan=False)] = None
-    min: Annotated[float | None, Field(allow_inf_nan=False)] = None
-    ticks_inside: Percent = 95.0
-    regression: Regression | None = None
-
-    @model_validator(mode="after")
-    def _limit_or_regression(self) -> Self:
-        limited = self.max is not None or self.min is not None
-        if limited == (self.regression is not None):
-            raise ValueError("give a limit (max, min or both) or a regression, not both")
-        return self
-
-
-class Events(Declared):
-    """Events that should be rare, such as restarts."""
-
-    metric: Annotated[str, Field(max_length=4096)]
-    max_per_hour: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-
-
-class IndicatorKind(StrEnum):
-    """The kinds of indicator, named as in the policy."""
-
-    RATIO = "ratio"
-    LATENCY = "latency"
-    LATENCY_NATIVE = "latencyNative"
-    GAUGE = "gauge"
-    EVENTS = "events"
-
-
-class Indicator(Declared):
-    """Exactly one kind of service level indicator."""
-
-    ratio: Ratio | None = None
-    latency: Latency | None = None
-    latency_native: LatencyNative | None = None
-    gauge: Gauge | None = None
-    events: Events | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = [kind.value for kind in IndicatorKind if self._of(kind) is not None]
-        if len(given) != 1:
-            said = "none is given" if not given else f"{' and '.join(given)} are given"
-            kinds = ", ".join(IndicatorKind)
-            raise ValueError(f"an indicator is exactly one of {kinds}; {said}")
-        return self
-
-    def _of(self, kind: IndicatorKind) -> Declared | None:
-        found = {
-            IndicatorKind.RATIO: self.ratio,
-            IndicatorKind.LATENCY: self.latency,
-            IndicatorKind.LATENCY_NATIVE: self.latency_native,
-            IndicatorKind.GAUGE: self.gauge,
-            IndicatorKind.EVENTS: self.events,
-        }
-        return found[kind]
-
-    @property
-    def kind(self) -> IndicatorKind:
-        """Which kind it is."""
-        return next(kind for kind in IndicatorKind if self._of(kind) is not None)
+NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_APPLICATION_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,251}[A-Za-z0-9])?$"
+_LABEL_KEY = re.compile(
+    r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
 class Objective(Declared):
     """One service level indicator with its target."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-    target: Percent | None = None
-    """Per cent of good events."""
+    name: Annotated[str, Field(pattern=NAME)]
+    target: Target | None = None
+    """Per cent of good events, for ratio, latency and latencyNative."""
     action: ObjectiveAction | None = None
+    """What a breach of this objective leads to; Alert for a regression, OnBreach elsewhere."""
     indicator: Indicator
+
+    @model_validator(mode="after")
+    def _target_where_it_means_something(self) -> Self:
+        kind = self.indicator.kind
+        if kind in SHARE_KINDS and self.target is None:
+            raise DeclarationError(f"an objective with a {kind} needs a target", 'add for example target: "99.5"')
+        if kind not in SHARE_KINDS and self.target is not None:
+            instead = "ticksInside in the gauge" if kind is IndicatorKind.GAUGE else "maxPerHour in events"
+            raise DeclarationError(f"a target is per cent of good events, and {kind} has none", f"use {instead}")
+        return self
 
     @property
     def judged_action(self) -> ObjectiveAction:
@@ -218,92 +109,54 @@ class ControlIndicator(Declared):
 class Control(Declared):
     """Traffic that shares the fate of the service but not its deployment."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=NAME)]
     indicator: ControlIndicator
 
 
-class ApplicationReference(Declared):
-    """The application that the policy guards."""
-
-    name: Annotated[str | None, Field(max_length=253)] = None
-    namespace: Annotated[str | None, Field(max_length=63)] = None
-    selector: "LabelSelector | None" = None
+def _labels(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(text):
+            raise DeclarationError(f"{shown(key)}: {shown(text)} is no label", "write for example team: shop")
+    return value
 
 
 class LabelSelector(Declared):
     """Picks applications by their labels."""
 
-    match_labels: dict[str, str] = Field(min_length=1, max_length=16)
+    match_labels: Annotated[dict[str, str], Field(min_length=1, max_length=16), AfterValidator(_labels)]
+    """Labels that an application must have, each with this value."""
 
 
-class Analysis(Declared):
-    """How the evidence is gathered and weighed."""
+class ApplicationReference(Declared):
+    """The application that the policy guards, by its name, or all that a selector matches."""
 
-    window: Annotated[Duration, Field(ge=10, le=86400)] = 1800.0
-    """How long a deployment is watched, from the first trusted Healthy."""
-    interval: Annotated[Duration, Field(ge=1, le=600)] | Literal["auto"] = "auto"
-    """How often it looks; ``auto`` is the scrape interval, 15s at least."""
-    warm_up: Annotated[Duration, Field(le=3600)] = 60.0
-    baseline: Annotated[Duration, Field(ge=10, le=7 * 86400)] = 3600.0
-    breach_at_burn_rate: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
-    minimum_worsening: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.5
-    minimum_bad_events: Annotated[int, Field(ge=1, le=1_000_000)] = 5
-    false_rollback_rate: Annotated[float, Field(gt=0, le=0.1, allow_inf_nan=False)] = 0.001
-    false_pass_rate: Annotated[float, Field(gt=0, le=0.5, allow_inf_nan=False)] = 0.05
-    on_traffic_loss: Literal["Ignore", "Alert", "Rollback"] = "Alert"
-
-
-class OnBreach(Declared):
-    """What a breach leads to."""
-
-    action: BreachAction = BreachAction.ROLLBACK
-    scope: Scope = Scope.APPLICATION_PATHS
-    max_rollbacks_per_day: Annotated[int, Field(ge=1, le=1000)] = 3
-    supersede_wait: Annotated[Duration, Field(le=86400)] = 300.0
-
-
-class OnUnhealthy(Declared):
-    """What a deployment that never becomes healthy leads to."""
-
-    action: BreachAction = BreachAction.ALERT
-    deadline: Annotated[Duration, Field(le=86400)] = 900.0
-
-
-class Protect(Declared):
-    """What is restored by pull request only, beside the built-in list."""
-
-    paths: Annotated[tuple[str, ...], Field(max_length=100)] = ()
-    kinds: Annotated[tuple[str, ...], Field(max_length=100)] = ()
-
-
-class SharedPaths(Declared):
-    """What happens when other applications read the same paths."""
-
-    action: Literal["PullRequest", "Rollback"] = "PullRequest"
-    quorum: Percent | None = None
+    name: Annotated[str | None, Field(pattern=_APPLICATION_NAME)] = None
+    namespace: Annotated[str | None, Field(pattern=NAME)] = None
+    """Namespace of the application, where it is neither the policy's own nor the settings' default."""
+    selector: LabelSelector | None = None
 
     @model_validator(mode="after")
-    def _quorum_with_rollback(self) -> Self:
-        if (self.action == "Rollback") != (self.quorum is not None):
-            raise ValueError('quorum goes with action Rollback, and with nothing else: write quorum: "50%"')
+    def _by_name_or_by_labels(self) -> Self:
+        if (self.name is None) == (self.selector is None):
+            raise DeclarationError(
+                "give exactly one of name and selector", "write for example application: {name: checkout}"
+            )
         return self
-
-
-class Landing(Declared):
-    """What may be done in Argo CD so that a restore lands."""
-
-    stuck_sync: Literal["Terminate", "Alert"] = "Terminate"
-    sync_when_manual: bool = False
 
 
 class PolicySpec(Declared):
     """The declaration itself."""
 
     application: ApplicationReference | None = None
-    metrics: Annotated[str, Field(max_length=253)] = "default"
+    """What is guarded; only a recorded trace may lack it."""
+    metrics: Annotated[str, Field(min_length=1, max_length=253)] = "default"
+    """A metrics source named in the administrator's settings."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=32)]
+    """What the service promises."""
     controls: Annotated[tuple[Control, ...], Field(max_length=16)] = ()
+    """Traffic that shares the service's fate and not its deployment; what goes wrong there too is another's fault."""
     version_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "auto"
+    """The label that tells new pods from old ones while both run; ``auto`` finds ``pod``; ``none``."""
     analysis: Analysis = Analysis()
     on_breach: OnBreach = OnBreach()
     on_unhealthy: OnUnhealthy = OnUnhealthy()
@@ -311,25 +164,87 @@ class PolicySpec(Declared):
     shared_paths: SharedPaths = SharedPaths()
     landing: Landing = Landing()
     on_drift: Literal["Ignore", "Alert", "Sync"] = "Alert"
+    """What is done where the cluster is no longer as Git says."""
     quarantine: Literal["Alert", "RestoreOnce"] = "Alert"
+    """What is done where a bot commits again what was rolled back."""
     mode: Mode = Mode.ENFORCE
-    alerts: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    """Shadow judges and reports, and changes nothing."""
+    alerts: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(max_length=16)] = ()
+    """Alert sinks named in the administrator's settings."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for what, names in (
+            ("objectives", [each.name for each in self.objectives]),
+            ("controls", [each.name for each in self.controls]),
+            ("alerts", list(self.alerts)),
+        ):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise DeclarationError(f"two of the {what} are named {shown(twice)}", "give each its own name")
+        return self
 
 
 class PolicyMetadata(BaseModel):
     """Kubernetes object metadata, as far as it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
-    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "default"
+    namespace: Annotated[str, Field(pattern=NAME)] = "default"
+    """The policy guards applications that deploy into this namespace."""
 
 
 class SLOPolicy(Declared):
-    """The whole object."""
+    """What the owner of a service promises, and what is to be done when a deployment breaks the promise."""
 
     api_version: Literal["rollguard.dev/v1alpha1"]
     kind: Literal["SLOPolicy"]
     metadata: PolicyMetadata
     spec: PolicySpec
     status: dict[str, Any] | None = None
+    """Written by the controller; not read."""
+
+    @model_validator(mode="after")
+    def _guards_something(self) -> Self:
+        if self.spec.application is None:
+            raise DeclarationError("spec.application is missing", "add for example application: {name: checkout}")
+        return self
+
+
+__all__ = [
+    "API_VERSION",
+    "AUTO_INTERVAL",
+    "KIND",
+    "LEAST_LOOKS",
+    "Analysis",
+    "ApplicationReference",
+    "BreachAction",
+    "Control",
+    "ControlIndicator",
+    "Declared",
+    "Duration",
+    "Events",
+    "Expression",
+    "Gauge",
+    "Indicator",
+    "IndicatorKind",
+    "LabelSelector",
+    "Landing",
+    "Latency",
+    "LatencyNative",
+    "Mode",
+    "Objective",
+    "ObjectiveAction",
+    "OnBreach",
+    "OnUnhealthy",
+    "Percent",
+    "PolicyMetadata",
+    "PolicySpec",
+    "Protect",
+    "Ratio",
+    "Regression",
+    "SLOPolicy",
+    "Scope",
+    "SharedPaths",
+]

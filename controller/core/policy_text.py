@@ -1,0 +1,139 @@
+"""What a service owner is told about a policy: where a mistake is, in the names of the YAML, and what to write instead.
+
+Invariant: every error of validation becomes one message that names a field and a remedy; what it quotes of the policy is
+short and printable.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from controller.core.declared import DeclarationError, shown
+from controller.core.policy import PolicySpec, SLOPolicy
+from controller.core.policy_fields import expected_at, nearest_field
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyMessage:
+    """One thing that is wrong with a policy."""
+
+    path: str
+    """The field in YAML names, such as ``spec.objectives[0].target``; empty: the whole document."""
+    problem: str
+    remedy: str = ""
+    location: Location = ()
+    """The same path as keys and indexes."""
+
+    def __str__(self) -> str:
+        said = f"{self.path}: {self.problem}" if self.path else self.problem
+        return f"{said}; {self.remedy}" if self.remedy else said
+
+
+def path_text(location: Iterable[str | int]) -> str:
+    """``("spec", "objectives", 0, "target")`` → ``spec.objectives[0].target``."""
+    text = ""
+    for each in location:
+        text += f"[{each}]" if isinstance(each, int) else f".{each}" if text else str(each)
+    return "".join(each if each.isprintable() else "�" for each in text)[:300]
+
+
+def explain_errors(error: ValidationError, root: type[BaseModel] = SLOPolicy) -> tuple[PolicyMessage, ...]:
+    """Say what pydantic found, in a service owner's words.
+
+    Args:
+        error: raised in validating data against ``root``.
+        root: the model that was validated.
+    """
+    details = error.errors(include_url=False)
+    messages = dict.fromkeys(_message(detail, root) for detail in details if not _follows(detail, details))
+    return tuple(messages)
+
+
+def _follows(detail: Any, details: list[Any]) -> bool:
+    """Whether a list only counts as too short because what it holds is wrong, which is said already."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in details
+    )
+
+
+def _message(detail: Any, root: type[BaseModel]) -> PolicyMessage:
+    location: Location = tuple(each for each in detail["loc"] if each != "[key]")
+    problem, remedy = _said(detail, location, root)
+    return PolicyMessage(path_text(location), problem, remedy, location)
+
+
+def _said(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str, str]:
+    kind, context = detail["type"], detail.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, DeclarationError):
+        return cause.problem, cause.remedy
+    if isinstance(cause, ValueError):
+        return str(cause), ""
+    if kind == "extra_forbidden":
+        return "no such field", nearest_field(root, location)
+    if kind == "missing":
+        return "missing", f"add {expected_at(root, location)}"
+    if kind in {"enum", "literal_error"}:
+        return f"{shown(detail['input'])} is not allowed", f"write {context['expected']}"
+    return _bound(kind, context, detail["input"]) or (_KINDS.get(kind) or detail["msg"], "")
+
+
+_KINDS = {
+    "model_type": "must be a mapping of fields, such as {name: …}",
+    "model_attributes_type": "must be a mapping of fields, such as {name: …}",
+    "dict_type": "must be a mapping, such as {team: shop}",
+    "tuple_type": "must be a list",
+    "string_type": "must be text; put it in quotes",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+}
+
+_BOUNDS = {
+    "greater_than": ("gt", "must be more than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def _bound(kind: str, context: dict[str, Any], given: object) -> tuple[str, str] | None:
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        return f"{words} {context[key]:g}; it is {shown(given)}", ""
+    if kind == "string_pattern_mismatch":
+        plain = context["pattern"].startswith("^[a-z0-9]([-a-z0-9")
+        said = 'use lower-case letters, digits and "-"' if plain else f"it must match {context['pattern']}"
+        return f"{shown(given)} is not allowed here", said
+    if kind in {"too_short", "string_too_short"}:
+        return "is empty", "give at least one"
+    if kind == "too_long":
+        return f"holds {context['actual_length']}", f"at most {context['max_length']} are allowed"
+    if kind == "string_too_long":
+        return "is too long", f"at most {context['max_length']} characters are allowed"
+    return None
+
+
+_REGRESSION = "regressions are not judged yet: that needs a week of history, and comes with the engine's next stage"
+_LIMIT = "gauges are not judged yet; a ratio, latency or events objective is"
+_CONTROL = "controls are not judged yet: a fault that the service shares with others counts as the deployment's"
+
+
+def not_judged(spec: PolicySpec) -> tuple[tuple[str, str], ...]:
+    """What a policy declares and this version does not judge: pairs of an objective's (or control's) name and why.
+
+    Such an objective is parsed and checked, and takes no part in any verdict.
+    """
+    gauges = ((each.name, each.indicator.gauge) for each in spec.objectives)
+    unjudged = ((name, _LIMIT if gauge.regression is None else _REGRESSION) for name, gauge in gauges if gauge)
+    return (*unjudged, *((each.name, _CONTROL) for each in spec.controls))
