@@ -1,0 +1,84 @@
+"""This installation of Rollguard: its store, its limits, its commits, its web server, its cluster."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from controller.core.declared import Number, Period, lasting
+from controller.core.policy import Mode
+from controller.settings.addresses import ListenAddress, ServerUrl, host_and_port
+from controller.settings.parts import DnsLabel, OneOf, Part, PlainText, ShortText
+from controller.settings.places import NamedFile
+
+
+class KubernetesStoreSettings(Part):
+    """State in custom resources of the cluster."""
+
+
+class StoreSettings(OneOf):
+    """Where state is kept; exactly one kind."""
+
+    sqlite: NamedFile | None = None
+    """A file on a local disk."""
+    kubernetes: KubernetesStoreSettings | None = None
+
+
+class CommitSettings(Part):
+    """Who commits a restore, and how it is written."""
+
+    name: Annotated[PlainText, Field(min_length=1)] = "Rollguard"
+    email: Annotated[PlainText, Field(min_length=3, pattern=r"^[^@\s]+@[^@\s]+$")] = "rollguard@localhost"
+    subject_prefix: Annotated[PlainText, Field(max_length=50)] = ""
+    """Written before the subject, such as ``fix: ``."""
+    signoff: bool = False
+    """Adds ``Signed-off-by``."""
+
+
+class LimitSettings(Part):
+    """What Rollguard may do at most, whatever policies say."""
+
+    rollbacks_per_hour: Annotated[int, Number, Field(ge=1, le=1000)] = 10
+    """Of all applications together."""
+    verdict_max_age: Annotated[Period, lasting("10s", "1h")] = 120.0
+    """How old the evidence may be when a restore is pushed."""
+    git_timeout: Annotated[Period, lasting("1s", "10m")] = 30.0
+    """For one call of Git to a server."""
+    maximum_mode: Mode = Mode.ENFORCE
+    """Shadow: everything is judged and reported, and nothing is changed."""
+
+
+class DeployedHookSettings(Part):
+    """``POST /hooks/deployed``: a pipeline says what it deployed."""
+
+    secret_file: NamedFile
+    """File with the key by which reports are signed (HMAC-SHA256)."""
+
+
+class ServerSettings(Part):
+    """Rollguard's own web server: API, hooks, metrics and health."""
+
+    listen: ListenAddress = "127.0.0.1:8080"
+    external_url: ServerUrl | None = None
+    """Where people reach it; links in alerts and commits begin with it."""
+    deployed_hook: DeployedHookSettings | None = None
+    """None: the hook is closed."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return host_and_port(self.listen)
+
+
+class ClusterSettings(Part):
+    """The cluster that is guarded."""
+
+    name: ShortText = "in-cluster"
+    """Fills ``{{cluster}}`` in policies."""
+    argocd_namespace: DnsLabel = "argocd"
+    default_application_namespace: DnsLabel = "argocd"
+    watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
+    """Where policies are read; empty: everywhere."""
+    destinations_outside_own_namespace: Annotated[
+        dict[DnsLabel, tuple[DnsLabel, ...]], Field(default_factory=dict, max_length=1000)
+    ]
+    """Namespace of policies, and the other namespaces whose applications they may guard."""

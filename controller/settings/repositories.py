@@ -1,0 +1,82 @@
+"""How Git repositories and the web services around them are reached."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from controller.core.declared import DeclarationError
+from controller.settings.addresses import RepositoryUrl, ServerUrl, needs_key
+from controller.settings.parts import Part
+from controller.settings.places import NamedFile
+
+
+class GithubAppSettings(Part):
+    """A GitHub App's installation."""
+
+    app_id: Annotated[int, Field(gt=0)]
+    installation_id: Annotated[int, Field(gt=0)]
+    private_key_file: NamedFile
+    """PEM file with the App's private key."""
+
+
+class Credentials(Part):
+    """How a repository is reached: exactly one of tokenFile, sshKeyFile (with knownHostsFile) and githubApp."""
+
+    token_file: NamedFile | None = None
+    """File with the token (over https)."""
+    username: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+~-]{1,128}$")] | None = None
+    """Who logs in with the token, where the server wants a certain name."""
+    ssh_key_file: NamedFile | None = None
+    """Private key (over ssh)."""
+    known_hosts_file: NamedFile | None = None
+    """The server's host keys: nothing else is trusted."""
+    github_app: GithubAppSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = {"tokenFile": self.token_file, "sshKeyFile": self.ssh_key_file, "githubApp": self.github_app}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) != 1:
+            said = "none is given" if not given else f"{' and '.join(given)} are given"
+            raise DeclarationError(said, "give exactly one: tokenFile or sshKeyFile or githubApp")
+        if (self.ssh_key_file is None) != (self.known_hosts_file is None):
+            raise DeclarationError(
+                "sshKeyFile and knownHostsFile go together", "write the host's keys to a file: ssh-keyscan HOST"
+            )
+        if self.username is not None and self.token_file is None:
+            raise DeclarationError("username goes with tokenFile", "leave it out")
+        return self
+
+
+class ForgeSettings(Part):
+    """The web service around a repository, for pull requests and links."""
+
+    type: Literal["github", "gitlab", "gitea"]
+    url: ServerUrl
+    token_file: NamedFile
+
+
+class SigningSettings(Part):
+    """Signs what Rollguard commits."""
+
+    ssh_key_file: NamedFile
+    """Private SSH key, without a passphrase."""
+
+
+class RepositorySettings(Part):
+    """A repository that Rollguard may write to."""
+
+    url: RepositoryUrl
+    credentials: Credentials | None = None
+    """None: without credentials, as over ``file://``."""
+    forge: ForgeSettings | None = None
+    signing: SigningSettings | None = None
+
+    @model_validator(mode="after")
+    def _way_fits(self) -> Self:
+        way = self.credentials
+        by_ssh = needs_key(self.url)
+        if way is not None and (way.ssh_key_file is not None) != by_ssh:
+            fitting = "sshKeyFile and knownHostsFile" if by_ssh else "tokenFile"
+            raise DeclarationError("these credentials do not fit the URL", f"use credentials.{fitting}")
+        return self
