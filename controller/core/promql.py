@@ -5,6 +5,7 @@ selects exactly what was read. Parsing is bounded, so that a hostile policy cost
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import promql_parser as grammar
@@ -127,6 +128,8 @@ class Expression:
     """Whether it may return more than one series."""
     functions: frozenset[str]
     """Names of the functions that it calls."""
+    selectors: tuple[Selector, ...] = ()
+    """What it reads, without ranges and offsets; a selector that names no metric is left out."""
 
 
 def parse_expression(text: str) -> Expression:
@@ -142,14 +145,18 @@ def parse_expression(text: str) -> Expression:
     if isinstance(bare, grammar.StringLiteral):
         raise PromQLError("the query returns text, not a number")
     functions: set[str] = set()
+    selectors: dict[Selector, None] = {}
 
     def visit(node: grammar.Expr) -> bool:
         if isinstance(node, grammar.Call):
             functions.add(node.func.name)
+        elif isinstance(node, grammar.VectorSelector):
+            with suppress(PromQLError):
+                selectors[_selector(node)] = None
         return True
 
     grammar.walk(found, visit)
-    return Expression(_several(found), frozenset(functions))
+    return Expression(_several(found), frozenset(functions), tuple(selectors))
 
 
 def _bare(node: grammar.Expr) -> grammar.Expr:

@@ -1,0 +1,1 @@
+"""Policies as files: read, checked, converted from other formats."""

@@ -1,0 +1,237 @@
+"""Checks against the metrics source: does what a policy names exist, and could its analysis see anything?
+
+Invariant: nothing but reading, and few bounded questions an objective. A source that does not answer is a finding of
+its own, never a finding about the policy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import floor
+
+from controller.adapters.policies.files import LoadedPolicy
+from controller.adapters.policies.lint.effect import Past, check_effect
+from controller.adapters.policies.lint.findings import (
+    Complaint,
+    Finding,
+    Rule,
+    error,
+    note,
+    placed,
+    warning,
+)
+from controller.core.application import ApplicationKey
+from controller.core.declared import DeclarationError
+from controller.core.durations import format_duration
+from controller.core.indicators import SHARE_KINDS, Events, Expression, Indicator, Latency, Ratio, texts_of
+from controller.core.observation import MissingReason
+from controller.core.policy import Objective, PolicySpec
+from controller.core.policy_templates import render_indicator
+from controller.core.policy_text import Location
+from controller.core.promql import Selector, parse_expression, parse_selector
+from controller.ports.metrics import MetricsError, MetricsRefused, MetricsSource, Question, SeriesDescription
+
+_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The application that a policy's templates are filled in for."""
+
+    application: ApplicationKey
+    namespace: str
+    """The namespace that it deploys into."""
+    cluster: str = "in-cluster"
+
+
+def lint_live(policy: LoadedPolicy, source: MetricsSource, target: Target) -> list[Finding]:
+    """Ask the policy's metrics source about each of its objectives, for one application."""
+    spec = policy.policy.spec
+    try:
+        now = source.server_time()
+    except MetricsError as failure:
+        return placed(policy, [_failed(failure, ("spec", "metrics"))])
+    complaints: list[Complaint] = []
+    for index, objective in enumerate(spec.objectives):
+        check = _Check(source, spec, objective, index, now)
+        try:
+            complaints.extend(check.all(target))
+        except MetricsError as failure:
+            complaints.append(_failed(failure, check.here))
+            if not isinstance(failure, MetricsRefused):
+                break
+    return placed(policy, complaints)
+
+
+def _failed(failure: MetricsError, location: Location) -> Complaint:
+    if failure.reason is MissingReason.REFUSED_QUERY:
+        return error(Rule.QUERY_REFUSED, location, f"the metrics source refuses the query: {failure}")
+    return error(
+        Rule.SOURCE_FAILED, location, f"the metrics source did not answer: {failure}", "nothing was checked here"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """The live checks of one objective."""
+
+    source: MetricsSource
+    spec: PolicySpec
+    objective: Objective
+    index: int
+    now: float
+
+    @property
+    def here(self) -> Location:
+        """Where the indicator stands."""
+        return ("spec", "objectives", self.index, "indicator")
+
+    def all(self, target: Target) -> Iterator[Complaint]:
+        """Everything that the source can say about the objective."""
+        try:
+            indicator = render_indicator(
+                self.objective.indicator,
+                application=target.application.name,
+                namespace=target.namespace,
+                cluster=target.cluster,
+            )
+        except DeclarationError as mistake:
+            yield error(Rule.INVALID, self.here, f"for {target.application}: {mistake}")
+            return
+        if _by_metric(indicator):
+            yield from self._by_metric(indicator)
+        else:
+            yield from self._by_query(indicator)
+
+    def _by_query(self, indicator: Indicator) -> Iterator[Complaint]:
+        lost = False
+        for path, text in texts_of(indicator):
+            selectors = parse_expression(text).selectors if path.endswith("query") else (parse_selector(text),)
+            for selector in selectors:
+                if not self._describe(_counting(selector)).series:
+                    lost = True
+                    yield _no_series((*self.here, *path.split(".")), selector)
+        if not lost and indicator.kind in SHARE_KINDS:
+            yield from self._effect(indicator, max(self._interval(None), 60.0))
+
+    def _by_metric(self, indicator: Indicator) -> Iterator[Complaint]:
+        found = self._describe(indicator)
+        kind = indicator.kind
+        total = _total(indicator)
+        if not found.series:
+            yield _no_series((*self.here, *total[0]), total[1])
+            return
+        yield from _duplicates(found, (*self.here, *total[0]))
+        if indicator.latency is not None:
+            yield from self._edges(indicator.latency, found)
+        if indicator.ratio is not None:
+            yield from self._errors(indicator.ratio)
+        yield from self._interval_fits(found)
+        if kind in SHARE_KINDS:
+            yield from self._effect(indicator, self._interval(found))
+
+    def _describe(self, indicator: Indicator) -> SeriesDescription:
+        question = Question(self.objective.name, indicator)
+        return self.source.describe(question, self.now, self.spec.version_label)
+
+    def _interval(self, found: SeriesDescription | None) -> float:
+        scraped = found.scrape_interval if found is not None else None
+        return max(self.spec.analysis.least_interval, scraped or 0.0)
+
+    def _edges(self, latency: Latency, found: SeriesDescription) -> Iterator[Complaint]:
+        edge = latency.threshold
+        edges = sorted({float(each) for each in found.edges})
+        if edge is None or edge in edges:
+            return
+        here = (*self.here, "latency", "success", "metric")
+        finite = [each for each in edges if each != float("inf")]
+        if not finite:
+            yield _no_series(here, parse_selector(latency.success.metric or ""))
+            return
+        nearest = min(finite, key=lambda each: abs(each - edge))
+        listed = ", ".join(f"{each:g}" for each in finite[:40])
+        yield error(
+            Rule.NO_EDGE,
+            here,
+            f"le={edge:g} is no bucket edge; edges are {listed}",
+            f'the nearest is le="{nearest:g}"',
+        )
+
+    def _errors(self, ratio: Ratio) -> Iterator[Complaint]:
+        if ratio.errors.metric is None:
+            return
+        selector = parse_selector(ratio.errors.metric)
+        if not self._describe(_counting(selector)).series:
+            yield warning(
+                Rule.NO_ERRORS_SERIES,
+                (*self.here, "ratio", "errors", "metric"),
+                f"no series {selector} now; it counts as no errors, which is right only if there were none since the start",
+                "if the service has failed lately, check the labels",
+            )
+
+    def _interval_fits(self, found: SeriesDescription) -> Iterator[Complaint]:
+        asked, scraped = self.spec.analysis.interval, found.scrape_interval
+        if asked != "auto" and scraped is not None and asked < 0.9 * scraped:
+            yield warning(
+                Rule.INTERVAL,
+                ("spec", "analysis", "interval"),
+                f"looking every {format_duration(asked)} finds nothing new where samples come every {scraped:.3g}s",
+                "write interval: auto",
+            )
+
+    def _effect(self, indicator: Indicator, interval: float) -> Iterator[Complaint]:
+        past = self._past(indicator, interval)
+        if past is None:
+            said = f"nothing was counted in the last {format_duration(self.spec.analysis.baseline)}"
+            yield warning(Rule.NO_TRAFFIC, self.here, f"{said}: without traffic every deployment ends Inconclusive")
+            return
+        yield from check_effect(self.spec, self.objective, past, self.here)
+
+    def _past(self, indicator: Indicator, interval: float) -> Past | None:
+        """What was counted over the baseline; None where nothing was."""
+        baseline = self.spec.analysis.baseline
+        step = interval * max(1, round(baseline / _STEPS / interval))
+        end = floor((self.now - interval) / interval) * interval
+        start = end - step * max(1, floor(baseline / step))
+        history = self.source.history(Question(self.objective.name, indicator), start, end, step)
+        measured = [(bad, all_) for bad, all_ in zip(history.bad, history.total, strict=True) if all_ == all_]  # noqa: PLR0124
+        total = float(sum(all_ for _, all_ in measured))
+        return Past(float(sum(bad for bad, _ in measured)), total, len(measured) * step) if total > 0 else None
+
+
+def _by_metric(indicator: Indicator) -> bool:
+    return all(path.endswith("metric") for path, _ in texts_of(indicator))
+
+
+def _counting(selector: Selector) -> Indicator:
+    """An indicator that asks for nothing but a selector's series."""
+    return Indicator(events=Events(metric=str(selector), max_per_hour=1))
+
+
+def _total(indicator: Indicator) -> tuple[Location, Selector]:
+    part = indicator.ratio or indicator.latency or indicator.latency_native
+    if part is not None and part.total.metric is not None:
+        return (indicator.kind.value, "total", "metric"), parse_selector(part.total.metric)
+    events = indicator.events
+    return ("events", "metric"), parse_selector(events.metric if events is not None else "")
+
+
+def _no_series(location: Location, selector: Selector) -> Complaint:
+    return error(
+        Rule.NO_SERIES,
+        location,
+        f"no series {selector}",
+        "check the metric's name and labels in the metrics source, and that the service runs",
+    )
+
+
+def _duplicates(found: SeriesDescription, location: Location) -> Iterator[Complaint]:
+    if found.duplicates:
+        yield error(
+            Rule.DUPLICATES,
+            location,
+            f"the same thing is scraped twice, so every event counts twice: {found.duplicates[0][:200]}",
+            "select one job",
+        )
+
+
+__all__ = ["Expression", "Target", "lint_live", "note"]
