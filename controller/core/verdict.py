@@ -24,6 +24,8 @@ class Reason(StrEnum):
     WORSE_THAN_SLO_AND_BASELINE = "WorseThanSLOAndBaseline"
     BREACHED_BEFORE = "BreachedBefore"
     """The service breaches its SLO, but did so before, or is not enough worse."""
+    BREACH_OVER = "BreachOver"
+    """It breached its SLO after the deployment, and its newest ticks are within the limit again."""
     SHARED_WITH_CONTROLS = "SharedWithControls"
     WITHIN_SLO = "WithinSLO"
     WORSE_WITHIN_SLO = "WorseWithinSLO"
@@ -99,3 +101,5 @@ class Judgement:
     """There is no data, or too little to see anything."""
     alerting: tuple[str, ...] = ()
     """Objectives with action Alert that breach on their own."""
+    decided_at: float | None = None
+    """The look that reached Breached (its numbers are those of that look), or the deadline's look; None: undecided."""

@@ -1,0 +1,205 @@
+"""What one look finds about objectives that share a test: their numbers, their standing and their sentences.
+
+Invariant: Healthy needs evidence of its own (the mirror test), most of the newest sync's looks answered, and errors that
+could have been seen. What is not known is Inconclusive.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import exp, isnan, log
+
+import numpy as np
+
+from controller.core.evidence import Evidence, Floats
+from controller.core.past import ROUNDING
+from controller.core.policy import PolicySpec
+from controller.core.statistics.bounds import detectable_share
+from controller.core.statistics.mirror import upper_bound
+from controller.core.verdict import ObjectiveJudgement, Reason, VerdictKind
+from controller.core.weighing import Weighed, log_mean
+from controller.core.wording import sentence
+
+EARLY_PART = 4
+"""From a quarter of the window on it is said that too little traffic comes to see anything."""
+Standing = tuple[VerdictKind | None, Reason]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One look at objectives that share a test."""
+
+    policy: PolicySpec
+    evidence: Evidence
+    now: float
+    due: bool
+    """The deadline's verdict is to be given."""
+    panel: tuple[Weighed, ...]
+    threshold: float
+    """What the weighed sum must reach (ln)."""
+    acting: bool
+    """They may roll back."""
+    breached: tuple[float, Weighed] | None
+    """The look that reached Breached, and what did; its numbers are reported from then on."""
+
+    @property
+    def needed(self) -> float:
+        """Evidence (ln) with which one objective reaches the threshold alone."""
+        return self.threshold + log(len(self.panel))
+
+    @property
+    def pass_at(self) -> float:
+        """Evidence (ln) with which an objective is shown to be kept."""
+        return -log(self.policy.analysis.false_pass_rate)
+
+    def _rejects(self, terms: list[float]) -> bool:
+        return log_mean(terms, len(self.panel)) >= self.threshold
+
+    @cached_property
+    def _enough(self) -> list[Weighed]:
+        return [each for each in self.panel if each.enough_now]
+
+    @cached_property
+    def slo_rejected(self) -> bool:
+        """The SLO leg's own sum has reached the threshold, over objectives with enough bad events."""
+        return self._rejects([float(each.last[0]) for each in self._enough])
+
+    @cached_property
+    def both_rejected(self) -> bool:
+        """The same of both legs together."""
+        return self._rejects([float(each.last.min()) for each in self._enough])
+
+    @cached_property
+    def holding(self) -> tuple[Weighed, ...]:
+        """Those that breach the SLO by themselves; where only their sum does, the largest."""
+        if not self.slo_rejected:
+            return ()
+        alone = tuple(each for each in self._enough if each.last[0] >= self.needed)
+        return alone or (max(self._enough, key=lambda each: float(each.last[0])),)
+
+    @cached_property
+    def detectable(self) -> list[float | None]:
+        """For each objective the smallest bad share that could be seen by the deadline; None where none could."""
+        totals = np.array([each.expected_total(due=self.due) for each in self.panel])
+        limits = np.array([each.nulls.worst for each in self.panel])
+        least = float(self.policy.analysis.minimum_bad_events)
+        shares = detectable_share(totals, np.minimum(limits, 1.0), exp(-self.needed), least)
+        return [None if isnan(share) else share for share in shares.tolist()]
+
+    @cached_property
+    def upper_bounds(self) -> list[float | None]:
+        """For each objective the upper bound of the bad share since the newest sync, at the deadline."""
+        if not self.due:
+            return [None] * len(self.panel)
+        bad = np.array([each.fresh_sums[0][-1] for each in self.panel])
+        total = np.array([each.fresh_sums[1][-1] for each in self.panel])
+        bounds = upper_bound(np.minimum(bad, total), total, self.policy.analysis.false_pass_rate).tolist()
+        return [None if each.events else bound for each, bound in zip(self.panel, bounds, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One objective at one look."""
+
+    weighed: Weighed
+    judgement: ObjectiveJudgement
+    legs: tuple[float, float]
+    """Evidence (ln) of the SLO's leg and of the baseline's."""
+    early: float
+    """Evidence (ln) for an early pass."""
+    kept: float
+    """Evidence (ln) for Healthy."""
+    blind: bool
+
+
+def find(look: Look) -> tuple[Finding, ...]:
+    """What a look finds about each of its objectives."""
+    return tuple(_finding(look, index, weighed) for index, weighed in enumerate(look.panel))
+
+
+def _finding(look: Look, index: int, weighed: Weighed) -> Finding:
+    looks, before = weighed.looks, weighed.before
+    moment = look.breached[0] if look.breached else looks.until
+    seen = int(np.searchsorted(looks.at, moment + ROUNDING, side="right"))
+    legs = _legs(weighed, seen)
+    early, kept = weighed.kept()
+    verdict, reason = _standing(look, weighed, kept)
+    found = ObjectiveJudgement(
+        objective=weighed.objective.name,
+        reason=reason,
+        sentence="",
+        verdict=verdict,
+        bad=float(looks.bad[:seen].sum()),
+        total=float(looks.total[:seen].sum()),
+        bad_since_start=_bad_since(look.evidence, weighed, moment),
+        limit=weighed.nulls.slo,
+        baseline_bad=before.bad if before is not None else 0.0,
+        baseline_total=before.total if before is not None else 0.0,
+        log_e_slo=legs[0],
+        log_e_baseline=legs[1],
+        log_e_pass=early,
+        upper_bound=look.upper_bounds[index],
+        detectable=None if weighed.events else look.detectable[index],
+        ticks_measured=int(looks.measured.sum()),
+        ticks_missing=looks.missed,
+    )
+    text = sentence(look.policy, weighed, found, moment - look.evidence.starts[0], look.now)
+    return Finding(weighed, replace(found, sentence=text), legs, early, kept, _blind(look, weighed, found))
+
+
+def _legs(weighed: Weighed, seen: int) -> tuple[float, float]:
+    """Both legs' evidence (ln) after so many looks."""
+    if seen == weighed.looks.at.size:
+        both: Floats = weighed.last
+    else:
+        both = weighed.path[:, seen - 1] if seen else np.zeros(2)
+    return float(both[0]), float(both[1])
+
+
+def _bad_since(evidence: Evidence, weighed: Weighed, moment: float) -> float:
+    """Bad events since the chain's start, warm-up and doubtful ticks included."""
+    ticks = evidence.of(weighed.objective.name)
+    since = (ticks.at > evidence.starts[0]) & (ticks.at <= moment + ROUNDING) & np.isfinite(ticks.bad)
+    return float(ticks.bad[since].sum())
+
+
+def _standing(look: Look, weighed: Weighed, kept: float) -> Standing:
+    if look.breached is not None and look.breached[1] is weighed:
+        return VerdictKind.BREACHED, Reason.WORSE_THAN_SLO_AND_BASELINE
+    if weighed in look.holding:
+        return VerdictKind.HOLD if look.due else None, _why_held(look)
+    return _at_deadline(look, weighed, kept) if look.due else (None, _why_open(weighed))
+
+
+def _at_deadline(look: Look, weighed: Weighed, kept: float) -> Standing:
+    if weighed.looks.selector_lost:
+        return VerdictKind.INCONCLUSIVE, Reason.SELECTOR_LOST
+    if not weighed.looks.mostly_answered:
+        return VerdictKind.INCONCLUSIVE, Reason.NO_DATA
+    if kept < look.pass_at:
+        return VerdictKind.INCONCLUSIVE, Reason.TOO_LITTLE_EVIDENCE
+    worse = weighed.enough_now and weighed.last[1] >= look.needed
+    return VerdictKind.HEALTHY, Reason.WORSE_WITHIN_SLO if worse else Reason.WITHIN_SLO
+
+
+def _why_held(look: Look) -> Reason:
+    if not look.both_rejected:
+        return Reason.BREACHED_BEFORE
+    if not look.acting:
+        return Reason.WORSE_THAN_SLO_AND_BASELINE
+    return Reason.NOT_JUDGED if look.policy.controls else Reason.BREACH_OVER
+
+
+def _why_open(weighed: Weighed) -> Reason:
+    if weighed.looks.selector_lost:
+        return Reason.SELECTOR_LOST
+    if weighed.looks.silent:
+        return Reason.NO_DATA
+    return Reason.GATHERING if weighed.looks.at.size else Reason.WARMING_UP
+
+
+def _blind(look: Look, weighed: Weighed, found: ObjectiveJudgement) -> bool:
+    """Whether there is no data, or so little that nothing could be seen by the deadline."""
+    if found.reason in (Reason.NO_DATA, Reason.SELECTOR_LOST):
+        return True
+    told = look.due or EARLY_PART * weighed.looks.at.size >= weighed.looks.horizon
+    return told and found.detectable is None and not weighed.events

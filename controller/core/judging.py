@@ -1,0 +1,189 @@
+"""The judge: from the evidence of a chain to a verdict, with its reason and its sentence.
+
+Breached needs both legs: worse than the SLO allows, and worse than the service was itself. It is found as the first
+look at which the weighed sum reached the threshold with every side condition met, so it is a fact of the past that
+later ticks cannot undo. Everything else is said at the deadline.
+
+Invariant: a pure function of policy, evidence and time. Missing data multiplies evidence by one: it can never lead to
+Breached, and never to Healthy.
+"""
+
+from dataclasses import dataclass
+
+from controller.core.evidence import Evidence
+from controller.core.findings import Finding, Look, find
+from controller.core.past import is_judged
+from controller.core.policy import Objective, ObjectiveAction, PolicySpec
+from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
+from controller.core.weighing import Weighed, first_passage, guilty, log_mean, log_threshold, weigh
+from controller.core.wording import not_judged
+
+EXPECTED_ERRORS = 10.0
+LATE_LOOKS = 2.0
+"""Intervals that the newest tick may lag behind the deadline: it is asked one interval after its end."""
+PATIENCE = 3.0
+"""Intervals after the deadline from which what still is missing is missing for good."""
+_BLIND = (Reason.SELECTOR_LOST, Reason.NO_DATA)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A policy's judged objectives, weighed: those that may roll back share one test, the others stand alone."""
+
+    acting: tuple[Weighed, ...]
+    """Those that may roll back."""
+    telling: tuple[Weighed, ...]
+    """Those with action Alert."""
+
+    @classmethod
+    def of(cls, policy: PolicySpec, evidence: Evidence) -> "Panel":
+        """Weigh what is judged."""
+        judged = [each for each in policy.objectives if is_judged(each)]
+        acting = [each for each in judged if each.judged_action is ObjectiveAction.ON_BREACH]
+        telling = [each for each in judged if each.judged_action is ObjectiveAction.ALERT]
+        return cls(
+            tuple(weigh(policy, each, evidence, len(acting)) for each in acting),
+            tuple(weigh(policy, each, evidence, 1) for each in telling),
+        )
+
+    @property
+    def deciding(self) -> tuple[Weighed, ...]:
+        """Those that the verdict is about: all that may roll back; where none may, those that alert."""
+        return self.acting or self.telling
+
+
+def judge(policy: PolicySpec, evidence: Evidence, now: float) -> Judgement:
+    """What the evidence says about a deployment at this moment.
+
+    Args:
+        policy: the policy in force before the chain.
+        evidence: the reference, the chain's syncs and all ticks so far.
+        now: Unix seconds.
+    """
+    panel, due, threshold = Panel.of(policy, evidence), is_due(evidence, now), log_threshold(policy)
+    if not panel.deciding:
+        return _nothing_judged(policy, evidence, due=due)
+    passage = None if policy.controls else first_passage(panel.acting, threshold, guilty)
+    together = Look(policy, evidence, now, due, panel.deciding, threshold, bool(panel.acting), passage)
+    alone = [
+        Look(policy, evidence, now, due, (each,), threshold, acting=False, breached=_passage(each, threshold))
+        for each in panel.telling
+    ]
+    others = tuple(found for look in alone for found in find(look)) if panel.acting else ()
+    alerting = tuple(look.panel[0].objective.name for look in alone if _goes_on(look))
+    return _judgement(together, find(together), others, alerting)
+
+
+def _passage(weighed: Weighed, threshold: float) -> tuple[float, Weighed] | None:
+    return first_passage((weighed,), threshold, guilty)
+
+
+def _goes_on(look: Look) -> bool:
+    """Whether an objective that stands alone has breached, and the breach is not over."""
+    weighed = look.panel[0]
+    return look.breached is not None and (weighed.breaching_now or float(weighed.last.min()) >= look.threshold)
+
+
+def is_due(evidence: Evidence, now: float) -> bool:
+    """Whether the deadline's verdict is to be given: every tick before it was looked at, or will not come any more."""
+    if evidence.deadline is None or now < evidence.deadline:
+        return False
+    interval = evidence.reference.interval
+    seen = evidence.last_tick is not None and evidence.last_tick >= evidence.deadline - LATE_LOOKS * interval
+    return seen or now >= evidence.deadline + PATIENCE * interval
+
+
+def errors_expected(policy: PolicySpec, evidence: Evidence, objective: str) -> bool:
+    """Whether errors should have been seen by now, and none were: then an empty selector is lost, and not good news.
+
+    The baseline had errors, and at its share ten or more would be expected among the newest sync's events.
+    """
+    before, ticks = evidence.reference.of(objective), evidence.of(objective)
+    declared = next((each for each in policy.objectives if each.name == objective), None)
+    if before is None or before.total <= 0 or declared is None or not is_judged(declared):
+        return False
+    since = ticks.measured & (ticks.at > evidence.starts[-1])
+    expected = before.bad / before.total * float(ticks.total[since].sum())
+    return expected >= EXPECTED_ERRORS and float(ticks.bad[since].sum()) == 0
+
+
+def _judgement(
+    look: Look, findings: tuple[Finding, ...], others: tuple[Finding, ...], alerting: tuple[str, ...]
+) -> Judgement:
+    named = _named(look, findings)
+    verdict = _verdict(look, findings)
+    newest = look.evidence.last_tick or look.evidence.starts[0]
+    seen = all(each.weighed.looks.seen_well for each in findings)
+    over = any(each.weighed.breaching_now for each in findings)
+    quiet = look.breached is None and not look.slo_rejected and not over
+    return Judgement(
+        at=newest,
+        verdict=verdict,
+        reason=named.judgement.reason,
+        sentence=_sentence(verdict, named, findings),
+        objective=named.judgement.objective,
+        objectives=_in_order(look.policy, findings + others),
+        evidence=log_mean([min(each.legs) for each in findings], len(findings)),
+        threshold=look.threshold,
+        passed_early=seen and quiet and all(each.early >= look.pass_at for each in findings),
+        kept=seen and all(each.kept >= look.pass_at for each in findings),
+        slo_rejected=look.slo_rejected,
+        breaching_now=over if look.breached is None else named.weighed.breaching_now,
+        blind=any(each.blind for each in findings),
+        alerting=alerting,
+        decided_at=look.breached[0] if look.breached else newest if look.due else None,
+    )
+
+
+def _named(look: Look, findings: tuple[Finding, ...]) -> Finding:
+    """The objective that decided, or the one nearest to deciding."""
+    if look.breached is not None:
+        return next(each for each in findings if each.weighed is look.breached[1])
+    if look.slo_rejected:
+        return max(findings, key=lambda each: (each.weighed in look.holding, each.legs[0]))
+    worst = _worst(findings)
+    same = [each for each in findings if each.judgement.verdict is worst]
+    return max(same, key=lambda each: (each.judgement.reason in _BLIND, min(each.legs)))
+
+
+def _worst(findings: tuple[Finding, ...]) -> VerdictKind | None:
+    given = {each.judgement.verdict for each in findings}
+    return next((kind for kind in VerdictKind if kind in given), None)
+
+
+def _verdict(look: Look, findings: tuple[Finding, ...]) -> VerdictKind | None:
+    """The worst over the deciding objectives; before the deadline there is none but Breached."""
+    if look.breached is not None:
+        return VerdictKind.BREACHED
+    return _worst(findings) if look.due else None
+
+
+def _sentence(verdict: VerdictKind | None, named: Finding, findings: tuple[Finding, ...]) -> str:
+    if verdict is VerdictKind.HEALTHY:
+        return "; ".join(each.judgement.sentence for each in findings)
+    return named.judgement.sentence
+
+
+def _in_order(policy: PolicySpec, findings: tuple[Finding, ...]) -> tuple[ObjectiveJudgement, ...]:
+    """As the policy lists them, with those that are not judged."""
+    found = {each.judgement.objective: each.judgement for each in findings}
+    return tuple(found.get(each.name) or _unjudged(each) for each in policy.objectives)
+
+
+def _unjudged(objective: Objective) -> ObjectiveJudgement:
+    return ObjectiveJudgement(objective.name, Reason.NOT_JUDGED, not_judged(objective), judged=False)
+
+
+def _nothing_judged(policy: PolicySpec, evidence: Evidence, *, due: bool) -> Judgement:
+    at = evidence.last_tick or evidence.starts[0]
+    return Judgement(
+        at=at,
+        verdict=VerdictKind.INCONCLUSIVE if due else None,
+        reason=Reason.NOT_JUDGED,
+        sentence="no objective of this policy is judged yet: " + "; ".join(map(not_judged, policy.objectives)),
+        objective=None,
+        objectives=_in_order(policy, ()),
+        threshold=log_threshold(policy),
+        blind=True,
+        decided_at=at if due else None,
+    )
