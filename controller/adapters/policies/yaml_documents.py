@@ -150,7 +150,8 @@ class _Builder:
 
     def take(self, event: Event) -> None:
         """Read one event."""
-        if getattr(event, "tag", None) is not None and str(event.tag) not in _TEXT_TAGS:
+        tag = getattr(event, "tag", None)
+        if tag is not None and str(tag) not in _TEXT_TAGS:
             raise DocumentError("tags such as !!int are not allowed", self._mark(event))
         if isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._begin(event)

@@ -6,7 +6,9 @@ its own, never a finding about the policy.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import floor
+from math import floor, inf
+
+import numpy as np
 
 from controller.adapters.policies.files import LoadedPolicy
 from controller.adapters.policies.lint.effect import Past, check_effect
@@ -15,14 +17,13 @@ from controller.adapters.policies.lint.findings import (
     Finding,
     Rule,
     error,
-    note,
     placed,
     warning,
 )
 from controller.core.application import ApplicationKey
 from controller.core.declared import DeclarationError
 from controller.core.durations import format_duration
-from controller.core.indicators import SHARE_KINDS, Events, Expression, Indicator, Latency, Ratio, texts_of
+from controller.core.indicators import SHARE_KINDS, Events, Indicator, Latency, Ratio, texts_of
 from controller.core.observation import MissingReason
 from controller.core.policy import Objective, PolicySpec
 from controller.core.policy_templates import render_indicator
@@ -143,18 +144,13 @@ class _Check:
         if edge is None or edge in edges:
             return
         here = (*self.here, "latency", "success", "metric")
-        finite = [each for each in edges if each != float("inf")]
+        finite = [each for each in edges if each != inf]
         if not finite:
             yield _no_series(here, parse_selector(latency.success.metric or ""))
             return
         nearest = min(finite, key=lambda each: abs(each - edge))
-        listed = ", ".join(f"{each:g}" for each in finite[:40])
-        yield error(
-            Rule.NO_EDGE,
-            here,
-            f"le={edge:g} is no bucket edge; edges are {listed}",
-            f'the nearest is le="{nearest:g}"',
-        )
+        said = f"le={edge:g} is no bucket edge; edges are {', '.join(f'{each:g}' for each in finite[:40])}"
+        yield error(Rule.NO_EDGE, here, said, f'the nearest is le="{nearest:g}"')
 
     def _errors(self, ratio: Ratio) -> Iterator[Complaint]:
         if ratio.errors.metric is None:
@@ -193,9 +189,9 @@ class _Check:
         end = floor((self.now - interval) / interval) * interval
         start = end - step * max(1, floor(baseline / step))
         history = self.source.history(Question(self.objective.name, indicator), start, end, step)
-        measured = [(bad, all_) for bad, all_ in zip(history.bad, history.total, strict=True) if all_ == all_]  # noqa: PLR0124
-        total = float(sum(all_ for _, all_ in measured))
-        return Past(float(sum(bad for bad, _ in measured)), total, len(measured) * step) if total > 0 else None
+        measured = int(np.count_nonzero(~np.isnan(history.total)))
+        total, bad = float(np.nansum(history.total)), float(np.nansum(history.bad))
+        return Past(bad, total, measured * step) if total > 0 else None
 
 
 def _by_metric(indicator: Indicator) -> bool:
@@ -232,6 +228,3 @@ def _duplicates(found: SeriesDescription, location: Location) -> Iterator[Compla
             f"the same thing is scraped twice, so every event counts twice: {found.duplicates[0][:200]}",
             "select one job",
         )
-
-
-__all__ = ["Expression", "Target", "lint_live", "note"]

@@ -5,7 +5,7 @@ Invariant: a policy that is found without errors here can be loaded by the contr
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.adapters.policies.files import InvalidPolicy, Loaded, LoadedPolicy
 from controller.adapters.policies.lint.expressions import check_indicator, check_ratio, holds, total_of
@@ -37,7 +37,7 @@ class Known:
     metrics_sources: Collection[str] | None = None
     alert_sinks: Collection[str] | None = None
     applications: Sequence[Application] | None = None
-    rules: MatchingRules = MatchingRules()
+    rules: MatchingRules = field(default_factory=MatchingRules)
 
 
 def lint_offline(loaded: Iterable[Loaded], known: Known | None = None) -> list[Finding]:
