@@ -32,7 +32,6 @@ CHAIN_ALERTS = (
     AlertName.PROTECTED_CHANGE,
     AlertName.ROLLBACK_FAILED,
     AlertName.ROLLBACK_INEFFECTIVE,
-    AlertName.SYNC_BLOCKED,
     AlertName.NO_CREDENTIALS,
     AlertName.BREAKER,
 )

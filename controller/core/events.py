@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from controller.core.application import Application, ApplicationKey, Content, Revision
 from controller.core.evidence import Reference
-from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts
+from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
 from controller.core.policy import Mode, PolicySpec
 
@@ -203,6 +203,14 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class PathProven:
+    """A dry run has shown which way a restore can take."""
+
+    path: RollbackPath
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackRequested:
     """A person wants the last good version, or a named one, back."""
 
@@ -236,6 +244,7 @@ Event: TypeAlias = (
     | Pushed
     | PushWithheld
     | Refreshed
+    | PathProven
     | RollbackRequested
     | Released
 )

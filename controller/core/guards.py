@@ -213,7 +213,7 @@ def _stale(rollout: Rollout, rollback: Rollback, world: World, now: float) -> Wa
     if seen is None or now - seen > world.limits.verdict_max_age:
         age = "never" if seen is None else f"{format_duration(round(now - seen))} ago"
         return Wait(Obstacle.STALE_VERDICT, f"the breach was last seen {age}: waiting to see it again", 2.0)
-    if rollback.confirm_after is not None and seen <= rollback.confirm_after:
+    if rollback.confirm_after is not None:
         return Wait(
             Obstacle.STALE_VERDICT, "a newer deployment may have mended it: waiting to see the breach after it", 2.0
         )

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from controller.core.application import Revision
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.observation import MissingReason
+from controller.core.past import is_judged, tick_of
 from controller.core.policy import PolicySpec
-from controller.core.reference import is_judged, tick_of
 from controller.core.revert import commit_message, restore_branch
 from controller.core.state import Analysis, Rollback, Rollout, Stage, Way
 

@@ -132,7 +132,13 @@ def _watch_pending(step: Step, evidence: Evidence) -> Step:
         return step
     if rollback is not None and rollback.stage is Stage.DONE and rollback.way is Way.PUSH:
         return step
-    found = recovered_since(step, evidence, analysis.breach_seen_at)
+    waits = rollback is not None and rollback.confirm_after is not None
+    since = analysis.newest.started_at if waits else analysis.breach_seen_at
+    found = recovered_since(step, evidence, since)
+    if waits and found is not None and found.kind is RecoveryKind.INEFFECTIVE:
+        return step.set_rollback(confirm_after=None, next_at=step.now).say(
+            f"the breach goes on after {analysis.newest.revision[:12]}: {found.sentence}"
+        )
     if found is None or found.kind is not RecoveryKind.RECOVERED:
         return step
     if rollback is not None and rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN):

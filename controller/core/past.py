@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.core.evidence import Floats, History, ObjectiveReference
-from controller.core.indicators import SHARE_KINDS, IndicatorKind
+from controller.core.indicators import texts_of
 from controller.core.policy import Objective
 from controller.core.statistics.dispersion import pearson_dispersion
 from controller.core.statistics.grids import SMALLEST_SHARE, floats
@@ -32,17 +32,17 @@ ROUNDING = 1e-6
 
 def is_events(objective: Objective) -> bool:
     """Whether the objective counts rare events, rather than bad ones out of all."""
-    return objective.indicator.kind is IndicatorKind.EVENTS
+    return objective.indicator.events is not None
 
 
 def is_judged(objective: Objective) -> bool:
     """Whether the objective is judged: its kind is, and it has the target that the kind needs. Gauges are only parsed."""
-    return is_events(objective) or (objective.indicator.kind in SHARE_KINDS and objective.target is not None)
+    return is_events(objective) or (objective.indicator.gauge is None and objective.target is not None)
 
 
 def tick_of(objective: Objective, interval: float) -> float:
     """Seconds of one tick: an owner's own expression counts over a window of several scrapes."""
-    own = any(path.endswith(".query") for path, _ in objective.indicator.expressions())
+    own = any(path.endswith(".query") for path, _ in texts_of(objective.indicator))
     return OWN_EXPRESSION_TICK * interval if own else interval
 
 

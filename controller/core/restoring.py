@@ -14,14 +14,15 @@ from controller.core.events import (
     GitFailed,
     GitTrouble,
     Inspected,
+    PathProven,
     Pushed,
     PushWithheld,
     Released,
     RollbackRequested,
 )
-from controller.core.git import PushResult, RestoreFacts, canonical_url
+from controller.core.git import PushResult, RestoreFacts, RollbackPath, canonical_url
 from controller.core.guards import AlreadyDone, Proceed, Refuse, Ruling, Wait, Withdraw, rule
-from controller.core.policy import Scope
+from controller.core.policy import BreachAction, Scope
 from controller.core.revert import decision_id, one_line, subject
 from controller.core.state import KnownBad, Obstacle, Origin, Rollback, Rollout, Stage, Way
 from controller.core.step import MadeDecision, Step
@@ -348,6 +349,25 @@ def take_request(step: Step, event: RollbackRequested) -> Step:
     if current is not None and current.stage is Stage.DONE and current.way is Way.PUSH and current.target == target:
         return step.say(f"{asked.by} asked for a rollback; the same is in Git already")
     return step.set(rollback=asked).say(f"{asked.by} asks to go back to {target[:12]}")
+
+
+def take_proof(step: Step, event: PathProven) -> Step:
+    """Which way is open: told when it is lost, not found out in the night."""
+    rollout = step.rollout
+    step = step.set(rollback_path=event.path)
+    policy = rollout.policy
+    wants_push = policy is not None and policy.on_breach.action is BreachAction.ROLLBACK
+    if policy is None or event.path is RollbackPath.PUSH or (event.path is RollbackPath.PULL_REQUEST and not wants_push):
+        return step.resolve(AlertName.ROLLBACK_PATH_LOST)
+    branch = rollout.application.source.branch
+    lost = (
+        f"{branch} refuses pushes, so a restore will wait on a branch of its own until a person merges it"
+        if event.path is RollbackPath.PULL_REQUEST
+        else f"neither {branch} nor a branch of our own can be pushed"
+    )
+    return step.tell(
+        AlertName.ROLLBACK_PATH_LOST, f"{rollout.application.key}: {lost}", f"{lost}. {one_line(event.message, 300)}"
+    )
 
 
 def take_release(step: Step, event: Released) -> Step:

@@ -26,6 +26,7 @@ from controller.core.events import (
     Inspected,
     Limits,
     Observed,
+    PathProven,
     PolicyChanged,
     Pushed,
     PushWithheld,
@@ -46,6 +47,7 @@ from controller.core.restoring import (
     take_built,
     take_failure,
     take_inspection,
+    take_proof,
     take_push,
     take_release,
     take_request,
@@ -93,6 +95,8 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return step.set_rollback(refreshed_at=step.now)
         case Restarted():
             return take_restart(step)
+        case PathProven():
+            return take_proof(step, event)
         case RollbackRequested():
             return take_request(step, event)
         case Released():

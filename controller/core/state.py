@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import Application, Content, Revision
 from controller.core.evidence import Evidence, ObjectiveTicks, Reference
-from controller.core.git import BuiltCommit, CommitFacts
+from controller.core.git import BuiltCommit, CommitFacts, RollbackPath
 from controller.core.policy import PolicySpec, Scope
 from controller.core.recovery import RecoveryKind
 from controller.core.verdict import Judgement, VerdictKind
@@ -254,7 +254,7 @@ class Rollback:
     signoff: str = ""
     superseded_until: float | None = None
     confirm_after: float | None = None
-    """The breach must be seen in ticks after this: a newer sync may have mended it."""
+    """A newer sync may have mended it: the breach must be shown anew by evidence after that sync's warm-up."""
     head: Revision | None = None
     tree: str | None = None
     restored_content: Content | None = None
@@ -286,6 +286,8 @@ class Rollout:
     rollback: Rollback | None = None
     unidentified: tuple[Unidentified, ...] = ()
     known_bad: tuple[KnownBad, ...] = ()
+    rollback_path: RollbackPath | None = None
+    """The way that is open into the repository, as last proven; None: not proven yet."""
     frozen: str = ""
     """Why nothing is restored automatically until a person has acted; empty: it is not frozen."""
     excluded: tuple[tuple[float, float], ...] = ()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from controller.core.alerts import AlertName
-from controller.core.application import ApplicationKey, Content, Revision
+from controller.core.application import ApplicationKey, Content
 from controller.core.events import Identified, SyncReported, Unidentifiable
 from controller.core.git import CommitFacts
 from controller.core.revert import one_line
@@ -42,11 +42,13 @@ _BOT = re.compile(
 
 def take_report(step: Step, event: SyncReported) -> Step:
     """A source says how far a deployment is; what it deploys is found out first where it is not known."""
-    content = known_content(step.rollout, event.revision)
-    if content is not None:
-        facts = Identified(event.revision, content)
-        return _take(step, Unidentified(event.revision, event.phase, event.at, event.message, event.only), facts)
     waiting = Unidentified(event.revision, event.phase, event.at, one_line(event.message, 500), event.only)
+    known = _reported_before(step.rollout, waiting)
+    if known is not None:
+        return _further(step, known, waiting)
+    live = step.rollout.live
+    if live is not None and live.revision == event.revision:
+        return step
     if waiting in step.rollout.unidentified:
         return step
     return step.set(unidentified=(*step.rollout.unidentified, waiting)[-MOST_UNIDENTIFIED:])
@@ -68,13 +70,6 @@ def take_unidentifiable(step: Step, event: Unidentifiable) -> Step:
     return step.set(unidentified=left).say(
         f"{event.revision[:12]} was reported as deployed, but is not in the repository: {event.message}"
     )
-
-
-def known_content(rollout: Rollout, revision: Revision) -> Content | None:
-    """The content of a revision that the state already names."""
-    named: list[Sync | Deployed | Good] = list(rollout.analysis.syncs) if rollout.analysis is not None else []
-    named.extend(each for each in (rollout.live, rollout.good) if each is not None)
-    return next((each.content for each in reversed(named) if each.revision == revision), None)
 
 
 def _take(step: Step, report: Unidentified, facts: Identified) -> Step:
@@ -120,7 +115,7 @@ def _further(step: Step, index: int, report: Unidentified) -> Step:
     sync = analysis.syncs[index]
     if report.phase == "Healthy" and sync.healthy_at is None:
         changed = replace(sync, healthy_at=max(report.at, sync.started_at), failed_at=None, message="")
-        step = step.resolve(AlertName.UNHEALTHY, AlertName.SYNC_BLOCKED)
+        step = step.resolve(AlertName.UNHEALTHY)
         step = step.say(f"{sync.revision[:12]} is healthy")
     elif report.phase == "Failed" and sync.failed_at is None and sync.healthy_at is None:
         changed = replace(sync, failed_at=report.at, message=report.message)
@@ -160,7 +155,7 @@ def _unguarded(step: Step, sync: Sync) -> Step:
 
 def _new_sync(step: Step, sync: Sync, facts: Identified) -> Step:
     rollout, analysis = step.rollout, step.rollout.analysis
-    step = step.set(live=Deployed(sync.revision, sync.content, sync.started_at))
+    step = step.set(live=Deployed(sync.revision, sync.content, sync.started_at)).resolve(AlertName.SYNC_BLOCKED)
     step = _exclude(step, sync.started_at, sync.started_at + _warm_up(rollout))
     if _restores(rollout, sync, facts):
         return begin_recovery(step, sync, behind=facts.behind)
@@ -187,7 +182,8 @@ def _restores(rollout: Rollout, sync: Sync, facts: Identified) -> bool:
     if rollback is not None and rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN):
         if sync.content in (rollback.restored_content, rollback.target_content):
             return True
-        if facts.contains_restore and rollback.way is Way.PUSH:
+        landing = analysis is None or analysis.kind is not AnalysisKind.RECOVERY
+        if landing and facts.contains_restore and rollout.knows_bad(sync.content) is None:
             return True
     if analysis is None or analysis.kind is not AnalysisKind.DEPLOYMENT or analysis.before is None:
         return False
@@ -296,7 +292,7 @@ def begin_recovery(step: Step, sync: Sync, *, behind: bool = False) -> Step:
         before=chain.before if chain is not None else rollout.good,
         reference=chain.reference if chain is not None else None,
     )
-    step = step.resolve(AlertName.SYNC_BLOCKED).set(analysis=recovery)
+    step = step.set(analysis=recovery)
     if rollout.rollback is not None and rollout.rollback.stage is not Stage.DONE:
         step = step.set_rollback(stage=Stage.WITHDRAWN, obstacle=None, obstacle_sentence="")
     if behind:

@@ -1,0 +1,132 @@
+"""Starting, beating and stopping, in the order in which nothing is lost.
+
+Invariant: what is stopped first is what brings new work in; what is stopped last is what remembers. A stop gives every
+part a bounded time, and what it leaves undone is done by the next start.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from controller.core.application import Application
+from controller.ports.clock import Clock
+from controller.ports.gitops import SyncSource
+from controller.ports.store import Store, StoreError
+from controller.runtime.intake import Intake
+from controller.runtime.lanes import Lanes
+from controller.runtime.observer import Observer
+from controller.runtime.outbox import Outbox
+from controller.runtime.policy_watch import PolicyWatch
+from controller.runtime.proofs import Proofs
+from controller.runtime.reconciler import Reconciler
+from controller.runtime.scheduler import Heartbeat
+
+BEAT_SECONDS = 1.0
+LOOK_SECONDS = 0.5
+PROOF_SECONDS = 60.0
+STUCK_SECONDS = 120.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a controller is made of."""
+
+    applications: tuple[Application, ...]
+    store: Store
+    clock: Clock
+    reconciler: Reconciler
+    intake: Intake
+    policies: PolicyWatch
+    proofs: Proofs
+    observers: Sequence[Observer]
+    outbox: Outbox
+    sources: Sequence[SyncSource]
+    lanes: Lanes
+    serve: Callable[[], None]
+    """Begin to answer HTTP."""
+    unserve: Callable[[], None]
+
+
+class Controller:
+    """The whole loop."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._heartbeat = Heartbeat()
+        self._beat_at = parts.clock.monotonic()
+        self._started = False
+
+    def start(self) -> None:
+        """Read what was, begin, and go on where it was.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        parts = self._parts
+        parts.reconciler.load(parts.applications)
+        parts.policies.poll()
+        parts.outbox.start()
+        parts.serve()
+        for observer in parts.observers:
+            observer.start()
+        parts.intake.take()
+        parts.reconciler.resume()
+        for source in parts.sources:
+            source.start(parts.intake.publish)
+        self._schedule()
+        self._started = True
+        guarded = sum(rollout.policy is not None for rollout in parts.reconciler.rollouts())
+        _log.info("guarding", applications=len(parts.applications), guarded=guarded)
+
+    def _schedule(self) -> None:
+        parts = self._parts
+        self._heartbeat.every(BEAT_SECONDS, "beat", self._beat)
+        self._heartbeat.every(LOOK_SECONDS, "look", self._look)
+        self._heartbeat.every(BEAT_SECONDS, "inbox", parts.intake.poll)
+        self._heartbeat.every(PROOF_SECONDS, "proofs", parts.proofs.prove)
+        self._heartbeat.start()
+        parts.proofs.prove()
+
+    def _beat(self) -> None:
+        self._parts.policies.poll()
+        self._parts.reconciler.tick()
+        self._beat_at = self._parts.clock.monotonic()
+
+    def _look(self) -> None:
+        for observer in self._parts.observers:
+            observer.wake()
+
+    def alive(self) -> list[str]:
+        """Why the loops do not turn; empty: they do."""
+        away = self._parts.clock.monotonic() - self._beat_at
+        return [f"the loop has not turned for {away:.0f} s"] if away > STUCK_SECONDS else []
+
+    def ready(self) -> list[str]:
+        """Why it cannot do its work; empty: it can."""
+        if not self._started:
+            return ["it is starting"]
+        reasons = self.alive()
+        try:
+            self._parts.store.changed()
+        except StoreError as error:
+            reasons.append(f"the store cannot be read: {error}")
+        return reasons
+
+    def stop(self, within: float = 10.0) -> None:
+        """Take nothing more in, finish what is under way, remember the rest."""
+        parts = self._parts
+        for source in parts.sources:
+            source.stop()
+        if self._started:
+            self._heartbeat.stop()
+        for observer in parts.observers:
+            observer.stop(within / 4)
+        parts.lanes.stop(within / 2)
+        parts.reconciler.checkpoint()
+        parts.outbox.stop(within / 4)
+        parts.unserve()
+        parts.store.close()
+        _log.info("stopped; what is open goes on at the next start")

@@ -1,0 +1,65 @@
+"""Proves once a day, and at the start, which way a restore can take into each repository.
+
+Invariant: a proof is a dry run: nothing is written. That the way is lost is told by day, not found out in the night.
+"""
+
+import structlog
+
+from controller.core.events import PathProven
+from controller.core.git import RollbackPath
+from controller.core.state import Rollout
+from controller.ports.clock import Clock
+from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
+from controller.runtime.lanes import Lanes
+from controller.runtime.reconciler import Reconciler
+
+DAY = 86400.0
+RETRY = 600.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Proofs:
+    """Keeps the proofs fresh."""
+
+    def __init__(
+        self, reconciler: Reconciler, repositories: dict[str, Repository], lanes: Lanes, clock: Clock
+    ) -> None:
+        """``repositories`` are by URL."""
+        self._reconciler = reconciler
+        self._repositories = repositories
+        self._lanes = lanes
+        self._clock = clock
+        self._next: dict[tuple[str, str], float] = {}
+
+    def prove(self) -> None:
+        """Prove what is due; returns at once."""
+        now = self._clock.monotonic()
+        for repository, branch in self._places():
+            if self._next.get((repository, branch), now) <= now:
+                self._next[repository, branch] = now + DAY
+                self._submit(repository, branch)
+
+    def _places(self) -> dict[tuple[str, str], list[Rollout]]:
+        places: dict[tuple[str, str], list[Rollout]] = {}
+        for rollout in self._reconciler.rollouts():
+            if rollout.policy is not None:
+                source = rollout.application.source
+                places.setdefault((source.repository, source.branch), []).append(rollout)
+        return places
+
+    def _submit(self, repository: str, branch: str) -> None:
+        lane = self._lanes.lane(f"git:{repository}")
+        lane.submit(("prove", branch), lambda: self._prove(repository, branch))
+
+    def _prove(self, repository: str, branch: str) -> None:
+        try:
+            found = PathProven(self._repositories[repository].rollback_path(branch))
+        except RepositoryDenied as error:
+            found = PathProven(RollbackPath.NONE, str(error))
+        except RepositoryError as error:
+            _log.warning("which way a restore can take could not be proven", repository=repository, error=str(error))
+            self._next[repository, branch] = self._clock.monotonic() + RETRY
+            return
+        for rollout in self._places().get((repository, branch), []):
+            self._reconciler.submit(rollout.application.key, found)
