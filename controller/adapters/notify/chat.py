@@ -6,7 +6,9 @@ or a log; no call is waited for beyond the deadline, and at most three calls tha
 """
 
 import logging
+import re
 import threading
+import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -50,6 +52,9 @@ SERVICES = (
 )
 MOST_URLS = 16
 MOST_HANGING = 3
+SHORTEST_TOKEN = 8
+
+_SEPARATORS = re.compile(r"[/:@?&=#]+")
 
 
 class ChatSink:
@@ -97,8 +102,8 @@ class ChatSink:
             raise SinkRefused(
                 f"file {self._url_file} must hold between 1 and {MOST_URLS} Apprise URLs, one on a line"
             )
-        for url in urls:
-            self._seen(url)
+        for secret in (part for url in urls for part in _secret_parts(url)):
+            self._seen(secret)
         return urls
 
     def _send(self, urls: list[str], title: str, body: str, kind: str) -> None:
@@ -107,6 +112,8 @@ class ChatSink:
         asset = apprise.AppriseAsset(
             app_id="Rollguard",
             app_desc="Rollguard",
+            image_url_mask="",
+            image_url_logo="",
             async_mode=False,
             http_redirects=False,
             storage_mode=apprise.PersistentStoreMode.MEMORY,
@@ -146,8 +153,15 @@ def message(alert: Alert) -> tuple[str, str]:
     state = "Resolved" if alert.ended_at is not None else alert.severity.value.capitalize()
     title = one_line(f"{state}: {alert.name.value} {alert.application}", 200)
     links = [f"{one_line(name, 100)}: {one_line(target, 2000)}" for name, target in alert.links]
-    parts = [one_line(alert.summary, 500), plain(alert.description, 4000), *links]
+    description = plain(alert.description, 4000) if alert.description != alert.summary else ""
+    parts = [one_line(alert.summary, 500), description, *links]
     return chat(title), "\n".join(chat(part) for part in parts if part)
+
+
+def _secret_parts(url: str) -> list[str]:
+    """The URL, and each part of it that may be a token (a host's name has a dot, and is none)."""
+    parts = _SEPARATORS.split(url)
+    return [url, *(part for part in parts if len(part) >= SHORTEST_TOKEN and "." not in part)]
 
 
 def _kind(alert: Alert) -> str:
@@ -165,10 +179,21 @@ def _record(send: Callable[[], None], outcome: list[Exception | None]) -> None:
         outcome.append(None)
 
 
-@cache
+_loading = threading.Lock()
+
+
 def _apprise() -> Any:
     """Apprise with its services cut down to ours; loading its plugins takes a third of a second, so only where used."""
-    apprise = import_module("apprise")
+    with _loading:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Any:
+    with warnings.catch_warnings():  # one plugin imports a module that Python 3.11 calls deprecated
+        warnings.simplefilter("ignore", DeprecationWarning)
+        apprise = import_module("apprise")
+        import_module("apprise.manager_plugins").NotificationManager().enable_only(*SERVICES)
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 10)
-    import_module("apprise.manager_plugins").NotificationManager().enable_only(*SERVICES)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # at DEBUG it writes each path, and paths hold tokens
     return apprise
