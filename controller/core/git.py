@@ -3,6 +3,7 @@
 Invariant: these are plain facts of one fetched head; a compare-and-swap push against that head makes them hold.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -151,3 +152,22 @@ class RollbackPath(StrEnum):
     PUSH = "Push"
     PULL_REQUEST = "PullRequest"
     NONE = "None"
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WEB_USER = re.compile(r"(https?://)[^/@]*@")
+
+
+def canonical_url(url: str) -> str:
+    """One spelling for all URLs of one repository, as Argo CD compares them; holds no password.
+
+    Lower case, without ``.git`` or a closing slash; ``git@host:path`` is ``ssh://git@host/path``. https and ssh stay
+    different. Beyond Argo CD's rule, who logs in over http(s) is left out (a name, perhaps a password, and no part of
+    the place), and the path of a local repository keeps its case, since file systems tell it apart.
+    """
+    text = url.strip()
+    if text.startswith(("/", "file://")):
+        return "file://" + text.removeprefix("file://").rstrip("/").removesuffix(".git").rstrip("/")
+    if not _SCHEME.match(text):
+        text = "ssh://" + text.replace(":", "/", 1)
+    return _WEB_USER.sub(r"\1", text.lower().rstrip("/").removesuffix(".git").rstrip("/"), count=1)

@@ -1,0 +1,223 @@
+"""Gather the facts on which a restore is decided, and plan its tree, in the object database alone.
+
+The plan: a synthetic tree is the live tree with what the restore changes, either the paths as they were at the target
+(``ApplicationPaths``) or each suspect reverted, newest first (``Commits``). It is merged three-way into the head with
+the live tree as the base. So a later change of somebody else survives, what the suspects added goes, and where both
+changed the same lines there is a conflict, never a loss. Merging again after the restore changes nothing.
+
+Invariant: with ``ApplicationPaths`` no file outside of the paths changes, and policies stay as the head has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+
+from controller.adapters.repository.history import (
+    MOST_SUSPECTS,
+    ROLLBACK_OF,
+    kinship,
+    shown,
+    suspects_and_newer,
+)
+from controller.adapters.repository.impact import Impact, Reader, assess, compare, kept_policies
+from controller.adapters.repository.merge import Merged, three_way
+from controller.adapters.repository.mirror import Mirror
+from controller.adapters.repository.objects import Ask, Entry, contents_of, look, place, store
+from controller.adapters.repository.references import (
+    checked_branch,
+    checked_paths,
+    checked_revision,
+    covers,
+    outermost,
+)
+from controller.adapters.repository.trees import PathBlocked, entries_at, replace
+from controller.core.application import Content, Revision
+from controller.core.git import CommitFacts, RestoreFacts, RestoreRequest
+from controller.core.policy import Scope
+
+_MOST_CONFLICTS = 200
+
+
+def checked_request(request: RestoreRequest) -> RestoreRequest:
+    """The request with everything in it checked, its paths sorted. Raises InvalidReference."""
+    checked_branch(request.branch)
+    for revision in (request.target, request.live, *request.ours, *request.chain):
+        checked_revision(revision)
+    return with_changes(request, paths=checked_paths(request.paths))
+
+
+def inspect(mirror: Mirror, request: RestoreRequest) -> RestoreFacts:
+    """Fetch, then gather everything; a target or live revision that cannot be had is told, not raised."""
+    head = mirror.fetch(request.branch)
+    here = _known(mirror, request)
+    target_known, live_known = request.target in here, request.live in here
+    if not (target_known and live_known):
+        return _without_plan(mirror, request, head, here)
+    return _Inspection(mirror, request, head, here).facts()
+
+
+def _known(mirror: Mirror, request: RestoreRequest) -> frozenset[Revision]:
+    """The revisions that are here; what was live once is fetched where it is missing, our own commits are not."""
+    fetched = (request.target, request.live, *request.chain)
+    asked = list(dict.fromkeys((*fetched, *request.ours)))
+    present = zip(asked, mirror.has(*asked), strict=True)
+    return frozenset(
+        revision for revision, here in present if here or (revision in fetched and mirror.bring(revision))
+    )
+
+
+class _Inspection:
+    """One look at a repository, at one fetched head."""
+
+    def __init__(self, mirror: Mirror, request: RestoreRequest, head: Revision, here: frozenset[Revision]) -> None:
+        self._mirror, self._request, self._head = mirror, request, head
+        self._ours = [revision for revision in request.ours if revision in here]
+        self._chain = [revision for revision in request.chain if revision in here]
+        self._kin = kinship(mirror, [head, request.live, request.target, *self._ours])
+        roots = [head, request.live, request.target]
+        names = [Ask(place(root, "")) for root in roots]
+        self._contents, trees = contents_of(mirror, [*roots, *self._chain], request.paths, names)
+        self._head_tree, self._live_tree, self._target_tree = (tree.oid if tree else "" for tree in trees)
+
+    def facts(self) -> RestoreFacts:
+        request, kin, head = self._request, self._kin, self._head
+        between, later = kin.between(request.target, request.live), kin.between(request.live, head)
+        suspects, newer = suspects_and_newer(self._mirror, kin, between, later, request.paths)
+        plan = self._plan(suspects)
+        head_content, live_content, target_content, *chain = self._contents
+        return RestoreFacts(
+            request=request,
+            head=head,
+            target_known=True,
+            live_known=True,
+            target_before_live=kin.contains(request.live, request.target),
+            live_in_branch=kin.contains(head, request.live),
+            went_back=request.live != request.target and kin.contains(request.target, request.live),
+            suspects=suspects,
+            newer=newer,
+            head_content=head_content,
+            live_content=live_content,
+            target_content=target_content,
+            chain_contents=tuple(zip(self._chain, chain, strict=True)),
+            tree=plan.tree,
+            plain_tree=self._plain_tree() if plan.tree is None else None,
+            restored_content=plan.content,
+            conflicts=plan.conflicts,
+            removes=plan.impact.removes,
+            touches=plan.impact.touches,
+            changed_files=plan.impact.files,
+            unreadable=plan.impact.unreadable,
+            ours_in_branch=tuple(ours for ours in self._ours if kin.contains(head, ours)),
+            protected_restores=tuple(c for c in suspects if any(key == ROLLBACK_OF for key, _ in c.trailers)),
+        )
+
+    def _plan(self, suspects: Sequence[CommitFacts]) -> "_Plan":
+        try:
+            whole_commits = self._request.scope is Scope.COMMITS
+            merged = self._revert(suspects) if whole_commits else self._restore_paths()
+            return _Plan() if merged is None else self._finish(merged)
+        except PathBlocked as blocked:
+            return _Plan(conflicts=(shown(blocked.path),))
+
+    def _restore_paths(self) -> Merged:
+        then = self._then()
+        if self._contents[0] == self._contents[1]:  # nobody touched the paths since: the merge is this
+            return Merged(replace(self._mirror, self._head_tree, then))
+        synthetic = replace(self._mirror, self._live_tree, then)
+        return three_way(self._mirror, base=self._live_tree, ours=self._head_tree, theirs=synthetic)
+
+    def _plain_tree(self) -> str | None:
+        """The live tree with the paths as at the target, its policies as they are; None where it cannot be made."""
+        try:
+            tree = replace(self._mirror, self._live_tree, self._then())
+            changes = compare(self._mirror, self._live_tree, tree)
+            return replace(self._mirror, tree, kept_policies(changes, Reader(self._mirror, changes)))
+        except PathBlocked:
+            return None
+
+    def _then(self) -> Mapping[bytes, Entry | None]:
+        return entries_at(self._mirror, self._target_tree, [path.encode() for path in outermost(self._request.paths)])
+
+    def _revert(self, suspects: Sequence[CommitFacts]) -> Merged | None:
+        """Each suspect on the branch's own line reverted, newest first; None where the target is not on that line."""
+        line = self._kin.own_line(self._request.live)
+        if self._request.target not in line or len(suspects) >= MOST_SUSPECTS:
+            return None
+        synthetic = Merged(self._live_tree)
+        for suspect in suspects:
+            if suspect.revision in line:
+                synthetic = self._reverted(suspect, synthetic.tree)
+                if synthetic.conflicts:
+                    return synthetic
+        return three_way(self._mirror, base=self._live_tree, ours=self._head_tree, theirs=synthetic.tree)
+
+    def _reverted(self, suspect: CommitFacts, tree: str) -> Merged:
+        names = [suspect.revision, *suspect.parents[:1]]
+        found = [
+            answer.oid if answer else "" for answer in look(self._mirror, [Ask(place(name, "")) for name in names])
+        ]
+        if not suspect.parents:
+            found += store(self._mirror, "tree", [b""], like=tree)
+        return three_way(self._mirror, base=found[0], ours=tree, theirs=found[1])
+
+    def _finish(self, merged: Merged) -> "_Plan":
+        """Put the policies back as the head has them, then see what is left to change."""
+        changes = compare(self._mirror, self._head_tree, merged.tree)
+        changed = {change.path for change in changes}
+        unchanged = [name for name in merged.conflicts if name not in changed]
+        in_head = entries_at(self._mirror, self._head_tree, unchanged) if unchanged else {}
+        reader = Reader(self._mirror, changes, [entry for entry in in_head.values() if entry and entry.is_file])
+        kept = kept_policies(changes, reader)
+        settled = {*kept, *(path for path, entry in in_head.items() if reader.is_own(path, entry))}
+        conflicts = [shown(name) for name in merged.conflicts if name not in settled]
+        if conflicts:
+            return _Plan(conflicts=tuple(conflicts[:_MOST_CONFLICTS]))
+        left = [change for change in changes if change.path not in kept]
+        outside = [shown(change.path) for change in left if not self._may_change(shown(change.path))]
+        if outside:
+            return _Plan(conflicts=tuple(outside[:_MOST_CONFLICTS]))
+        tree = replace(self._mirror, merged.tree, kept)
+        content = self._contents[0] if tree == self._head_tree else self._content_of(tree)
+        return _Plan(tree, content, impact=assess(self._mirror, self._head_tree, left, reader))
+
+    def _content_of(self, tree: str) -> Content:
+        return contents_of(self._mirror, [tree], self._request.paths)[0][0]
+
+    def _may_change(self, path: str) -> bool:
+        return self._request.scope is Scope.COMMITS or any(covers(outer, path) for outer in self._request.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    tree: str | None = None
+    content: Content | None = None
+    conflicts: tuple[str, ...] = ()
+    impact: Impact = field(default_factory=Impact)
+
+
+def _without_plan(mirror: Mirror, request: RestoreRequest, head: Revision, here: frozenset[Revision]) -> RestoreFacts:
+    """What can be told where the target or the live revision is not to be had."""
+    chain = [revision for revision in request.chain if revision in here]
+    ours = [revision for revision in request.ours if revision in here]
+    known = list(dict.fromkeys([head, *(here & {request.live, request.target}), *chain]))
+    contents = dict(zip(known, contents_of(mirror, known, request.paths)[0], strict=True))
+    nothing = Content(tuple((path, "") for path in request.paths))
+    kin = kinship(mirror, [*known, *ours])
+    return RestoreFacts(
+        request=request,
+        head=head,
+        target_known=request.target in here,
+        live_known=request.live in here,
+        target_before_live=False,
+        live_in_branch=request.live in here and kin.contains(head, request.live),
+        went_back=False,
+        suspects=(),
+        newer=(),
+        head_content=contents[head],
+        live_content=contents.get(request.live, nothing),
+        target_content=contents.get(request.target, nothing),
+        chain_contents=tuple((revision, contents[revision]) for revision in chain),
+        tree=None,
+        restored_content=None,
+        ours_in_branch=tuple(revision for revision in ours if kin.contains(head, revision)),
+    )
