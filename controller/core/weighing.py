@@ -8,7 +8,7 @@ and enough bad events have been seen.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import inf, log
+from math import exp, inf, log
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Weighed:
     @property
     def bound(self) -> float:
         """The SLO leg's evidence (ln) is never larger than this, and so no term is."""
-        return float(self.process.bound()[0])
+        return float(self.process.bound(0))
 
     @property
     def enough_now(self) -> bool:
@@ -190,7 +190,8 @@ def _newest_share(at: Floats, tick: float, bad: Floats, amount: Floats, least: f
 
 def log_mean(terms: Sequence[float], objectives: int) -> float:
     """The weighed sum Σ E_i/m of evidence (ln); −∞ without terms."""
-    return float(log_sum(np.array(terms))) - log(objectives) if terms else -inf
+    top = max(terms, default=-inf)
+    return top if top == -inf else top + log(sum(exp(each - top) for each in terms)) - log(objectives)
 
 
 def guilty(weighed: Weighed) -> Floats:

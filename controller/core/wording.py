@@ -44,7 +44,7 @@ def facts(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement, secon
     if weighed.events:
         return _event_facts(weighed, found, seconds)
     if found.total <= 0:
-        return f"{name}: nothing was counted in {lasting(seconds)}"
+        return f"{name}: there was no traffic for {lasting(seconds)}"
     target = f"{weighed.objective.target or 0.0:.10g} %"
     burn = policy.analysis.breach_at_burn_rate
     against = target if burn == 1 else f"{target} at burn rate {burn:g}"
@@ -109,7 +109,8 @@ def _meaning(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement) ->
     if found.reason is Reason.WORSE_WITHIN_SLO:
         return ": worse than before, but within the SLO"
     if found.reason is Reason.TOO_LITTLE_EVIDENCE:
-        return ": too little to tell" + ("" if weighed.events else f"; {_what_could_be_seen(found)}")
+        told = found.total > 0 and not weighed.events
+        return f": too little to tell; {_what_could_be_seen(found)}" if told else ": too little to tell"
     return ""
 
 
@@ -124,9 +125,14 @@ def _not_the_cause(policy: PolicySpec, weighed: Weighed) -> str:
 def _what_could_be_seen(found: ObjectiveJudgement) -> str:
     least = "with so little traffic not even a total failure could be seen"
     if found.detectable is not None:
-        least = f"only a bad share of {100 * found.detectable:.2g} % or more could be seen"
-    bound = "" if found.upper_bound is None else f"up to {100 * found.upper_bound:.2g} % may be bad, and "
+        least = f"only a bad share of {_share(found.detectable)} or more could be seen"
+    bound = "" if found.upper_bound is None else f"up to {_share(found.upper_bound)} may be bad, and "
     return bound + least
+
+
+def _share(bad: float) -> str:
+    """A bad share in per cent, to two digits."""
+    return f"{float(f'{100 * bad:.2g}'):g} %"
 
 
 def not_judged(objective: Objective) -> str:

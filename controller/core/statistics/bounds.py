@@ -11,6 +11,8 @@ from controller.core.evidence import Floats
 from controller.core.statistics.grids import SMALLEST_SHARE, floats
 from controller.core.statistics.inversion import smallest_at
 
+_LADDER = np.linspace(0.0, 1.0, 513)
+
 
 def _times_log(weight: Floats, ratio: Floats) -> Floats:
     """weight·ln(ratio), and 0 where the weight is 0."""
@@ -60,15 +62,13 @@ def poisson_ucb(count: ArrayLike, seconds: ArrayLike, delta: float) -> Floats:
 def detectable_share(total: ArrayLike, p0: ArrayLike, alpha: float, least_bad: float = 0.0) -> Floats:
     """The smallest bad share that ``total`` events can be expected to show against p0 at α; NaN where none can.
 
-    Inverts n ≈ ln(1/α)/KL(q‖p0) for q, and asks for ``least_bad`` bad events.
+    Inverts n ≈ ln(1/α)/KL(q‖p0) for q, to about 1 per cent, and asks for ``least_bad`` bad events.
     """
-    totals, shares = np.broadcast_arrays(floats(total), np.clip(floats(p0), SMALLEST_SHARE, 1.0))
+    totals, limits = np.broadcast_arrays(floats(total), np.clip(floats(p0), SMALLEST_SHARE, 1 - 1e-12))
     some = np.maximum(totals, 1e-12)
     needed = -np.log(alpha) / some
-
-    def divergence(share: Floats) -> Floats:
-        return kl_bernoulli(share, np.minimum(shares, 1 - 1e-16)[..., None])
-
-    found = np.maximum(smallest_at(divergence, shares, np.ones_like(shares), needed, rounds=4), least_bad / some)
-    possible = (-np.log(shares) >= needed) & (found <= 1)
-    return np.where(possible, found, np.nan)
+    shares = limits[..., None] ** (1 - _LADDER)  # from p0 to 1, in equal ratios
+    shown = kl_bernoulli(shares, limits[..., None]) >= needed[..., None]
+    rung = np.argmax(shown, axis=-1)
+    found = np.maximum(np.take_along_axis(shares, rung[..., None], axis=-1)[..., 0], least_bad / some)
+    return np.where(shown[..., -1] & (found <= 1), found, np.nan)

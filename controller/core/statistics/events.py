@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from controller.core.evidence import Floats
-from controller.core.statistics.grids import INVERSE_WEIGHTS, LOG_RATIOS, RATIOS, floats
+from controller.core.statistics.grids import INVERSE_WEIGHTS, LOG_RATIOS, RATIOS, floats, from_zero
 from controller.core.statistics.mixture import Process
 from controller.core.statistics.starts import StartPrior
 
@@ -33,4 +33,5 @@ def event_increments(count: ArrayLike, seconds: ArrayLike, rate: ArrayLike) -> F
 
 def event_process(count: ArrayLike, seconds: ArrayLike, rate: ArrayLike, prior: StartPrior) -> Process:
     """The e-processes against at most ``rate`` events per second, for rates of shape (…)."""
-    return Process.of(event_increments(count, seconds, rate), INVERSE_WEIGHTS, prior)
+    # The increments are linear in count and time: those of running sums are the running sums.
+    return Process(event_increments(from_zero(count), from_zero(seconds), rate), INVERSE_WEIGHTS, prior)

@@ -44,6 +44,16 @@ def log_sum(logs: Floats, axis: int = -1) -> Floats:
     """Logarithm of Σ e^x along an axis, without overflow; −∞ where every term is −∞."""
     top = np.max(logs, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
+    terms = logs - top
+    np.exp(terms, out=terms)
     with np.errstate(divide="ignore"):
-        summed: Floats = np.log(np.sum(np.exp(logs - top), axis=axis)) + np.squeeze(top, axis=axis)
+        summed: Floats = np.log(np.sum(terms, axis=axis)) + np.squeeze(top, axis=axis)
     return summed
+
+
+def from_zero(counts: ArrayLike) -> Floats:
+    """Running sums along the last axis with a 0 before the first: one element longer."""
+    values = floats(counts)
+    running = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, out=running[..., 1:])
+    return running

@@ -14,52 +14,53 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.core.evidence import Floats
-from controller.core.statistics.grids import log_sum
+from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.starts import StartPrior
-
-
-def _before(total: Floats) -> Floats:
-    """The running sums before each tick: the same, one tick later, from 0."""
-    before = np.zeros_like(total)
-    before[..., 1:] = total[..., :-1]
-    return before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Process:
     """A batch of e-processes over one window."""
 
-    total: Floats
-    """Running sums of the increments, shape (…, grid, ticks)."""
+    running: Floats
+    """Running sums of the increments, from 0: shape (…, grid, ticks + 1)."""
     log_weights: Floats
-    """ln of the alternatives' weights, shape (grid,)."""
+    """The logarithm of the alternatives' weights, shape (grid,)."""
     prior: StartPrior
 
     @classmethod
     def of(cls, increments: Floats, log_weights: Floats, prior: StartPrior) -> "Process":
         """The processes with these log factors, shape (…, grid, ticks)."""
-        return cls(np.cumsum(increments, axis=-1), log_weights, prior)
+        return cls(from_zero(increments), log_weights, prior)
 
     def path(self) -> Floats:
         """Evidence (ln E) after every tick, shape (…, ticks)."""
-        started = np.logaddexp.accumulate(self.prior.log_mass - _before(self.total), axis=-1)
-        return np.logaddexp(log_sum(self.total + started + self.log_weights[:, None], axis=-2), self.prior.log_rest)
+        started = np.logaddexp.accumulate(self.prior.log_mass - self.running[..., :-1], axis=-1)
+        both = self.running[..., 1:] + started + self.log_weights[:, None]
+        return np.logaddexp(log_sum(both, axis=-2), self.prior.log_rest)
 
     def last(self) -> Floats:
         """The last element of ``path`` at a fraction of its cost, shape (…); 0 before the first tick."""
-        if not self.total.shape[-1]:
-            return np.zeros(self.total.shape[:-2])
-        running = self.total[..., -1] + log_sum(self.prior.log_mass - _before(self.total))
-        last: Floats = np.logaddexp(log_sum(running + self.log_weights), self.prior.log_rest[-1])
+        if self.running.shape[-1] == 1:
+            return np.zeros(self.running.shape[:-2])
+        started = log_sum(self.prior.log_mass - self.running[..., :-1])
+        last: Floats = np.logaddexp(
+            log_sum(self.running[..., -1] + started + self.log_weights), self.prior.log_rest[-1]
+        )
         return last
 
-    def bound(self) -> Floats:
+    def bound(self, of: int | slice = slice(None)) -> Floats:
         """A bound that ln E never exceeds in the whole window, whatever the prior, shape (…).
 
         E averages e^(sum of the increments since a start) over alternatives and starts, and 1: it is at most the
         largest of them (Page's CUSUM). It shows for most windows that they never came near a threshold.
+
+        Args:
+            of: which members of the batch's first axis.
         """
-        rises = self.total - np.minimum.accumulate(_before(self.total), axis=-1)
+        running = self.running[of]
+        rises = np.minimum.accumulate(running, axis=-1)
+        np.subtract(running, rises, out=rises)
         highest: Floats = np.max(rises, axis=(-2, -1), initial=0.0)
         return highest
 

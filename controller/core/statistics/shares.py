@@ -16,6 +16,7 @@ from controller.core.statistics.grids import (
     STAKE_WEIGHTS,
     STAKES,
     floats,
+    from_zero,
 )
 from controller.core.statistics.mixture import Process
 from controller.core.statistics.starts import StartPrior
@@ -43,7 +44,9 @@ def grid_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
     if_bad = worse * np.log(alternative / share)
     if_good = worse * (np.log1p(-alternative) - np.log1p(-share))
     bads, totals = floats(bad)[..., None, :], floats(total)[..., None, :]
-    return floats(bads * if_bad[..., None] + (totals - bads) * if_good[..., None])
+    increments = floats(bads * if_bad[..., None])
+    increments += (totals - bads) * if_good[..., None]
+    return increments
 
 
 def betting_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
@@ -67,4 +70,5 @@ def share_process(
     """The e-processes against p ≤ p0 for p0 of shape (…); by tick betting where errors come in clusters."""
     if dispersed:
         return Process.of(betting_increments(bad, total, p0), STAKE_WEIGHTS, prior)
-    return Process.of(grid_increments(bad, total, p0), INVERSE_WEIGHTS, prior)
+    # The increments are linear in the counts: those of running counts are the running sums.
+    return Process(grid_increments(from_zero(bad), from_zero(total), p0), INVERSE_WEIGHTS, prior)

@@ -66,11 +66,8 @@ def start_prior(
         opened: the look at which each process opens.
         shares: weight of each process; by default .9·.1^(i−1).
     """
-    look = floats(looks)
-    weights = shares or [FIRST_PROCESS * (1 - FIRST_PROCESS) ** i for i in range(len(opened))]
-    started = np.zeros_like(look)
-    for weight, opening in zip(weights, opened, strict=True):
-        started = started + weight * mass_started(look - opening + 1, horizon)
-    mass = np.diff(started, prepend=0.0)
+    weights = np.array(shares or [FIRST_PROCESS * (1 - FIRST_PROCESS) ** i for i in range(len(opened))])
+    since_opened = floats(looks) - floats(opened)[:, None] + 1
+    started = np.concatenate(([0.0], weights @ mass_started(since_opened, horizon)))
     with np.errstate(divide="ignore"):
-        return StartPrior(np.log(np.maximum(mass, 0.0)), np.log(np.maximum(1 - started, 0.0)))
+        return StartPrior(np.log(np.maximum(np.diff(started), 0.0)), np.log(np.maximum(1 - started[1:], 0.0)))
