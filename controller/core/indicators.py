@@ -156,6 +156,7 @@ class LatencyNative(Declared):
     """Requests of a native histogram that were faster than a threshold."""
 
     threshold: Period
+    """How long a request may take."""
     total: Expression
     """The histogram itself, without ``_bucket`` or ``_count``."""
 
@@ -189,8 +190,10 @@ class Gauge(Declared):
 
     query: QueryText
     """PromQL that returns the value; ``$window`` in it is 5m."""
-    max: Annotated[float | None, Number, Field(allow_inf_nan=False)] = None
-    min: Annotated[float | None, Number, Field(allow_inf_nan=False)] = None
+    max: Annotated[float | None, Field(allow_inf_nan=False), Number] = None
+    """The highest value that is good."""
+    min: Annotated[float | None, Field(allow_inf_nan=False), Number] = None
+    """The lowest value that is good."""
     ticks_inside: Share = 95.0
     """Per cent of the ticks that must be inside the limits."""
     regression: Regression | None = None
@@ -210,7 +213,7 @@ class Events(Declared):
 
     metric: MetricText
     """A counter of the events."""
-    max_per_hour: Annotated[float, Number, Field(gt=0, le=1e6, allow_inf_nan=False)]
+    max_per_hour: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False), Number]
     """How many an hour are tolerated, over the whole selector."""
 
 

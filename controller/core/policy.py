@@ -69,6 +69,7 @@ class Objective(Declared):
     """One service level indicator with its target."""
 
     name: Annotated[str, Field(pattern=NAME)]
+    """Unique in the policy; verdicts and alerts say it."""
     target: Target | None = None
     """Per cent of good events, for ratio, latency and latencyNative."""
     action: ObjectiveAction | None = None
@@ -110,6 +111,7 @@ class Control(Declared):
     """Traffic that shares the fate of the service but not its deployment."""
 
     name: Annotated[str, Field(pattern=NAME)]
+    """Unique among the controls."""
     indicator: ControlIndicator
 
 
@@ -131,6 +133,7 @@ class ApplicationReference(Declared):
     """The application that the policy guards, by its name, or all that a selector matches."""
 
     name: Annotated[str | None, Field(pattern=_APPLICATION_NAME)] = None
+    """The one application."""
     namespace: Annotated[str | None, Field(pattern=NAME)] = None
     """Namespace of the application, where it is neither the policy's own nor the settings' default."""
     selector: LabelSelector | None = None
@@ -191,6 +194,7 @@ class PolicyMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+    """Unique in the namespace."""
     namespace: Annotated[str, Field(pattern=NAME)] = "default"
     """The policy guards applications that deploy into this namespace."""
 
@@ -199,7 +203,9 @@ class SLOPolicy(Declared):
     """What the owner of a service promises, and what is to be done when a deployment breaks the promise."""
 
     api_version: Literal["rollguard.dev/v1alpha1"]
+    """Always the same."""
     kind: Literal["SLOPolicy"]
+    """Always the same."""
     metadata: PolicyMetadata
     spec: PolicySpec
     status: dict[str, Any] | None = None

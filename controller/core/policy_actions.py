@@ -33,7 +33,7 @@ class OnBreach(Declared):
     """Rollback pushes the restore; PullRequest offers it; Alert only tells people."""
     scope: Scope = Scope.APPLICATION_PATHS
     """ApplicationPaths restores the application's paths; Commits undoes whole commits."""
-    max_rollbacks_per_day: Annotated[int, Number, Field(ge=1, le=1000)] = 3
+    max_rollbacks_per_day: Annotated[int, Field(ge=1, le=1000), Number] = 3
     """Rollbacks of one application in a day, after which people must look."""
     supersede_wait: Annotated[Wait, lasting("0s", "1d")] = 300.0
     """How long a newer commit that is not yet deployed may hold a restore up."""

@@ -54,15 +54,15 @@ class Analysis(Declared):
     """How long a new pod's events do not count, while it warms up."""
     baseline: Annotated[Period, lasting("10s", "7d")] = 3600.0
     """How long before the deployment it looks for how the service was; extended until it can tell."""
-    breach_at_burn_rate: Annotated[float, Number, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
+    breach_at_burn_rate: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), Number] = 1.0
     """How many times the tolerated share of bad events is a breach: 1 is more than (100 − target) per cent."""
-    minimum_worsening: Annotated[float, Number, Field(ge=1, le=100, allow_inf_nan=False)] = 1.5
+    minimum_worsening: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False), Number] = 1.5
     """How many times the service's own baseline it must be, so that the deployment is the cause."""
-    minimum_bad_events: Annotated[int, Number, Field(ge=1, le=1_000_000)] = 5
+    minimum_bad_events: Annotated[int, Field(ge=1, le=1_000_000), Number] = 5
     """Bad events after the warm-up below which nothing is a breach."""
-    false_rollback_rate: Annotated[float, Number, Field(gt=0, le=0.1, allow_inf_nan=False)] = 0.001
+    false_rollback_rate: Annotated[float, Field(gt=0, le=0.1, allow_inf_nan=False), Number] = 0.001
     """The chance of a rollback that was not due, per last good version, over all objectives together."""
-    false_pass_rate: Annotated[float, Number, Field(gt=0, le=0.5, allow_inf_nan=False)] = 0.05
+    false_pass_rate: Annotated[float, Field(gt=0, le=0.5, allow_inf_nan=False), Number] = 0.05
     """The chance that a deployment passes which is as bad as what the pass rules out."""
     on_traffic_loss: Literal["Ignore", "Alert", "Rollback"] = "Alert"
     """What is done where the traffic goes away with the deployment."""
