@@ -44,6 +44,10 @@ class Intake:
         self._store.receive("sync", report.application, dump_report(report), self._clock.now())
         self.take()
 
+    def wake(self) -> None:
+        """Something was stored by this process: the next poll takes it in."""
+        self._seen = None
+
     def poll(self) -> None:
         """Take in what another process has put there."""
         try:

@@ -11,8 +11,8 @@ from controller.core.application import ApplicationKey
 from controller.core.events import Event, ReferenceFailed, ReferenceMeasured
 from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.intents import Measure
-from controller.core.policy import PolicySpec
 from controller.core.past import is_judged
+from controller.core.policy import PolicySpec
 from controller.core.reference import build_reference, further_history, plan_history
 from controller.core.state import Rollout
 from controller.ports.metrics import MetricsError, MetricsSource, Question, SeriesDescription

@@ -5,12 +5,16 @@ the next chain it counts as not guarded, and people are told.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from controller.core.alerts import Alert, AlertName
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import PolicyChanged
+from controller.core.state import Rollout
+from controller.ports.clock import Clock
+from controller.ports.store import Store, StoreError
 from controller.runtime.reconciler import Reconciler
 
 POLL_SECONDS = 5.0
@@ -19,13 +23,21 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenPolicy:
+    """A policy that cannot be used."""
+
+    name: str
+    """``namespace/name``, or the file where the name is not known."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policies:
     """What the declared policies come to."""
 
     by_application: Mapping[ApplicationKey, PolicyChanged]
-    """One for every application that some policy names, or meant to; the others are not guarded."""
-    broken: Sequence[str] = ()
-    """One sentence for each policy that is broken and belongs to no application that is known."""
+    """One for every application that a valid policy names; the others are not guarded."""
+    broken: Sequence[BrokenPolicy] = ()
 
 
 class PolicyWatch:
@@ -34,38 +46,94 @@ class PolicyWatch:
     def __init__(
         self,
         reconciler: Reconciler,
+        store: Store,
         *,
         signature: Callable[[], object],
         load: Callable[[Sequence[Application]], Policies],
-        monotonic: Callable[[], float],
+        clock: Clock,
+        sinks: Sequence[str],
+        told: Callable[[], None],
     ) -> None:
         """``signature`` is cheap and differs when something changed; ``load`` reads and resolves all policies."""
         self._reconciler = reconciler
+        self._store = store
         self._signature = signature
         self._load = load
-        self._monotonic = monotonic
+        self._clock = clock
+        self._sinks = tuple(sinks)
+        self._told = told
         self._seen: object = None
         self._next = 0.0
-        self._told: frozenset[str] = frozenset()
+        self._open: dict[str, Alert] | None = None
 
     def poll(self) -> bool:
         """Read again if something changed; returns whether it did."""
-        if self._monotonic() < self._next:
+        if self._clock.monotonic() < self._next:
             return False
-        self._next = self._monotonic() + POLL_SECONDS
+        self._next = self._clock.monotonic() + POLL_SECONDS
         signature = self._signature()
         if signature == self._seen:
             return False
-        self._apply(self._load([rollout.application for rollout in self._reconciler.rollouts()]))
-        self._seen = signature
+        policies = self._load([rollout.application for rollout in self._reconciler.rollouts()])
+        if self._apply(policies) and self._tell(policies.broken):
+            self._seen = signature
         return True
 
-    def _apply(self, policies: Policies) -> None:
-        for sentence in set(policies.broken) - self._told:
-            _log.error(sentence)
-        self._told = frozenset(policies.broken)
+    def _apply(self, policies: Policies) -> bool:
+        broken = {each.name: each.message for each in policies.broken}
+        taken = True
         for rollout in self._reconciler.rollouts():
-            key = rollout.application.key
-            event = policies.by_application.get(key, PolicyChanged("", None))
+            event = policies.by_application.get(rollout.application.key) or _lost(rollout, broken)
             if (event.name, event.policy, event.error) != (rollout.policy_name, rollout.policy, rollout.policy_error):
-                self._reconciler.submit(key, event)
+                taken = self._reconciler.submit(rollout.application.key, event) and taken
+        return taken
+
+    def _tell(self, broken: Sequence[BrokenPolicy]) -> bool:
+        """Tell of policies that are broken now, and of those that are not any more."""
+        now = self._clock.now()
+        try:
+            known = self._open if self._open is not None else self._left_open()
+            wanted = {each.name: known.get(each.name) or _alert(each, now) for each in broken}
+            news = [alert for name, alert in wanted.items() if name not in known]
+            over = [replace(alert, ended_at=now) for name, alert in known.items() if name not in wanted]
+            self._store.enqueue([(sink, alert) for alert in (*news, *over) for sink in self._sinks])
+        except StoreError as error:
+            _log.error("what is wrong with the policies could not be told yet", error=str(error))
+            return False
+        self._open = wanted
+        for each in broken:
+            if each.name not in known:
+                _log.error("a policy is invalid; the others go on", policy=each.name, why=each.message)
+        self._told()
+        return True
+
+    def _left_open(self) -> dict[str, Alert]:
+        """Alerts about broken policies that an earlier process left open."""
+        waiting = (entry.alert for sink in self._sinks for entry in self._store.outbox(sink, float("inf"), 10_000))
+        return {
+            alert.policy: alert
+            for alert in waiting
+            if alert.name is AlertName.POLICY_INVALID
+            and alert.ended_at is None
+            and not alert.analysis
+            and alert.policy
+        }
+
+
+def _lost(rollout: Rollout, broken: Mapping[str, str]) -> PolicyChanged:
+    """What is left where no valid policy names the application: the reason stays with what was guarded before."""
+    name = rollout.policy_name
+    return PolicyChanged(name, None, broken[name]) if name in broken else PolicyChanged("", None)
+
+
+def _alert(broken: BrokenPolicy, now: float) -> Alert:
+    namespace, slash, name = broken.name.partition("/")
+    key = ApplicationKey(namespace, name) if slash and name else ApplicationKey("", broken.name)
+    return Alert(
+        name=AlertName.POLICY_INVALID,
+        application=key,
+        summary=f"the policy {broken.name} is invalid: nothing is judged by it",
+        description=broken.message[:2000],
+        started_at=now,
+        policy=broken.name,
+    )

@@ -84,4 +84,4 @@ def read_same_paths(one: GitSource, other: GitSource) -> bool:
 
 
 def _within(path: str, folder: str) -> bool:
-    return folder == "" or path == folder or path.startswith(f"{folder}/")
+    return folder in ("", path) or path.startswith(f"{folder}/")

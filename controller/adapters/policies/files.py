@@ -91,7 +91,7 @@ def load_file(path: Path, shown_as: str | None = None) -> tuple[Loaded, ...]:
 
 def load_text(text: str, file: str) -> tuple[Loaded, ...]:
     """Read every policy of a text; ``file`` is what messages call it."""
-    return _without_twins(_loaded(text, file))
+    return without_twins(_loaded(text, file))
 
 
 def load_directory(path: Path) -> tuple[Loaded, ...]:
@@ -100,21 +100,22 @@ def load_directory(path: Path) -> tuple[Loaded, ...]:
     Two policies of one name are both invalid: which one counts must not depend on the order of files.
     """
     try:
-        files = list(_files(path))
+        files = list(policy_files(path))
     except OSError as error:
         return (_unreadable(str(path), f"cannot be read: {error.strerror or type(error).__name__}"),)
     found: list[Loaded] = [each for file in files[:MOST_FILES] for each in load_file(file)]
     if len(files) > MOST_FILES:
         found.append(_unreadable(str(path), f"more than {MOST_FILES} files; the rest is not read"))
-    return _without_twins(found)
+    return without_twins(found)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def policy_files(path: Path) -> Iterator[Path]:
+    """Every policy file below a directory, in a fixed order; raises OSError where it cannot be listed."""
     for each in sorted(path.iterdir()):
         if each.name.startswith("."):
             continue
         if each.is_dir() and not each.is_symlink():
-            yield from _files(each)
+            yield from policy_files(each)
         elif each.suffix in SUFFIXES and each.is_file():
             yield each
 
@@ -161,7 +162,7 @@ def _unreadable(file: str, problem: str) -> InvalidPolicy:
     return InvalidPolicy(file, 1, "", (PlacedMessage(PolicyMessage("", problem), Mark(1)),))
 
 
-def _without_twins(found: Iterable[Loaded]) -> tuple[Loaded, ...]:
+def without_twins(found: Iterable[Loaded]) -> tuple[Loaded, ...]:
     """Policies of which there are several of one name become invalid, each naming the others."""
     results = tuple(found)
     named: dict[str, list[LoadedPolicy]] = defaultdict(list)
