@@ -24,6 +24,7 @@ from typing import Protocol, TypeAlias
 
 import structlog
 
+from controller.core.alerts import Alert
 from controller.ports.clock import Clock
 from controller.ports.notify import Sink, SinkError, SinkRefused, SinkUnavailable
 from controller.ports.store import OutboxEntry
@@ -49,6 +50,8 @@ class DeliveryOutcome(StrEnum):
 
 Jitter: TypeAlias = Callable[[], float]
 """A number in [0, 1), another each time."""
+Mask: TypeAlias = Callable[[str], str]
+"""Takes secrets out of a text."""
 Told: TypeAlias = Callable[[str, DeliveryOutcome], None]
 """Hears each attempt: the sink's name and the outcome."""
 
@@ -82,13 +85,16 @@ class _Trouble:
 class Courier:
     """One sink's deliveries; used by one thread."""
 
-    def __init__(self, store: OutboxStore, sink: Sink, clock: Clock, jitter: Jitter, told: Told) -> None:
+    def __init__(
+        self, store: OutboxStore, sink: Sink, clock: Clock, *, jitter: Jitter, told: Told, mask: Mask
+    ) -> None:
         """Prepare; nothing is read or sent."""
         self._store = store
         self._sink = sink
         self._clock = clock
         self._jitter = jitter
         self._told = told
+        self._mask = mask
         self._accepted: set[int] = set()
         self._failures: dict[int, int] = {}
         self._trouble = _Trouble()
@@ -181,7 +187,7 @@ class Courier:
         """Deliver the head once; afterwards it is done with, or postponed. Returns whether it was accepted."""
         head = queue[0]
         try:
-            self._sink.deliver(head.alert)
+            self._sink.deliver(_masked(head.alert, self._mask))
         except SinkError as error:
             self._failed(queue, error)
             return False
@@ -228,6 +234,12 @@ class Courier:
         next_at = self._clock.now() + delay
         queue[0] = replace(queue[0], next_at=next_at)
         self._store.postpone(queue[0].id, next_at, error)
+
+
+def _masked(alert: Alert, mask: Mask) -> Alert:
+    """The alert without secrets, whichever way one came into its text."""
+    links = tuple((name, mask(target)) for name, target in alert.links if target)
+    return replace(alert, summary=mask(alert.summary), description=mask(alert.description), links=links)
 
 
 def _same_state(older: OutboxEntry, newer: OutboxEntry) -> bool:

@@ -23,7 +23,7 @@ SHORTEST_SECRET = 6
 MOST_SECRETS = 500
 
 _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"<>]{1,1000}@")
-_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|token)(\s+)[A-Za-z0-9._~+/=-]{8,}")
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|token)(\s+)(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{16,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SECRET_KEYS = frozenset(
     {"password", "passwd", "token", "secret", "authorization", "cookie", "private_key", "api_key", "signature"}

@@ -14,6 +14,7 @@ from controller.ports.clock import Clock
 from controller.ports.notify import Sink
 from controller.ports.store import StoreError
 from controller.runtime.courier import Courier, DeliveryOutcome, Jitter, OutboxStore, Told
+from controller.runtime.logs import Redactor
 
 LONGEST_SLEEP = 15.0
 """Seconds between two looks where nobody calls ``notify``: another process may have written, or the clock was set."""
@@ -81,6 +82,7 @@ class Outbox:
         *,
         jitter: Jitter = random.random,
         told: Told = unheard,
+        redactor: Redactor | None = None,
     ) -> None:
         """Prepare; ``start`` begins.
 
@@ -90,12 +92,15 @@ class Outbox:
             clock: Wall-clock and monotonic time.
             jitter: A number in [0, 1), another each time.
             told: Hears each attempt's sink and outcome, for the metrics.
+            redactor: Knows the secrets that no alert may hold; credentials in URLs are masked without one, too.
         """
         names = [sink.name for sink in sinks]
         if len(set(names)) != len(names):
             raise ValueError(f"two alert sinks have the same name: {', '.join(sorted(names))}")
         self._clock = clock
-        self._threads = [_Round(Courier(store, sink, clock, jitter, told), clock.monotonic) for sink in sinks]
+        mask = (redactor or Redactor()).mask
+        couriers = [Courier(store, sink, clock, jitter=jitter, told=told, mask=mask) for sink in sinks]
+        self._threads = [_Round(courier, clock.monotonic) for courier in couriers]
 
     def start(self) -> None:
         """Begin to deliver, also what an earlier process left."""

@@ -6,6 +6,7 @@ import pytest
 
 from controller.ports.notify import SinkUnavailable
 from controller.runtime.courier import DeliveryOutcome
+from controller.runtime.logs import Redactor
 from controller.runtime.outbox import Outbox
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.sink import RecordingSink, an_alert
@@ -115,6 +116,23 @@ def test_a_broken_store_does_not_end_the_thread() -> None:
     outbox.notify()
     sink.wait_for(1)
     assert outbox.stop(20)
+
+
+def test_no_secret_is_handed_to_a_sink() -> None:
+    """Known ones, and credentials in a URL, wherever in the alert they got in; empty links are dropped."""
+    store, sink, redactor = MemoryStore(), RecordingSink(), Redactor()
+    redactor.add("canary-secret")
+    links = (("repository", "https://bob:hunter2@git.example.com/r.git"), ("rollback", ""), ("x", "a canary-secret"))
+    alert = an_alert(summary="push with canary-secret failed", description="so canary-secret it is", links=links)
+    store.enqueue([("people", alert)])
+    outbox = Outbox(store, [sink], RealClock(), redactor=redactor)
+    outbox.start()
+    (told,) = sink.wait_for(1)
+    assert outbox.stop(20)
+    assert "canary" not in repr(told)
+    assert "hunter2" not in repr(told)
+    assert told.summary == "push with *** failed"
+    assert told.links == (("repository", "https://***@git.example.com/r.git"), ("x", "a ***"))
 
 
 def test_two_sinks_of_one_name_are_refused() -> None:

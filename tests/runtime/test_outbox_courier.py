@@ -54,7 +54,7 @@ class Setting:
     def restart(self) -> None:
         """Forget what is in memory alone."""
         told = lambda _sink, outcome: self.outcomes.append(outcome)  # noqa: E731
-        self.courier = Courier(self.store, self.sink, self.clock, lambda: 0.0, told)
+        self.courier = Courier(self.store, self.sink, self.clock, jitter=lambda: 0.0, told=told, mask=str)
 
     def put(self, *alerts: Alert) -> None:
         self.store.enqueue([("people", alert) for alert in alerts])
@@ -242,7 +242,7 @@ def test_jitter_spreads_the_retries() -> None:
     """Over the upper half of each delay."""
     s = Setting()
     s.sink.down = SinkUnavailable("down")
-    s.courier = Courier(s.store, s.sink, s.clock, lambda: 0.5, lambda *_: None)
+    s.courier = Courier(s.store, s.sink, s.clock, jitter=lambda: 0.5, told=lambda *_: None, mask=str)
     s.put(an_alert())
     assert s.round() == 0.75
 
@@ -286,7 +286,7 @@ def test_it_outlives_the_process_in_the_real_store(tmp_path: Path) -> None:
     first.enqueue([("people", an_alert()), ("people", an_alert(ended_at=OVER))])
     first.close()
     second = SqliteStore(tmp_path / "state.db")
-    Courier(second, sink, clock, lambda: 0.0, lambda *_: None).round(always)
+    Courier(second, sink, clock, jitter=lambda: 0.0, told=lambda *_: None, mask=str).round(always)
     assert [alert.ended_at for alert in sink.accepted] == [None, OVER]
     assert second.outbox_pending() == 0
     second.close()
