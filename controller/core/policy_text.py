@@ -50,7 +50,13 @@ def explain_errors(error: ValidationError, root: type[BaseModel] = SLOPolicy) ->
     """
     details = error.errors(include_url=False)
     messages = dict.fromkeys(_message(detail, root) for detail in details if not _follows(detail, details))
-    return tuple(messages)
+    misspelt = {
+        (*each.location[:-1], each.remedy[len(_MEANT) : -1]) for each in messages if each.remedy.startswith(_MEANT)
+    }
+    return tuple(each for each in messages if each.location not in misspelt)
+
+
+_MEANT = "did you mean "
 
 
 def _follows(detail: Any, details: list[Any]) -> bool:

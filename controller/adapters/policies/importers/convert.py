@@ -1,0 +1,121 @@
+"""From another format to SLOPolicy documents that pass lint.
+
+Invariant: what comes out validates; what does not is refused with the message that lint would give.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from io import StringIO
+
+from ruamel.yaml import YAML
+
+from controller.adapters.policies.files import InvalidPolicy, load_text
+from controller.adapters.policies.importers import openslo, pyrra, sloth
+from controller.adapters.policies.importers.draft import Data, Draft, NotExpressible
+from controller.adapters.policies.yaml_documents import Document, read_documents
+
+_WIDTH = 118
+
+
+class SourceFormat(StrEnum):
+    """What can be imported."""
+
+    PYRRA = "pyrra"
+    SLOTH = "sloth"
+    OPENSLO = "openslo"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import has made."""
+
+    text: str
+    """SLOPolicy documents in YAML, with comments on what could not be carried over; may be empty."""
+    refused: tuple[str, ...]
+    """Why what was refused could not be expressed, one sentence each."""
+
+
+def convert(text: str, source: SourceFormat, application: str | None = None) -> Imported:
+    """Convert every document of a text.
+
+    Args:
+        text: YAML in the source's format.
+        source: which format it is.
+        application: put everything into one policy for this application.
+    """
+    documents: list[Data] = []
+    refused: list[str] = []
+    for each in read_documents(text):
+        if isinstance(each, Document) and isinstance(each.value, dict):
+            documents.append(each.value)
+        elif not isinstance(each, Document):
+            refused.append(f"line {each.mark.line}: {each}")
+    drafts = _drafts(documents, source, refused)
+    if not drafts and not refused:
+        refused.append(f"there is nothing of {source} in it")
+    if application is not None and drafts:
+        drafts = [_merged(drafts, application)]
+    refused.extend(reason for each in drafts for reason in each.refused)
+    written = [_written(each, source, refused) for each in drafts if each.objectives]
+    return Imported("---\n".join(each for each in written if each), tuple(refused))
+
+
+def _drafts(documents: list[Data], source: SourceFormat, refused: list[str]) -> list[Draft]:
+    drafts: list[Draft] = []
+    known = openslo.indicators(documents)
+    for each in documents:
+        try:
+            if source is SourceFormat.PYRRA:
+                pyrra.read(each, drafts)
+            elif source is SourceFormat.SLOTH:
+                sloth.read(each, drafts)
+            else:
+                openslo.read(each, drafts, known)
+        except NotExpressible as reason:
+            refused.append(str(reason))
+    return drafts
+
+
+def _merged(drafts: Iterable[Draft], application: str) -> Draft:
+    whole = Draft(application, None, application)
+    for each in drafts:
+        whole.namespace = whole.namespace or each.namespace
+        whole.comments.extend(each.comments)
+        whole.refused.extend(each.refused)
+        for objective in each.objectives:
+            whole.add(objective["name"], objective.get("target"), objective["indicator"])
+    return whole
+
+
+def _written(draft: Draft, source: SourceFormat, refused: list[str]) -> str:
+    """One document; empty where what was made does not validate."""
+    stream, yaml = StringIO(), YAML()
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(draft.document(), stream)
+    body = stream.getvalue()
+    made = load_text(body, draft.name)
+    problems = [str(placed.message) for bad in made if isinstance(bad, InvalidPolicy) for placed in bad.messages]
+    if problems:
+        refused.extend(f"{draft.name}: {each}" for each in problems)
+        return ""
+    said = [
+        f"Imported from {source}. Check application and namespace: a policy guards what deploys into its own namespace."
+    ]
+    if draft.namespace is None:
+        said.append("No namespace was given, so it is that of the file's user: default.")
+    lines = dict.fromkeys([*said, *draft.comments, *(f"Not carried over: {each}" for each in draft.refused)])
+    return "".join(_comment(each) for each in lines) + body
+
+
+def _comment(sentence: str) -> str:
+    """A sentence as comment lines of bounded width; what came from the source cannot leave the comment."""
+    plain = "".join(each if each.isprintable() else " " for each in sentence).split()
+    lines, line = [], "#"
+    for word in plain:
+        if len(line) + 1 + len(word) > _WIDTH and line != "#":
+            lines.append(line)
+            line = "#  "
+        line += f" {word}"
+    return "\n".join([*lines, line]) + "\n"

@@ -1,0 +1,229 @@
+"""``rollguard lint``: says what is wrong with policies before they guard anything.
+
+Invariant: it only reads. Exit 0: no errors (there may be warnings); 1: errors; 2: wrong use, such as a missing file;
+3: the metrics source did not answer, so the live checks are not complete.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.adapters.policies.files import (
+    Loaded,
+    LoadedPolicy,
+    load_directory,
+    load_file,
+    load_text,
+    without_twins,
+)
+from controller.adapters.policies.lint import Finding, Known, Rule, Severity, Target, lint_live, lint_offline
+from controller.cli.failures import CommandError, ExitCode
+from controller.cli.lint_report import LintFormat, write_findings
+from controller.core.application import ApplicationKey
+from controller.core.policy_matching import MatchingRules, matching_applications
+from controller.ports.metrics import MetricsSource
+from controller.settings import PrometheusSettings, Settings, load_settings
+
+STANDARD_INPUT = "-"
+_MOST_APPLICATIONS = 20
+
+SourceOf = Callable[[str], MetricsSource]
+"""Gives the metrics source of a name in the settings."""
+
+
+def lint(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Policies: files, directories, or - for standard input.")
+    ],
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the metrics source too: do the series exist, could a fault be seen?")
+    ] = False,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            envvar="ROLLGUARD_SETTINGS",
+            help="The administrator's settings: checks references, and says where --live asks.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        str | None, typer.Option("--prometheus", metavar="URL", help="Ask this Prometheus; no settings are needed.")
+    ] = None,
+    application: Annotated[
+        str | None,
+        typer.Option("--application", metavar="NAMESPACE/NAME", help="Fill in {{application}} with this one."),
+    ] = None,
+    output: Annotated[
+        LintFormat, typer.Option("--output", "-o", help="For people, for programs, or GitHub annotations.")
+    ] = LintFormat.TEXT,
+) -> None:
+    """Check policies.
+
+    Each policy is checked by itself (fields, PromQL, bucket edges) and against the others; with --settings also what it
+    refers to; with --live also what its metrics say: traffic, faults now, and the smallest fault that could be seen.
+    """
+    given = _settings(settings, prometheus, live)
+    loaded = read_policies(files)
+    findings = [*_nothing_found(files, loaded), *lint_offline(loaded, _known(given, settings))]
+    if live:
+        policies = [each for each in loaded if isinstance(each, LoadedPolicy)]
+        sources = _Sources(given)
+        findings.extend(lint_all_live(policies, sources.source, given, application))
+    write_findings(_in_order(findings, loaded), len(loaded), output)
+    raise typer.Exit(exit_code(findings))
+
+
+def exit_code(findings: Iterable[Finding]) -> ExitCode:
+    """How lint ends with these findings."""
+    errors = {each.rule for each in findings if each.severity is Severity.ERROR}
+    if Rule.SOURCE_FAILED in errors:
+        return ExitCode.OUTSIDE_FAILED
+    return ExitCode.FOUND if errors else ExitCode.DONE
+
+
+def read_policies(files: Sequence[str]) -> tuple[Loaded, ...]:
+    """Read every policy of these files and directories.
+
+    Raises:
+        CommandError: one of them does not exist.
+    """
+    found: list[Loaded] = []
+    for name in dict.fromkeys(files):
+        path = Path(name)
+        if name == STANDARD_INPUT:
+            found.extend(load_text(sys.stdin.read(), "<stdin>"))
+        elif path.is_dir():
+            found.extend(load_directory(path))
+        elif path.exists():
+            found.extend(load_file(path))
+        else:
+            raise CommandError(f"there is no file {name}")
+    return without_twins(found)
+
+
+def _nothing_found(files: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Finding]:
+    """A file or directory without any policy is most likely the wrong one."""
+    for name in dict.fromkeys(files):
+        shown = "<stdin>" if name == STANDARD_INPUT else str(Path(name))
+        inside = (each for each in loaded if each.file == shown or Path(shown) in Path(each.file).parents)
+        if next(inside, None) is None:
+            said = "holds no SLOPolicy"
+            yield Finding(Severity.ERROR, Rule.NO_POLICY, shown, 1, 1, "", "", said, "a policy has kind: SLOPolicy")
+
+
+def _in_order(findings: Iterable[Finding], loaded: Sequence[Loaded]) -> list[Finding]:
+    order = {each.file: number for number, each in reversed(list(enumerate(loaded)))}
+    return sorted(findings, key=lambda each: (order.get(each.file, -1), each.line, each.column, each.path))
+
+
+def _settings(path: Path | None, prometheus: str | None, live: bool) -> Settings | None:
+    if path is None and prometheus is None:
+        if live:
+            raise CommandError("--live needs to know where the metrics are: give --settings FILE or --prometheus URL")
+        return None
+    if path is not None:
+        return load_settings(path, os.environ)
+    return Settings.model_validate({"metricsSources": {"default": {"prometheus": {"url": prometheus}}}})
+
+
+def _known(settings: Settings | None, path: Path | None) -> Known:
+    if settings is None or path is None:
+        return Known()
+    applications = tuple(each.application for each in settings.applications)
+    return Known(
+        frozenset(settings.metrics_sources),
+        frozenset(settings.alert_sinks),
+        applications or None,
+        _rules(settings),
+    )
+
+
+def _rules(settings: Settings) -> MatchingRules:
+    cluster = settings.cluster
+    return MatchingRules(
+        cluster=cluster.name,
+        default_namespace=cluster.default_application_namespace,
+        outside=cluster.destinations_outside_own_namespace,
+    )
+
+
+def lint_all_live(
+    policies: Sequence[LoadedPolicy], source_of: SourceOf, settings: Settings | None, application: str | None
+) -> Iterator[Finding]:
+    """The live findings of each policy, for each application that it guards (20 at most)."""
+    for policy in policies:
+        name = policy.policy.spec.metrics
+        if settings is not None and name not in settings.metrics_sources:
+            continue
+        targets = list(_targets(policy, settings, application))
+        if not targets:
+            yield _no_target(policy)
+        for target in targets[:_MOST_APPLICATIONS]:
+            yield from lint_live(policy, source_of(name), target)
+
+
+def _targets(policy: LoadedPolicy, settings: Settings | None, application: str | None) -> Iterator[Target]:
+    rules = _rules(settings) if settings is not None else MatchingRules()
+    own = policy.policy.metadata.namespace
+    reference = policy.policy.spec.application
+    if application is not None:
+        key = ApplicationKey.parse(application, own)
+        yield Target(key, key.namespace, rules.cluster)
+        return
+    known = [each.application for each in settings.applications] if settings is not None else []
+    matched = matching_applications(policy.policy, known, rules)
+    yield from (Target(each.key, rules.destination(each.key), rules.cluster) for each in matched)
+    if not matched and reference is not None and reference.name is not None:
+        yield Target(ApplicationKey(reference.namespace or own, reference.name), own, rules.cluster)
+
+
+def _no_target(policy: LoadedPolicy) -> Finding:
+    mark = policy.mark(("spec", "application"))
+    return Finding(
+        Severity.WARNING,
+        Rule.NO_APPLICATION,
+        policy.file,
+        mark.line,
+        mark.column,
+        policy.name,
+        "spec.application",
+        "no application is known that the selector matches, so the live checks are left out",
+        "give --application NAMESPACE/NAME",
+    )
+
+
+class _Sources:
+    """Makes each metrics source once."""
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._settings: Mapping[str, PrometheusSettings] = {
+            name: each.prometheus
+            for name, each in (settings.metrics_sources.items() if settings is not None else ())
+            if each.prometheus is not None
+        }
+        self._made: dict[str, MetricsSource] = {}
+
+    def source(self, name: str) -> MetricsSource:
+        """The source of a name in the settings."""
+        if name not in self._made:
+            self._made[name] = prometheus_source(name, self._settings[name])
+        return self._made[name]
+
+
+def prometheus_source(name: str, given: PrometheusSettings) -> MetricsSource:
+    """The metrics source that the settings declare; imported late, as it is only needed with ``--live``."""
+    from controller.adapters.metrics.prometheus import PrometheusSource  # noqa: PLC0415
+
+    return PrometheusSource(
+        given.url,
+        bearer_token_file=given.bearer_token_file,
+        headers={header: value.get_secret_value() for header, value in given.headers.items()},
+        ca_file=given.ca_file,
+        enforced_matchers=given.enforced_matchers,
+        name=name,
+    )
