@@ -3,7 +3,6 @@
 Invariant: what comes out validates; what does not is refused with the message that lint would give.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from io import StringIO
@@ -54,8 +53,7 @@ def convert(text: str, source: SourceFormat, application: str | None = None) -> 
     drafts = _drafts(documents, source, refused)
     if not drafts and not refused:
         refused.append(f"there is nothing of {source} in it")
-    if application is not None and drafts:
-        drafts = [_merged(drafts, application)]
+    drafts = _one_for_each_application(drafts, application)
     refused.extend(reason for each in drafts for reason in each.refused)
     written = [_written(each, source, refused) for each in drafts if each.objectives]
     return Imported("---\n".join(each for each in written if each), tuple(refused))
@@ -77,15 +75,25 @@ def _drafts(documents: list[Data], source: SourceFormat, refused: list[str]) -> 
     return drafts
 
 
-def _merged(drafts: Iterable[Draft], application: str) -> Draft:
-    whole = Draft(application, None, application)
+def _one_for_each_application(drafts: list[Draft], application: str | None) -> list[Draft]:
+    """Two policies on one application would be in conflict, so what guards one application becomes one policy."""
+    merged: dict[str, Draft] = {}
     for each in drafts:
-        whole.namespace = whole.namespace or each.namespace
-        whole.comments.extend(each.comments)
-        whole.refused.extend(each.refused)
-        for objective in each.objectives:
-            whole.add(objective["name"], objective.get("target"), objective["indicator"])
-    return whole
+        name = application or each.application
+        if name not in merged:
+            merged[name] = Draft(name if application else each.name, each.namespace, name)
+        else:
+            merged[name].name = name
+        _add(merged[name], each)
+    return list(merged.values())
+
+
+def _add(whole: Draft, part: Draft) -> None:
+    whole.namespace = whole.namespace or part.namespace
+    whole.comments.extend(part.comments)
+    whole.refused.extend(part.refused)
+    for each in part.objectives:
+        whole.add(each["name"], each.get("target"), each["indicator"])
 
 
 def _written(draft: Draft, source: SourceFormat, refused: list[str]) -> str:
@@ -104,7 +112,7 @@ def _written(draft: Draft, source: SourceFormat, refused: list[str]) -> str:
         f"Imported from {source}. Check application and namespace: a policy guards what deploys into its own namespace."
     ]
     if draft.namespace is None:
-        said.append("No namespace was given, so it is that of the file's user: default.")
+        said.append(f"{source} names no namespace, so it is default.")
     lines = dict.fromkeys([*said, *draft.comments, *(f"Not carried over: {each}" for each in draft.refused)])
     return "".join(_comment(each) for each in lines) + body
 

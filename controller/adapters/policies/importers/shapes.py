@@ -15,6 +15,7 @@ from controller.core.promql_text import Kind, pieces
 
 _RANGE = re.compile(r"\[[^\]:]*\]")
 _RATE = re.compile(r"\brate(\s*\()")
+_COUNTING = frozenset({"increase", "vector", "scalar", "clamp_min", "clamp_max", "label_replace", "label_join"})
 _OPPOSITE = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 
 
@@ -27,7 +28,7 @@ def over_window(query: str) -> str:
 
 
 def counter(query: str) -> Selector | None:
-    """The raw counter in ``sum(rate(counter[…]))`` or ``sum(counter)``; None where the query is anything else."""
+    """The raw counter in ``sum(rate(counter[…]))``, ``sum(counter)`` or ``counter``; else None."""
     try:
         parse_expression(query)
         return _counter(grammar.parse(query.replace("$window", "5m")))
@@ -43,9 +44,11 @@ def _bare(node: Any) -> Any:
 
 def _counter(node: Any) -> Selector | None:
     node = _bare(node)
-    if not isinstance(node, grammar.AggregateExpr) or str(node.op) != "sum" or node.modifier is not None:
-        return None
-    inner = _bare(node.expr)
+    inner = node
+    if isinstance(node, grammar.AggregateExpr):
+        if str(node.op) != "sum" or node.modifier is not None:
+            return None
+        inner = _bare(node.expr)
     if isinstance(inner, grammar.Call) and inner.func.name in {"rate", "increase"}:
         inner = _bare(inner.args[0])
         inner = inner.vector_selector if isinstance(inner, grammar.MatrixSelector) else None
@@ -118,6 +121,22 @@ def _checked(query: str) -> str:
         raise NotExpressible(f"{error} in {query[:120]}") from None
     if "$window" not in wanted:
         raise NotExpressible(f"the query counts over no range, so events cannot be told from totals: {query[:120]}")
-    if "irate" in found.functions:
-        raise NotExpressible(f"irate looks at two samples only and counts no events: {query[:120]}")
+    _counts_events(wanted, found.functions, query)
     return wanted
+
+
+def _counts_events(wanted: str, functions: frozenset[str], query: str) -> None:
+    """Refuse what may be in proportion to a number of events, but is none: evidence needs the number."""
+    other = sorted(functions - _COUNTING)
+    if other:
+        raise NotExpressible(f"{other[0]} counts no events: {query[:120]}")
+    divisions: list[str] = []
+
+    def visit(node: Any) -> bool:
+        if isinstance(node, grammar.BinaryExpr) and str(node.op) in {"/", "%", "^"}:
+            divisions.append(str(node.op))
+        return True
+
+    grammar.walk(grammar.parse(wanted.replace("$window", "5m")), visit)
+    if divisions:
+        raise NotExpressible(f"what is divided ({divisions[0]}) is no number of events: {query[:120]}")
