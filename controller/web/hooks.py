@@ -36,9 +36,10 @@ LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 WINDOW = 300.0
 MOST_BODIES = 64
-RATE = 10.0
+RATE = 20.0
 """Reports a second, in the long run."""
-BURST = 100.0
+BURST = 1000.0
+"""Reports at once, as when a pipeline deploys many applications together."""
 MOST_REMEMBERED = int(2 * WINDOW * RATE + BURST) + 1
 """The rate bounds what can be remembered: the replay cache is never full of what is still needed."""
 

@@ -58,9 +58,8 @@ def test_a_decision_is_one_line_that_says_why(out: io.StringIO, redactor: Redact
 def test_a_known_secret_is_nowhere_in_a_line(out: io.StringIO, redactor: Redactor) -> None:
     """Not in the event, a field, a key, something nested, an exception, or another library's line."""
     log = structlog.get_logger("controller.test")
-    log.info(
-        "token " + CANARY, field=CANARY, nested={"a": [CANARY, {"b": (CANARY,)}], CANARY: 1}, thing=Exception(CANARY)
-    )
+    event = "token " + CANARY
+    log.info(event, field=CANARY, nested={"a": [CANARY, {"b": (CANARY,)}], CANARY: 1}, thing=Exception(CANARY))
     log.info("quoted", url="https://h/?t=c4nary%2Fs3cret%2Bvalue")
     log.info("deep", deep={"a": {"b": {"c": {"d": CANARY}}}})
     try:
