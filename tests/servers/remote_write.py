@@ -51,19 +51,24 @@ def _zigzag(number: int) -> bytes:
     return _varint(number << 1 if number >= 0 else (-number << 1) - 1)
 
 
-def _sample(at: float, value: float | NativeHistogram | None) -> bytes:
-    if isinstance(value, NativeHistogram):
-        return _field(4, _histogram(at, value))
-    raw = struct.pack("<Q", _STALE) if value is None else struct.pack("<d", value)
+def _sample(at: float, value: float | NativeHistogram | None, *, native: bool) -> bytes:
+    if native:
+        return _field(4, _histogram(at, value if isinstance(value, NativeHistogram) else None))
+    raw = struct.pack("<d", value) if isinstance(value, float | int) else struct.pack("<Q", _STALE)
     return _field(2, b"\x09" + raw + b"\x10" + _varint(round(at * 1000)))
 
 
-def _histogram(at: float, value: NativeHistogram) -> bytes:
+def _histogram(at: float, value: NativeHistogram | None) -> bytes:
+    """A histogram, whose sum is left out; a staleness marker is one whose sum is the marker."""
+    if value is None:
+        value, total = NativeHistogram({}), struct.pack("<Q", _STALE)
+    else:
+        total = struct.pack("<d", 0.0)
     present = [index for index, count in value.buckets.items() if count]
     first, last = (min(present), max(present)) if present else (0, -1)
     counts = [value.buckets.get(index, 0) for index in range(first, last + 1)]
     deltas = b"".join(_zigzag(after - before) for before, after in pairwise([0, *counts]))
-    out = b"\x08" + _varint(sum(counts)) + b"\x19" + struct.pack("<d", 0.0) + b"\x20" + _zigzag(0)
+    out = b"\x08" + _varint(sum(counts)) + b"\x19" + total + b"\x20" + _zigzag(0)
     out += b"\x29" + struct.pack("<d", 2.0**-128) + b"\x30\x00"
     if counts:
         out += _field(11, b"\x08" + _zigzag(first) + b"\x10" + _varint(len(counts))) + _field(12, deltas)
@@ -72,7 +77,8 @@ def _histogram(at: float, value: NativeHistogram) -> bytes:
 
 def _series(labels: Labels, samples: Samples) -> bytes:
     named = b"".join(_field(1, _field(1, k.encode()) + _field(2, v.encode())) for k, v in sorted(labels.items()))
-    return named + b"".join(_sample(at, value) for at, value in samples)
+    native = any(isinstance(value, NativeHistogram) for _, value in samples)
+    return named + b"".join(_sample(at, value, native=native) for at, value in samples)
 
 
 def snappy(data: bytes) -> bytes:

@@ -1,1 +1,1 @@
-"""Metrics servers."""
+"""Metrics sources: Prometheus, and whatever answers as one does."""

@@ -1,0 +1,103 @@
+"""Counts of one shape share a query: selectors that differ only in values of labels that they fix.
+
+Invariant: each count gets from the shared query exactly what it would get alone. A label may tell counts apart only
+where both the counted selector and its target's fix it to the same value, so every match between series stays inside
+one count.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from controller.adapters.metrics.deltas import Count
+from controller.adapters.metrics.selectors import alternatives
+from controller.core.promql import Matcher, Selector
+
+MOST_MEMBERS = 200
+"""Counts in one query: Prometheus looks alternatives up in its index, instead of matching, up to 256 of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Counts that are asked together."""
+
+    shape: Count
+    """What is asked: with regular expressions where the members differ."""
+    by: tuple[str, ...]
+    """The labels that tell the members apart."""
+    members: Mapping[tuple[str, ...], Count]
+    """By the values of these labels."""
+
+    def halves(self) -> tuple["Group", "Group"]:
+        """The same members in two groups (for two members or more)."""
+        members = list(self.members.values())
+        middle = len(members) // 2
+        return _group(members[:middle], self.by), _group(members[middle:], self.by)
+
+
+def shared(counts: Iterable[Count]) -> Sequence[Group]:
+    """The fewest groups for these counts; equal counts are one."""
+    shapes: dict[Any, list[Count]] = {}
+    for count in dict.fromkeys(counts):
+        shapes.setdefault(_shape(count), []).append(count)
+    return [group for members in shapes.values() for group in _chunks(members)]
+
+
+def _tellable(count: Count) -> dict[str, str]:
+    """The labels, with their values, that the counted selector and its target's both fix."""
+    target = _fixed(count.target.selector)
+    fixed = _fixed(count.counter.selector)
+    return {k: v for k, v in fixed.items() if target.get(k) == v and k not in {*count.merged, "instance"}}
+
+
+def _fixed(selector: Selector) -> dict[str, str]:
+    """The labels that a selector fixes to one value, by a single ``=``."""
+    once: dict[str, str] = {}
+    twice = set()
+    for each in selector.matchers:
+        if each.label in once or each.operator != "=" or not each.value:
+            twice.add(each.label)
+        once[each.label] = each.value
+    return {label: value for label, value in once.items() if label not in twice}
+
+
+def _shape(count: Count) -> tuple[Any, ...]:
+    labels = _tellable(count)
+    blank = _with_values(count, {label: Matcher(label, "=", "") for label in labels})
+    return blank, tuple(labels)
+
+
+def _with_values(count: Count, matchers: Mapping[str, Matcher]) -> Count:
+    def changed(selector: Selector) -> Selector:
+        return replace(selector, matchers=tuple(matchers.get(each.label, each) for each in selector.matchers))
+
+    return replace(
+        count,
+        counter=replace(count.counter, selector=changed(count.counter.selector)),
+        target=replace(count.target, selector=changed(count.target.selector)),
+    )
+
+
+def _chunks(members: Sequence[Count]) -> Iterator[Group]:
+    values = [_tellable(each) for each in members]
+    by = tuple(label for label in values[0] if len({each[label] for each in values}) > 1)
+    ordered = sorted(members, key=lambda each: _key(each, by))
+    for first in range(0, len(ordered), MOST_MEMBERS):
+        yield _group(ordered[first : first + MOST_MEMBERS], by)
+
+
+def _key(count: Count, by: Sequence[str]) -> tuple[str, ...]:
+    values = _tellable(count)
+    return tuple(values[label] for label in by)
+
+
+def _group(members: Sequence[Count], by: tuple[str, ...]) -> Group:
+    keyed = {_key(each, by): each for each in members}
+    if len(members) == 1:
+        return Group(members[0], (), {(): members[0]})
+    columns = zip(*keyed, strict=True)
+    either = {
+        label: Matcher(label, "=~", alternatives(sorted(set(column))))
+        for label, column in zip(by, columns, strict=True)
+    }
+    return Group(_with_values(members[0], either), by, keyed)

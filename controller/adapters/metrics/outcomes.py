@@ -1,0 +1,85 @@
+"""What a tick's tallies make of it: Measured, NoData, Partial or Failed.
+
+Invariant: numbers become ``Measured`` only when all of them are there, finite, complete and consistent. A selector
+without series is zero errors only where there was traffic; it is never 100 % bad.
+"""
+
+import math
+
+from controller.adapters.metrics.counting import Tally
+from controller.adapters.metrics.planning import Plan
+from controller.core.observation import Failed, Measured, MissingReason, NoData, Observation, Partial
+from controller.core.policy import IndicatorKind
+from controller.core.promql import PromQLError
+from controller.ports.metrics import MetricsError, Question
+
+_ROUNDING = 1e-6
+
+
+def observation(planned: Plan, question: Question, part: Tally | None, whole: Tally) -> Observation:
+    """What one tick's tallies say about a question."""
+    if part is None:
+        return _trouble(whole.value, 0.0, (whole,)) or _events(whole.value)
+    success = planned.kind is not IndicatorKind.RATIO
+    bad, total = whole.value - part.value if success else part.value, whole.value
+    trouble = _trouble(bad, total, (whole, part))
+    if trouble is not None:
+        return trouble
+    if not part.present and total > 0 and (success or question.errors_expected):
+        return _lost(success=success)
+    return _ratio(bad, total)
+
+
+def failed(error: MetricsError | PromQLError) -> Failed:
+    """What a question gets that could not be asked or answered."""
+    if isinstance(error, MetricsError):
+        return Failed(error.reason, str(error))
+    return Failed(MissingReason.REFUSED_QUERY, str(error)[:300])
+
+
+def _trouble(bad: float, total: float, tallies: tuple[Tally, ...]) -> Observation | None:
+    """Why the numbers are none that count, or None where they are; the first tally is the whole's."""
+    warning = next((each.warning for each in tallies if each.warning), "")
+    unknown = next((each.unknown for each in tallies if each.unknown), "")
+    if warning:
+        return _partial(bad, total, MissingReason.WARNINGS, warning)
+    if not tallies[0].present:
+        return NoData(MissingReason.NO_SERIES, "the selector of the total finds no series")
+    if any(each.several for each in tallies):
+        return Failed(MissingReason.SEVERAL_SERIES, "the query returns several series: wrap it in sum(…)")
+    if not all(math.isfinite(each.value) for each in tallies):
+        return Failed(MissingReason.NOT_FINITE, "a count is NaN or infinite")
+    if unknown:
+        return _partial(bad, total, MissingReason.UNKNOWN_BIRTH, unknown)
+    return None
+
+
+def _partial(bad: float, total: float, reason: MissingReason, message: str) -> Partial:
+    bad, total = (each if math.isfinite(each) else 0.0 for each in (bad, total))
+    return Partial(bad, total, reason, message[:300])
+
+
+def _lost(*, success: bool) -> Observation:
+    if success:
+        return Failed(MissingReason.NO_SERIES, "requests were counted, and the success selector finds no series")
+    return NoData(MissingReason.SELECTOR_LOST, "errors were counted before, and their selector finds no series now")
+
+
+def _ratio(bad: float, total: float) -> Observation:
+    slack = _ROUNDING * max(1.0, abs(total))
+    if bad < -slack or bad > total + slack:
+        return Failed(MissingReason.INCONSISTENT, f"{bad:g} bad of {total:g} events")
+    if total <= slack and _whole(total) == 0:
+        return NoData(MissingReason.NO_TRAFFIC, "nothing was counted in the tick")
+    return Measured(_whole(min(max(bad, 0.0), total)), _whole(total))
+
+
+def _events(count: float) -> Observation:
+    if count < -_ROUNDING:
+        return Failed(MissingReason.INCONSISTENT, f"{count:g} events")
+    return Measured(_whole(max(count, 0.0)), 0.0)
+
+
+def _whole(value: float) -> float:
+    """The value, freed of the rounding errors of fractions that should add up to a whole number."""
+    return float(round(value)) if abs(value - round(value)) < _ROUNDING else value

@@ -1,0 +1,207 @@
+"""The guarded HTTP session under prometheus-api-client: what comes out of it is a Prometheus answer, or a ``MetricsError``.
+
+Invariant: one total deadline, one size cap, no redirect, no proxy or netrc of the environment, no cookie; the query goes
+in the body of a POST and is in no URL. No error names a secret: neither the token, nor a header's value, nor the
+URL's credentials, even where the server repeats them.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter
+from requests.auth import HTTPBasicAuth
+
+from controller.adapters.metrics.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.metrics.envelope import printable, read_envelope
+from controller.adapters.secret_file import SecretUnreadable, read_secret
+from controller.core.observation import MissingReason
+from controller.ports.metrics import MetricsError, MetricsMalformed, MetricsRefused, MetricsUnavailable
+
+_CHUNK = 65536
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """How a metrics server is reached. It has no useful repr: it holds secrets."""
+
+    url: str
+    """Without credentials and without a slash at its end."""
+    user: tuple[str, str] | None = None
+    bearer_token_file: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ca_file: Path | None = None
+    max_bytes: int = 64 * 1024 * 1024
+
+    @classmethod
+    def to(cls, url: str, **options: Any) -> "Access":
+        """Read a URL, taking its credentials out of it.
+
+        Raises:
+            ValueError: it is no http or https URL; the text does not repeat it.
+        """
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.query or parts.fragment:
+            raise ValueError("a metrics source's url is http://… or https://…, without query or fragment")
+        user = None
+        if parts.username is not None:
+            user = (unquote(parts.username), unquote(parts.password or ""))
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        return cls(bare.geturl().rstrip("/"), user, **options)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may contain, as far as it is known without reading a file."""
+        if self.user is None:
+            return tuple(self.headers.values())
+        basic = base64.b64encode(":".join(self.user).encode()).decode()
+        return (*self.headers.values(), self.user[1], basic)
+
+
+class CheckedResponse(requests.Response):
+    """A successful answer whose envelope was checked; ``json`` does not parse again."""
+
+    def __init__(self, envelope: dict[str, Any]) -> None:
+        super().__init__()
+        self.status_code = _OK
+        self._envelope = envelope
+
+    def json(self, **_: Any) -> Any:
+        """The checked envelope."""
+        return self._envelope
+
+
+class GuardedSession(requests.Session):
+    """A session for one thread and one server."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__()
+        self._access = access
+        self._adapter = DeadlineAdapter()
+        self._secrets: tuple[str, ...] = ()
+        self.trust_env = False
+        self.verify = str(access.ca_file) if access.ca_file else True
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.seconds = 10.0
+        """Total deadline of the next request."""
+        self.result_type = ""
+        """Of the last answer, as its envelope said."""
+        self.warnings: tuple[str, ...] = ()
+        """Of the last answer."""
+
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:  # noqa: ARG002  one server only
+        """The one guarded way out, whatever was mounted."""
+        return self._adapter
+
+    def request(  # type: ignore[override]
+        self,
+        method: str | bytes,  # noqa: ARG002  always POST
+        url: str | bytes,
+        params: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> requests.Response:
+        """Send one query and check the answer; the other arguments that requests knows are set here, not by the caller.
+
+        Raises:
+            MetricsError: no answer, or none that can be read.
+        """
+        set_deadline(self.seconds)
+        headers = self._headers()
+        try:
+            status, content_type, body = self._exchange(str(url), dict(params or {}), headers)
+        except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
+            raise self._failure(error) from None
+        envelope, self.result_type, self.warnings = read_envelope(status, content_type, body, self._clean)
+        return CheckedResponse(envelope)
+
+    def _clean(self, text: str) -> str:
+        return printable(text, self._secrets)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._access.headers}
+        self._secrets = self._access.secrets
+        if self._access.bearer_token_file is not None:
+            token = self._token(self._access.bearer_token_file)
+            self._secrets = (*self._secrets, token)
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _token(self, path: Path) -> str:
+        try:
+            token = read_secret(path).decode("ascii").strip()
+        except SecretUnreadable as error:
+            raise MetricsRefused(MissingReason.NOT_AUTHORISED, str(error)) from None
+        except UnicodeDecodeError:
+            token = ""
+        if not token.isprintable() or not token or " " in token:
+            raise MetricsRefused(MissingReason.NOT_AUTHORISED, f"{path} holds no bearer token: it must be one word")
+        return token
+
+    def _exchange(self, url: str, data: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, bytes]:
+        try:
+            return self._send(url, data, headers)
+        except requests.ConnectionError as error:
+            # A kept connection that the server had closed meanwhile. Queries change nothing, so ask once more.
+            stale = "RemoteDisconnected" in repr(error) or "ConnectionReset" in repr(error)
+            if not stale or time_left() <= 0:
+                raise
+        return self._send(url, data, headers)
+
+    def _send(self, url: str, data: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, bytes]:
+        user = self._access.user
+        with super().request(
+            "POST",
+            url,
+            data=data,
+            headers=headers,
+            auth=HTTPBasicAuth(user[0].encode(), user[1].encode()) if user else None,
+            timeout=max(time_left(), 0.001),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return response.status_code, response.headers.get("Content-Type", ""), self._body(response)
+
+    def _body(self, response: requests.Response) -> bytes:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise MetricsMalformed(MissingReason.MALFORMED, "the answer is compressed, though that was not asked for")
+        limit = self._access.max_bytes
+        parts = []
+        for chunk in response.iter_content(_CHUNK):
+            parts.append(chunk)
+            limit -= len(chunk)
+            if limit < 0:
+                raise MetricsMalformed(
+                    MissingReason.TOO_LARGE, f"the answer is larger than {self._access.max_bytes} bytes"
+                )
+        return b"".join(parts)
+
+    def _failure(self, error: Exception) -> MetricsError:
+        if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
+            return MetricsUnavailable(MissingReason.TIMED_OUT, f"no whole answer within {self.seconds:.3g} s")
+        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeError):
+            return MetricsRefused(MissingReason.NOT_AUTHORISED, "a header of the metrics source cannot be sent")
+        if isinstance(error, requests.exceptions.SSLError):
+            return MetricsUnavailable(MissingReason.UNREACHABLE, "the TLS handshake failed: is caFile right?")
+        if isinstance(error, requests.ConnectionError) or not isinstance(error, requests.RequestException):
+            return MetricsUnavailable(MissingReason.UNREACHABLE, f"no connection: {_cause(error)}")
+        return MetricsMalformed(MissingReason.MALFORMED, f"no HTTP answer that can be read: {type(error).__name__}")
+
+
+def _cause(error: BaseException) -> str:
+    """Why a connection failed, by the class of the innermost error: its text may hold the URL."""
+    inner = [each for each in (*error.args, getattr(error, "reason", None)) if isinstance(each, BaseException)]
+    if inner and inner[0] is not error:
+        return _cause(inner[0])
+    name = type(error).__name__
+    return "refused, or no such host" if name in {"NewConnectionError", "NameResolutionError"} else name
