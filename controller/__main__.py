@@ -1,0 +1,6 @@
+"""``python -m controller`` is ``rollguard``."""
+
+from controller.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""``rollguard status``: what is guarded, and how it is."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from controller.cli.common import DEFAULT_SETTINGS, Opened, Output, SettingsFile, opened
+from controller.cli.output import Format, ago, cell, clean, console, print_json, short, table
+from controller.cli.pause import applies, pause_data
+from controller.cli.views import View, data_of, rollback_sentence, unjudged, view_of
+from controller.core.state import Rollout
+
+_COLOURS = {
+    "Paused": "yellow",
+    "Frozen": "red",
+    "Blind": "yellow",
+    "Held": "yellow",
+    "PolicyInvalid": "red",
+    "Unreadable": "red",
+    "NotRestored": "red",
+}
+
+
+def status(
+    application: Annotated[str | None, typer.Argument(metavar="APP", help="One application, in full.")] = None,
+    *,
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    output: Output = Format.TEXT,
+) -> None:
+    """What is guarded, and how it is: phase, live and last good revision, the verdict so far, what stands in the way.
+
+    It reads the store, so it works while the controller is down, and shows what was last written.
+
+    [bold]Examples[/bold]
+
+      rollguard status
+
+      rollguard status checkout --output json
+    """
+    now = time.time()
+    with opened(settings) as place:
+        views = _views(place, application, now)
+        pending = place.store.outbox_pending()
+        pauses = [each for each in place.store.pauses() if applies(each, each.application, now)]
+    if output is Format.JSON:
+        shown = {"pauses": [pause_data(each) for each in pauses], "alerts_to_deliver": pending}
+        print_json({"applications": [data_of(each) for each in views], **shown})
+    elif application is not None:
+        for view in views:
+            _print_whole(view, now)
+    else:
+        _print_overview(views, pending, now)
+
+
+def _views(place: Opened, application: str | None, now: float) -> list[View]:
+    keys = sorted(place.applications()) if application is None else [place.application(application)]
+    stored = {each.application: each for each in place.store.rollouts()}
+    pauses, maximum = place.store.pauses(), place.settings.limits.maximum_mode
+    return [view_of(key, stored.get(key), pauses, now, maximum) for key in keys]
+
+
+def _print_overview(views: list[View], pending: int, now: float) -> None:
+    screen = console()
+    if not views:
+        screen.print("no application is declared or known yet")
+        return
+    rows = [[str(view.key), view.phase, *_revisions(view.rollout, now), view.so_far] for view in views]
+    screen.print(table(["application", "phase", "live", "last good", "so far"], rows))
+    notes = [(view, condition) for view in views for condition in view.conditions if condition.name != "Watching"]
+    if notes:
+        screen.print()
+    for view, condition in notes:
+        screen.print(_note(str(view.key), condition.name, condition.sentence))
+    for view in views:
+        for alert in view.rollout.alerts if view.rollout is not None else ():
+            screen.print(_note(str(view.key), alert.name.value, alert.summary))
+    if pending:
+        screen.print(f"\n{pending} alerts wait to be delivered")
+
+
+def _revisions(rollout: Rollout | None, now: float) -> tuple[str, str]:
+    if rollout is None:
+        return "–", "–"
+    live = "–" if rollout.live is None else f"{short(rollout.live.revision)} ({ago(rollout.live.since, now)})"
+    good = "–" if rollout.good is None else f"{short(rollout.good.revision)} {rollout.good.standing.value}"
+    return live, good
+
+
+def _note(where: str, name: str, sentence: str) -> Text:
+    return Text.assemble(cell(where), "  ", cell(name, _COLOURS.get(name, "bold")), "  ", cell(sentence))
+
+
+def _print_whole(view: View, now: float) -> None:
+    screen = console()
+    screen.print(Text.assemble(cell(view.key, "bold"), "  ", cell(view.phase, "bold cyan")))
+    rollout = view.rollout
+    if rollout is not None:
+        _print_rollout(screen, rollout, now)
+    for condition in view.conditions:
+        _line(screen, condition.name, condition.sentence, _COLOURS.get(condition.name, ""))
+    if rollout is not None:
+        for sentence in unjudged(rollout):
+            _line(screen, "not judged", sentence)
+        for alert in rollout.alerts:
+            _line(
+                screen,
+                "alert",
+                f"{alert.name.value} ({alert.severity.value}, {ago(alert.started_at, now)}): {alert.summary}",
+            )
+
+
+def _print_rollout(screen: Console, rollout: Rollout, now: float) -> None:
+    if rollout.policy is not None:
+        _line(screen, "policy", f"{rollout.policy_name} ({rollout.policy.mode.value})")
+    live, good = rollout.live, rollout.good
+    _line(screen, "live", "–" if live is None else f"{live.revision}, {ago(live.since, now)}")
+    _line(
+        screen, "last good", "–" if good is None else f"{good.revision}, {good.standing.value}, {ago(good.at, now)}"
+    )
+    if rollout.analysis is not None:
+        _line(screen, "analysis", f"{rollout.analysis.id}, began {ago(rollout.analysis.started_at, now)}")
+        _line(screen, "so far", View(rollout.application.key, rollout, ()).so_far)
+    if rollout.rollback is not None:
+        _line(screen, "rollback", rollback_sentence(rollout.rollback))
+    if rollout.known_bad:
+        _line(screen, "known bad", f"{len(rollout.known_bad)} (rollguard quarantine list names them)")
+
+
+def _line(screen: Console, name: str, text: str, style: str = "") -> None:
+    screen.print(Text.assemble(f"  {clean(name):<12} ", cell(text, style)), soft_wrap=True)
