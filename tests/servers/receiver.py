@@ -1,10 +1,13 @@
 """A loopback HTTP receiver that keeps what it is sent and answers as a test wants, well or badly."""
 
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -100,13 +103,19 @@ class _Server(ThreadingHTTPServer):
 class Receiver:
     """A running receiver; use it as a context manager."""
 
-    def __init__(self, behave: Behaviour | None = None) -> None:
+    def __init__(self, behave: Behaviour | None = None, certificate: Path | None = None) -> None:
+        """Prepare; with a certificate (PEM, with its key) it speaks HTTPS."""
         self.behave: Behaviour = behave or answer(200)
         self.requests: list[Received] = []
         self.changed = threading.Condition()
         self.stopping = threading.Event()
         handler = type("Handler", (_Handler,), {"receiver": self})
         self._server = _Server(("127.0.0.1", 0), handler)
+        self._scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -117,7 +126,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """Its root."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def wait_for(self, condition: Callable[[list[Received]], bool], seconds: float = 20.0) -> list[Received]:
         """What came, once the condition holds for it."""
@@ -136,6 +145,18 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def make_certificate(folder: Path) -> Path:
+    """A self-signed certificate of 127.0.0.1, with its key, in one PEM file."""
+    file = folder / "certificate.pem"
+    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", *options, *names, "-keyout", str(file), "-out", str(folder / "only.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    with file.open("a") as both:
+        both.write((folder / "only.pem").read_text())
+    return file
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from controller.adapters.notify.webhook import WebhookSink, cloud_event
 from controller.ports.notify import SinkRefused, SinkUnavailable
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.sink import an_alert
-from tests.servers.receiver import Behaviour, Receiver, answer, drip, drip_body, flood, nonsense
+from tests.servers.receiver import Behaviour, Receiver, answer, drip, drip_body, flood, make_certificate, nonsense
 
 SECRET = b"a webhook's secret"
 
@@ -114,3 +114,32 @@ def test_a_secret_file_that_holds_none_is_refused(secret: Path, content: bytes) 
     secret.write_bytes(content)
     with pytest.raises(SinkRefused, match="hmac"):
         WebhookSink("log", "http://127.0.0.1:1", secret, ManualClock()).deliver(an_alert())
+
+
+def test_an_unknown_authority_is_refused_and_a_configured_one_trusted(secret: Path, tmp_path: Path) -> None:
+    """HTTPS means that the other side is who it should be."""
+    certificate = make_certificate(tmp_path)
+    with Receiver(certificate=certificate) as receiver:
+        with pytest.raises(SinkRefused, match=r"certificate of 127\.0\.0\.1 is not trusted"):
+            WebhookSink("log", receiver.url, secret, ManualClock()).deliver(an_alert())
+        WebhookSink("log", receiver.url, secret, ManualClock(), ca_file=certificate).deliver(an_alert())
+        assert len(receiver.requests) == 1
+
+
+def test_a_dripping_https_server_is_cut_off_too(secret: Path, tmp_path: Path) -> None:
+    """The deadline holds under TLS as well."""
+    certificate = make_certificate(tmp_path)
+    with Receiver(drip, certificate) as receiver:
+        sink = WebhookSink("log", receiver.url, secret, ManualClock(), ca_file=certificate, deadline=0.5)
+        with pytest.raises(SinkUnavailable, match=r"within 0\.5 s"):
+            sink.deliver(an_alert())
+
+
+def test_plain_http_is_no_https(secret: Path, tmp_path: Path) -> None:
+    """A wrong scheme is an outage with a reason; a CA file that is missing is said by name."""
+    with Receiver() as receiver:
+        url = receiver.url.replace("http:", "https:")
+        with pytest.raises(SinkUnavailable, match="cannot be reached"):
+            WebhookSink("log", url, secret, ManualClock()).deliver(an_alert())
+        with pytest.raises(SinkRefused, match=r"missing\.pem"):
+            WebhookSink("log", url, secret, ManualClock(), ca_file=tmp_path / "missing.pem").deliver(an_alert())
