@@ -22,7 +22,7 @@ MOST_FIELDS = 64
 SHORTEST_SECRET = 6
 MOST_SECRETS = 500
 
-_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"<>]{1,1000}@")
+_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^/\s@'\"<>]{1,1000}@")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|token)(\s+)(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{16,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SECRET_KEYS = frozenset(
@@ -48,14 +48,20 @@ class Redactor:
             self._secrets.update(dict.fromkeys(forms))
             while len(self._secrets) > MOST_SECRETS:
                 del self._secrets[next(iter(self._secrets))]
-            longest_first = sorted(self._secrets, key=len, reverse=True)
-            self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+            self._pattern = None
 
     def mask(self, text: str) -> str:
         """The text without what must not be read."""
-        pattern = self._pattern
-        masked = pattern.sub(MASK, text) if pattern is not None else text
+        masked = self._known().sub(MASK, text) if self._secrets else text
         return _CREDENTIALS.sub(rf"\1\2{MASK}", _USERINFO.sub(rf"\1{MASK}@", masked))
+
+    def _known(self) -> re.Pattern[str]:
+        """Matches every known secret, the longest first; made anew when one was added."""
+        with self._lock:
+            if self._pattern is None:
+                longest_first = sorted(self._secrets, key=len, reverse=True)
+                self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+            return self._pattern
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         """As a structlog processor: every key and value of the line."""
