@@ -9,7 +9,8 @@ Invariants:
 - An open alert at a sink that forgets (``repeat_every``) stays in the outbox, postponed, and is delivered again and
   again until a newer entry of its identity comes. That outlives restarts; after one, it is told once more before the
   newer one.
-- A sink that is down is asked ever more rarely, as a whole; an alert that a sink refuses waits alone.
+- A sink that is down is asked ever more rarely, as a whole; an alert that a sink refuses waits alone. One alert that a
+  sink always fails on holds up the others for a moment at a time, ever more rarely.
 
 Waiting is monotonic. ``next_at`` is wall-clock time, since it is stored: one that lies further ahead than anything is
 ever postponed was written before the clock went back, and counts as due.
@@ -156,7 +157,7 @@ class Courier:
                 self._store.delivered(queue.pop(0).id, self._clock.now())
                 continue
             wait = self._wait(queue[0])
-            if wait > 0 or not more():
+            if (wait > 0 and not self._is_succeeded(queue)) or not more():
                 return wait
             if not self._attempt(queue):
                 return self._wait(queue[0])
@@ -168,6 +169,10 @@ class Courier:
         if head.id in self._accepted and (successor is not None or not self._repeats(head)):
             return True
         return successor is not None and _same_state(head, successor)
+
+    def _is_succeeded(self, queue: list[OutboxEntry]) -> bool:
+        """Whether the head only waits to be repeated, and news wait behind it (after a restart: told before, or not)."""
+        return len(queue) > 1 and self._repeats(queue[0]) and queue[0].id not in self._failures
 
     def _repeats(self, entry: OutboxEntry) -> bool:
         return self._sink.repeat_every is not None and entry.alert.ended_at is None
@@ -217,8 +222,9 @@ class Courier:
             delay = self._backoff(SOONEST_AFTER_REFUSAL, LATEST_AFTER_REFUSAL, failures)
         else:
             self._trouble.failures += 1
-            delay = self._backoff(SOONEST_RETRY, LATEST_RETRY, self._trouble.failures)
-            self._trouble.paused_until = self._clock.monotonic() + delay
+            pause = self._backoff(SOONEST_RETRY, LATEST_RETRY, self._trouble.failures)
+            self._trouble.paused_until = self._clock.monotonic() + pause
+            delay = max(pause, self._backoff(SOONEST_RETRY, LATEST_RETRY, failures))
         self._told(self.sink, DeliveryOutcome.REFUSED if refused else DeliveryOutcome.UNAVAILABLE)
         _log.warning(
             "alert not delivered", **_fields(self.sink, head), error=str(error), again_in_seconds=round(delay, 1)

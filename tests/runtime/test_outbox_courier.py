@@ -147,7 +147,6 @@ def test_after_a_restart_the_end_follows_the_beginning() -> None:
     s.put(an_alert(summary="open"))
     s.round()
     s.restart()
-    s.clock.advance(60)
     s.put(an_alert(summary="over", ended_at=OVER))
     s.round()
     assert s.told[-2:] == [("open", False), ("over", True)]
@@ -236,6 +235,26 @@ def test_a_fault_of_a_sink_is_an_outage_of_it() -> None:
     s.round()
     assert len(s.told) == 1
     assert s.outcomes[0] is DeliveryOutcome.UNAVAILABLE
+
+
+def test_an_alert_that_a_sink_always_fails_on_holds_up_nobody() -> None:
+    """Others get through, and it is tried ever more rarely."""
+    s = Setting()
+    s.put(an_alert(summary="poison", application="poison"))
+    s.sink.failures.append(SinkUnavailable("500"))
+    s.round()
+    for number in range(300):
+        s.clock.advance(1)
+        s.sink.failures.clear()
+        s.put(an_alert(summary=str(number), application=f"well-{number}"))
+        if s.store.outbox("people", s.clock.now())[0].alert.summary == "poison":
+            s.sink.failures.append(SinkUnavailable("500"))
+        s.round()
+    s.clock.advance(1)
+    s.sink.failures.clear()
+    s.round()
+    assert {str(number) for number in range(300)} <= {summary for summary, _ in s.told}
+    assert s.outcomes.count(DeliveryOutcome.UNAVAILABLE) <= 20
 
 
 def test_jitter_spreads_the_retries() -> None:
