@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from controller.core.application import Application, ApplicationKey, GitSource
 from controller.core.policy import Mode
 from controller.settings import Settings, SettingsError, load_settings
+from controller.settings.reference import reference
 
 DOCUMENTED = """
 metricsSources:
@@ -461,3 +462,17 @@ def test_any_url_is_taken_or_refused(text: str) -> None:
     except ValidationError:
         return
     assert settings.server.listen.isprintable()
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """The document is what the models say: `python -m controller.settings.reference` writes it again."""
+    document = Path(__file__).parents[1] / "docs" / "settings-reference.md"
+    assert document.read_text(encoding="utf-8") == reference()
+
+
+def test_the_reference_explains_every_field() -> None:
+    """No field is without a meaning, and every part of the settings has its section."""
+    text = reference()
+    assert "|  |" not in text
+    for part in ("metricsSources.NAME.prometheus", "applications[].reconcile", "server.deployedHook", "limits"):
+        assert f"## `{part}`" in text

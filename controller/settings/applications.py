@@ -42,9 +42,13 @@ class ApplicationSettings(Part):
     """An application that is deployed from plain Git; exactly one of reconcile and reported."""
 
     name: DnsName
+    """Its name, unique in the namespace."""
     namespace: DnsLabel = "default"
+    """Where it deploys to: a policy guards what deploys into its own namespace."""
     repository: RepositoryUrl
+    """Where its manifests are; spelt in any way that means the same as under ``repositories``."""
     branch: Branch = "main"
+    """What is deployed, and what a restore is pushed to."""
     paths: Annotated[tuple[RepositoryPath, ...], Field(min_length=1, max_length=100)]
     """Where its manifests lie, from the repository's root; ``.`` is all of it."""
     labels: Annotated[dict[ShortText, ShortText], Field(default_factory=dict, max_length=64)]

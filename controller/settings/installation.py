@@ -27,7 +27,9 @@ class CommitSettings(Part):
     """Who commits a restore, and how it is written."""
 
     name: Annotated[PlainText, Field(min_length=1)] = "Rollguard"
+    """Name of the author and committer."""
     email: Annotated[PlainText, Field(min_length=3, pattern=r"^[^@\s]+@[^@\s]+$")] = "rollguard@localhost"
+    """Address of the author and committer."""
     subject_prefix: Annotated[PlainText, Field(max_length=50)] = ""
     """Written before the subject, such as ``fix: ``."""
     signoff: bool = False
@@ -58,6 +60,7 @@ class ServerSettings(Part):
     """Rollguard's own web server: API, hooks, metrics and health."""
 
     listen: ListenAddress = "127.0.0.1:8080"
+    """Host and port; ``0.0.0.0:8080`` is every interface."""
     external_url: ServerUrl | None = None
     """Where people reach it; links in alerts and commits begin with it."""
     deployed_hook: DeployedHookSettings | None = None
@@ -75,7 +78,9 @@ class ClusterSettings(Part):
     name: ShortText = "in-cluster"
     """Fills ``{{cluster}}`` in policies."""
     argocd_namespace: DnsLabel = "argocd"
+    """Where Argo CD runs."""
     default_application_namespace: DnsLabel = "argocd"
+    """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
     """Where policies are read; empty: everywhere."""
     destinations_outside_own_namespace: Annotated[

@@ -14,7 +14,9 @@ class GithubAppSettings(Part):
     """A GitHub App's installation."""
 
     app_id: Annotated[int, Field(gt=0)]
+    """The App's number."""
     installation_id: Annotated[int, Field(gt=0)]
+    """The number of its installation in the organisation."""
     private_key_file: NamedFile
     """PEM file with the App's private key."""
 
@@ -52,8 +54,11 @@ class ForgeSettings(Part):
     """The web service around a repository, for pull requests and links."""
 
     type: Literal["github", "gitlab", "gitea"]
+    """What it runs."""
     url: ServerUrl
+    """Root of the web service."""
     token_file: NamedFile
+    """File with a token that may open pull requests."""
 
 
 class SigningSettings(Part):
@@ -67,6 +72,7 @@ class RepositorySettings(Part):
     """A repository that Rollguard may write to."""
 
     url: RepositoryUrl
+    """``https://…``, ``http://…``, ``ssh://…``, ``git@host:path`` or ``file:///…``."""
     credentials: Credentials | None = None
     """None: without credentials, as over ``file://``."""
     forge: ForgeSettings | None = None

@@ -56,8 +56,11 @@ class AlertmanagerSettings(Part):
     """One Alertmanager; of a cluster each is a sink of its own."""
 
     url: ServerUrl
+    """Its root, such as ``http://127.0.0.1:9093``."""
     bearer_token_file: NamedFile | None = None
+    """File with the token; read at each use."""
     ca_file: NamedFile | None = None
+    """PEM file with the authorities that are trusted instead of the system's."""
     labels: Annotated[dict[LabelName, ShortText], Field(default_factory=dict, max_length=32)]
     """Added to each alert."""
 
@@ -66,9 +69,11 @@ class WebhookSettings(Part):
     """A URL that takes CloudEvents 1.0, signed by HMAC-SHA256."""
 
     url: Annotated[HookUrl, Field(repr=False)]
+    """Where events are posted; hidden, since such URLs often hold a secret."""
     secret_file: NamedFile
     """File with the key that signs."""
     ca_file: NamedFile | None = None
+    """PEM file with the authorities that are trusted instead of the system's."""
 
 
 class AppriseSettings(Part):
