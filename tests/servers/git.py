@@ -235,7 +235,7 @@ class SshServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log.open("wb"),
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  it only makes one system call
             start_new_session=True,
         )
 
@@ -312,7 +312,7 @@ class HttpGit:
         self._thread.join(timeout=10)
 
 
-def _handler(git: HttpGit) -> type[BaseHTTPRequestHandler]:
+def _handler(git: HttpGit) -> type[BaseHTTPRequestHandler]:  # noqa: C901  the handler's methods
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 

@@ -21,7 +21,15 @@ from git.exc import GitCommandNotFound
 
 from controller.adapters.repository.credentials import Access, GitCredentials, SigningKey, access, signing_config
 from controller.adapters.repository.failures import classify, gist, words
-from controller.adapters.repository.process import Deadline, Finished, Sink, TimedOut, TooMuchOutput, finish
+from controller.adapters.repository.process import (
+    Conversation,
+    Deadline,
+    Finished,
+    Sink,
+    TimedOut,
+    TooMuchOutput,
+    finish,
+)
 from controller.adapters.repository.remote import Remote
 from controller.ports.repository import RepositoryBroken, RepositoryUnavailable
 
@@ -136,6 +144,10 @@ class GitCommand:
             shown = f"git {arguments[0]}: {words(gist(text), login.secrets)}"
             raise classify(text, network=network, shown=shown)
         return done
+
+    def converse(self, *arguments: str, folder: Path, deadline: Deadline) -> Conversation:
+        """Start a ``git`` that answers questions, without the network; the caller closes it."""
+        return Conversation(self._start(arguments, self._prepare(Access(), folder, None, deadline), fed=True))
 
     def redact(self, text: str) -> str:
         """Words of a server, with nothing secret in them."""

@@ -62,6 +62,10 @@ class Kinship:
         """Whether one of the tips contains another. A tip outside of the graph is common to all."""
         return ancestor == descendant or ancestor not in self.graph or ancestor in self.reach(descendant)
 
+    def reaches(self, tip: str, edge: str) -> bool:
+        """Whether a tip contains a commit at whose edge the graph ends."""
+        return tip == edge or any(edge in self.graph[commit] for commit in self.reach(tip))
+
     def own_line(self, tip: str) -> list[str]:
         """The tip and its first parents, as far as the graph goes; then the first that lies outside of it."""
         line = [tip]
@@ -80,17 +84,24 @@ class Kinship:
         return len(self.graph[commit]) > 1
 
 
-def kinship(mirror: Mirror, tips: Collection[str]) -> Kinship:
-    """The commits that not all tips have in common; all tips must be here."""
-    unique = sorted(set(tips))
-    if len(unique) == 1:
-        return Kinship({})
-    said = mirror.git("merge-base", "--octopus", "--all", *unique, ok=(0, 1))
-    common = [f"^{line}" for line in said.out.decode().split()]
-    names = "\n".join([*unique, *common, ""]).encode()
+def kinship(mirror: Mirror, oldest: str, others: Collection[str]) -> Kinship:
+    """The commits that ``oldest`` and the others do not all have in common; all must be here.
+
+    Mostly ``oldest`` is in all others, and what it contains is what they have in common. Where it turns out not to be,
+    that is looked for.
+    """
+    kin = Kinship(_graph(mirror, others, [oldest]))
+    if all(kin.reaches(tip, oldest) for tip in others):
+        return kin
+    tips = sorted({oldest, *others})
+    said = mirror.git("merge-base", "--octopus", "--all", *tips, ok=(0, 1))
+    return Kinship(_graph(mirror, tips, said.out.decode().split()))
+
+
+def _graph(mirror: Mirror, tips: Iterable[str], without: Iterable[str]) -> Graph:
+    names = "".join(f"{name}\n" for name in (*tips, *(f"^{name}" for name in without))).encode()
     listed = mirror.git("rev-list", "--topo-order", "--parents", "--stdin", feed=names, limit=_GRAPH_LIMIT).out
-    graph = {first: tuple(rest) for first, *rest in (line.split() for line in listed.decode().splitlines())}
-    return Kinship(graph)
+    return {first: tuple(rest) for first, *rest in (line.split() for line in listed.decode().splitlines())}
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from typing import TypeVar
 import structlog
 
 from controller.adapters.repository.command import GitCommand, Identity
-from controller.adapters.repository.failures import MirrorCorrupt, RevisionHidden, StaleLock
-from controller.adapters.repository.process import Deadline, Finished, Sink
+from controller.adapters.repository.failures import MirrorCorrupt, RevisionHidden, StaleLock, classify, gist, words
+from controller.adapters.repository.process import Conversation, Deadline, Finished, Sink, TimedOut, TooMuchOutput
 from controller.core.application import Revision
 from controller.ports.repository import RepositoryBroken, RepositoryUnavailable, RevisionUnknown
 
@@ -38,6 +38,7 @@ _FETCH = (
     "--no-auto-maintenance",
     "--no-show-forced-updates",
 )
+_SHORT_ANSWER = 1 << 16
 _LOCK_POLL = 0.02
 _LEFTOVER_AGE = 3600.0
 """Seconds after which a temporary file in the mirror belongs to no living process."""
@@ -68,6 +69,7 @@ class Mirror:
         self._lock = threading.Lock()
         self._deadline = Deadline(timeout)
         self._checked = False
+        self._objects: Conversation | None = None
 
     def use(self, operation: Callable[[], T], *, mend: bool = True) -> T:
         """Run an operation under the lock; where the mirror proves corrupt and ``mend``, make it again and retry once.
@@ -79,7 +81,7 @@ class Mirror:
             self._deadline = deadline
             try:
                 self._check_once()
-                return operation()
+                return self._run(operation)
             except StaleLock as error:
                 self._break_lock(error)
             except MirrorCorrupt as error:
@@ -87,7 +89,7 @@ class Mirror:
                 if not mend:
                     raise
             deadline.allow(self._timeout)
-            return operation()
+            return self._run(operation)
 
     def git(
         self,
@@ -113,6 +115,26 @@ class Mirror:
             **bound,
         )
 
+    def ask(self, feed: bytes, answered: Callable[[bytearray], bool], limit: int) -> bytes:
+        """Ask the mirror's object database (``cat-file --batch-command -z``). Only inside ``use``.
+
+        One process answers all questions of an operation, and sees what is fetched or written meanwhile.
+        """
+        if self._objects is None:
+            options = ("cat-file", "--batch-command", "-z")
+            self._objects = self._command.converse(*options, folder=self.folder, deadline=self._deadline)
+        try:
+            said = self._objects.ask(feed, answered, self._deadline, limit)
+        except TimedOut:
+            raise RepositoryUnavailable("git cat-file was not done in time and was stopped") from None
+        except TooMuchOutput:
+            raise RepositoryBroken(f"git cat-file said more than {limit} bytes") from None
+        if said is None:
+            complaint = self._objects.complaint.decode(errors="replace")
+            self._hang_up()
+            raise classify(complaint, network=False, shown=f"git cat-file: {words(gist(complaint))}")
+        return bytes(said)
+
     @property
     def exists(self) -> bool:
         """Whether there is a mirror yet (or still)."""
@@ -128,16 +150,22 @@ class Mirror:
         if not self.exists:
             self._create(self._object_format(branch))
         self._bring(f"+refs/heads/{branch}:{_ref(branch)}")
-        said = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{_ref(branch)}^{{commit}}")
-        return Revision(said.out.decode().strip())
+        head = self._named(f"{_ref(branch)}^{{commit}}".encode())
+        if head is None:
+            raise MirrorCorrupt("the fetched branch is not there")
+        return head
 
     def has(self, *revisions: Revision) -> tuple[bool, ...]:
         """Which commits are here."""
         if not self.exists:
             return (False,) * len(revisions)
-        asked = b"".join(f"{revision}^{{commit}}\n".encode() for revision in revisions)
-        said = self.git("cat-file", "--batch-check", feed=asked).out.splitlines()
-        return tuple(b" commit " in line for line in said)
+        return tuple(self._named(f"{revision}^{{commit}}".encode()) is not None for revision in revisions)
+
+    def _named(self, name: bytes) -> Revision | None:
+        """The commit of a name, where there is one; peeling says ``missing`` for everything else."""
+        answer = self.ask(b"info " + name + b"\0", lambda said: said.endswith(b"\n"), _SHORT_ANSWER)
+        oid, kind = answer.split(b" ")[:2]
+        return Revision(oid.decode()) if kind == b"commit" else None
 
     def bring(self, revision: Revision) -> bool:
         """Fetch one revision by its name, unless it is here; says whether it is here now."""
@@ -158,6 +186,17 @@ class Mirror:
         for revision, here in zip(revisions, self.has(*revisions), strict=True):
             if not here and not self.bring(revision):
                 raise RevisionUnknown(f"{revision} is not in the repository, or not any more")
+
+    def _run(self, operation: Callable[[], T]) -> T:
+        try:
+            return operation()
+        finally:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._objects is not None:
+            self._objects.close()
+            self._objects = None
 
     def tend(self) -> None:
         """Pack what has gathered, if much has, and take away what killed processes left. Slow on a large mirror."""

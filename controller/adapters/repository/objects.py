@@ -22,6 +22,9 @@ GITLINK_MODE = 0o160000
 SYMLINK_MODE = 0o120000
 
 
+_OUTPUT_LIMIT = 1 << 26
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A name's mode and object in a tree."""
@@ -65,39 +68,59 @@ def object_id(kind: Kind, body: bytes, like: str) -> str:
     return digest(b"%s %d\0" % (kind.encode(), len(body)) + body, usedforsecurity=False).hexdigest()
 
 
-def look(mirror: Mirror, asks: Sequence[Ask], limit: int | None = None) -> list[Found | None]:
-    """Answer all questions in order, by one process; None for what is not here."""
-    if not asks:
-        return []
-    feed = b"".join((b"contents " if ask.body else b"info ") + ask.name + b"\0" for ask in asks)
-    said = mirror.git("cat-file", "--batch-command", "--buffer", "-z", feed=feed, limit=limit).out
-    answers: list[Found | None] = []
-    at = 0
-    for ask in asks:
+def look(mirror: Mirror, asks: Sequence[Ask], limit: int = _OUTPUT_LIMIT) -> list[Found | None]:
+    """Answer all questions in order; None for what is not here."""
+    answers = _Answers(asks)
+    if asks:
+        feed = b"".join((b"contents " if ask.body else b"info ") + ask.name + b"\0" for ask in asks)
+        mirror.ask(feed, answers.complete, limit)
+    return answers.found
+
+
+class _Answers:
+    """Reads ``cat-file``'s answers as they come: ``id kind size LF [body LF]``, or ``name missing LF``."""
+
+    def __init__(self, asks: Sequence[Ask]) -> None:
+        self._asks = asks
+        self._at = 0
+        self.found: list[Found | None] = []
+
+    def complete(self, said: bytearray) -> bool:
+        """Take in what can be read so far; says whether that is all."""
+        while len(self.found) < len(self._asks) and self._next(said, self._asks[len(self.found)]):
+            pass
+        return len(self.found) == len(self._asks)
+
+    def _next(self, said: bytearray, ask: Ask) -> bool:
         missing = ask.name + b" missing\n"
-        if said.startswith(missing, at):
-            answers.append(None)
-            at += len(missing)
-            continue
-        answer, at = _answer(said, at, body=ask.body)
-        answers.append(answer)
-    return answers
+        if len(said) - self._at < len(missing) and missing.startswith(said[self._at :]):
+            return False
+        if said.startswith(missing, self._at):
+            self._at += len(missing)
+            self.found.append(None)
+            return True
+        end = said.find(b"\n", self._at)
+        return end >= 0 and self._object(said, ask, end)
+
+    def _object(self, said: bytearray, ask: Ask, end: int) -> bool:
+        oid, kind, size = _header(bytes(said[self._at : end]))
+        after = end + 1 + (size + 1 if ask.body else 0)
+        if len(said) < after:
+            return False
+        body = bytes(said[end + 1 : end + 1 + size]) if ask.body else b""
+        self.found.append(Found(oid, kind, size, body))
+        self._at = after
+        return True
 
 
-def _answer(said: bytes, at: int, *, body: bool) -> tuple[Found, int]:
-    end = said.find(b"\n", at)
-    words = said[at:end].decode(errors="replace").split(" ")
-    if end < 0 or len(words) != 3 or not words[2].isdigit():  # noqa: PLR2004  id, kind, size
+def _header(line: bytes) -> tuple[str, str, int]:
+    words = line.decode(errors="replace").split(" ")
+    if len(words) != 3 or not words[2].isdigit():  # noqa: PLR2004  id, kind, size
         raise MirrorCorrupt("git cat-file gave an answer that cannot be read")
-    size, start = int(words[2]), end + 1
-    if not body:
-        return Found(words[0], words[1], size), start
-    if len(said) < start + size + 1:
-        raise MirrorCorrupt("git cat-file broke off")
-    return Found(words[0], words[1], size, said[start : start + size]), start + size + 1
+    return words[0], words[1], int(words[2])
 
 
-def bodies(mirror: Mirror, oids: Iterable[str], limit: int | None = None) -> dict[str, bytes]:
+def bodies(mirror: Mirror, oids: Iterable[str], limit: int = _OUTPUT_LIMIT) -> dict[str, bytes]:
     """The bodies of objects that must be here."""
     wanted = list(dict.fromkeys(oids))
     answers = look(mirror, [Ask(oid.encode(), body=True) for oid in wanted], limit)

@@ -145,6 +145,84 @@ class _Pump:
             return None
 
 
+class Conversation:
+    """A process that is asked several times, each time within a deadline and a bound."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._err = bytearray()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+
+    @property
+    def complaint(self) -> bytes:
+        """What it wrote to its standard error."""
+        return bytes(self._err)
+
+    def ask(
+        self, feed: bytes, answered: Callable[[bytearray], bool], deadline: Deadline, limit: int
+    ) -> bytearray | None:
+        """Feed it and read until ``answered`` says that all is there; None where it ended before.
+
+        Raises TimedOut or TooMuchOutput; the conversation must be closed then.
+        """
+        left, said = memoryview(feed), bytearray()
+        with selectors.DefaultSelector() as selector:
+            self._register(selector)
+            while not answered(said):
+                if deadline.remaining() <= 0:
+                    raise TimedOut
+                for key, _ in selector.select(deadline.remaining()):
+                    if key.data == "in":
+                        left = self._say(selector, left)
+                    elif not self._hear(said if key.data == "out" else self._err, key.fd) and key.data == "out":
+                        return None
+                if len(said) > limit:
+                    raise TooMuchOutput
+        return said
+
+    def close(self) -> None:
+        """End the process and wait for it."""
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_GRACE)
+        if self._process.returncode is None:
+            _kill_group(self._process)
+
+    def _register(self, selector: selectors.BaseSelector) -> None:
+        process = self._process
+        if process.stdin and process.stdout and process.stderr:
+            selector.register(process.stdin, selectors.EVENT_WRITE, "in")
+            selector.register(process.stdout, selectors.EVENT_READ, "out")
+            selector.register(process.stderr, selectors.EVENT_READ, "err")
+
+    def _say(self, selector: selectors.BaseSelector, left: memoryview) -> memoryview:
+        stream = self._process.stdin
+        if stream is None:
+            return left
+        try:
+            left = left[os.write(stream.fileno(), left[:_CHUNK]) :]
+        except BlockingIOError:
+            return left
+        except BrokenPipeError:
+            left = left[:0]
+        if not left:
+            selector.unregister(stream)
+        return left
+
+    def _hear(self, into: bytearray, handle: int) -> bool:
+        try:
+            piece = os.read(handle, _CHUNK)
+        except BlockingIOError:
+            return True
+        into += piece if into is not self._err else piece[: max(_LONGEST_ERROR - len(into), 0)]
+        return piece != b""
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     _signal_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -73,7 +73,7 @@ class _Inspection:
         self._mirror, self._request, self._head = mirror, request, head
         self._ours = [revision for revision in request.ours if revision in here]
         self._chain = [revision for revision in request.chain if revision in here]
-        self._kin = kinship(mirror, [head, request.live, request.target, *self._ours])
+        self._kin = kinship(mirror, request.target, [head, request.live, *self._ours])
         roots = [head, request.live, request.target]
         names = [Ask(place(root, "")) for root in roots]
         self._contents, trees = contents_of(mirror, [*roots, *self._chain], request.paths, names)
@@ -202,7 +202,7 @@ def _without_plan(mirror: Mirror, request: RestoreRequest, head: Revision, here:
     known = list(dict.fromkeys([head, *(here & {request.live, request.target}), *chain]))
     contents = dict(zip(known, contents_of(mirror, known, request.paths)[0], strict=True))
     nothing = Content(tuple((path, "") for path in request.paths))
-    kin = kinship(mirror, [*known, *ours])
+    kin = kinship(mirror, head, [*known, *ours])
     return RestoreFacts(
         request=request,
         head=head,
