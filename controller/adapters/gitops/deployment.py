@@ -89,28 +89,37 @@ class Deployment:
     def run(
         self, why: Why, revision: Revision, content: Content, publish: Publish, unwanted: Callable[[], bool]
     ) -> Ending:
-        """Export the revision and run the command there; raises what the repository, the disk or ``publish`` raises."""
+        """Export the revision and run the command there; raises what the repository, the disk or ``publish`` raises.
+
+        A revision that must not be exported (a link that leads out, say) is a deployment that failed.
+        """
         export = self._export(revision)
-        mark = uuid.uuid4().hex
-        if why is Why.CHANGED or self.attempt is None:
-            self.failure, self._failures = "", 0
-            attempt = Attempt(revision, content, self._clock.now(), running=mark)
-        else:
-            attempt = replace(self.attempt, running=mark)
-        self._keep(attempt)
+        self._keep(self._begun(why, revision, content))
         self.tell(publish)
+        result = self._run_in(export, revision, unwanted) if isinstance(export, Path) else export
+        self._end(result)
+        self.tell(publish)
+        return result.ending
+
+    def _begun(self, why: Why, revision: Revision, content: Content) -> Attempt:
+        """A new sync, or the one that is known, about to run under a new mark."""
+        mark = uuid.uuid4().hex
+        if self.attempt is not None and why is not Why.CHANGED:
+            return replace(self.attempt, running=mark)
+        self.failure, self._failures = "", 0
+        return Attempt(revision, content, self._clock.now(), running=mark)
+
+    def _run_in(self, export: Path, revision: Revision, unwanted: Callable[[], bool]) -> CommandResult:
         result = run_command(
             self._command,
             export,
-            self._variables(revision, mark),
+            self._variables(revision),
             terms=self._terms,
             clock=self._clock,
             unwanted=unwanted,
         )
         self._folder.keep_only(export)
-        self._end(result)
-        self.tell(publish)
-        return result.ending
+        return result
 
     def _adopted(self, deployed: Revision | None) -> Attempt | None:
         """What is known to be live, as if it had been deployed from here; its command runs, and nothing is told."""
@@ -123,12 +132,15 @@ class Deployment:
         now = self._clock.now()
         return Attempt(deployed, content, now, SyncPhase.HEALTHY, now, told=SyncPhase.HEALTHY)
 
-    def _export(self, revision: Revision) -> Path:
-        """The revision in a new folder; where that fails, the next try comes as late as after a failed command."""
+    def _export(self, revision: Revision) -> Path | CommandResult:
+        """The revision in a new folder, or why it is refused; after other errors the next try comes later."""
         export = self._folder.new_export(revision)
         try:
             self._repository.export(revision, self._application.source.paths, export)
             self._folder.hand_over(export)
+        except InvalidReference as error:
+            self._folder.discard(export)
+            return CommandResult(Ending.FAILED, f"{revision[:12]} cannot be deployed: {error}")
         except (RepositoryError, OSError):
             self._folder.discard(export)
             self._postpone()
@@ -156,13 +168,13 @@ class Deployment:
         self._folder.save(attempt)
         self.attempt = attempt
 
-    def _variables(self, revision: Revision, mark: str) -> dict[str, str]:
+    def _variables(self, revision: Revision) -> dict[str, str]:
         told = {
             "ROLLGUARD_APPLICATION": self._application.key.name,
             "ROLLGUARD_NAMESPACE": self._application.key.namespace,
             "ROLLGUARD_REVISION": revision,
             "ROLLGUARD_PATHS": "\n".join(self._application.source.paths),
-            MARK: mark,
+            MARK: self.attempt.running if self.attempt is not None else "",
         }
         return scrubbed_environment(self._folder.home, self._environment, told)
 
