@@ -58,7 +58,7 @@ def _total(indicator: Indicator) -> Expression:
     if indicator.events is not None:
         return Expression(metric=indicator.events.metric)
     if indicator.gauge is not None:
-        return Expression(query=indicator.gauge.query)
+        return Expression.model_construct(metric=None, query=indicator.gauge.query)  # needs no $window
     pair = indicator.ratio or indicator.latency or indicator.latency_native
     if pair is None:
         raise ValueError("an indicator of no kind")

@@ -17,13 +17,14 @@ from controller.adapters.policies.lint.findings import (
     Finding,
     Rule,
     error,
+    note,
     placed,
     warning,
 )
 from controller.core.application import ApplicationKey
 from controller.core.declared import DeclarationError
 from controller.core.durations import format_duration
-from controller.core.indicators import SHARE_KINDS, Events, Indicator, Latency, Ratio, texts_of
+from controller.core.indicators import SHARE_KINDS, Events, Gauge, Indicator, Latency, Ratio, texts_of
 from controller.core.observation import MissingReason
 from controller.core.policy import Objective, PolicySpec
 from controller.core.policy_templates import render_indicator
@@ -32,6 +33,7 @@ from controller.core.promql import Selector, parse_expression, parse_selector
 from controller.ports.metrics import MetricsError, MetricsRefused, MetricsSource, Question, SeriesDescription
 
 _STEPS = 60
+_LEAST_QUERY_STEP = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +100,34 @@ class _Check:
         except DeclarationError as mistake:
             yield error(Rule.INVALID, self.here, f"for {target.application}: {mistake}")
             return
-        if _by_metric(indicator):
-            yield from self._by_metric(indicator)
-        else:
-            yield from self._by_query(indicator)
+        written_as_metrics = all(path.endswith("metric") for path, _ in texts_of(indicator))
+        yield from self._by_metric(indicator) if written_as_metrics else self._by_query(indicator)
 
     def _by_query(self, indicator: Indicator) -> Iterator[Complaint]:
-        lost = False
+        answered = True
         for path, text in texts_of(indicator):
-            selectors = parse_expression(text).selectors if path.endswith("query") else (parse_selector(text),)
-            for selector in selectors:
-                if not self._describe(_counting(selector)).series:
-                    lost = True
-                    yield _no_series((*self.here, *path.split(".")), selector)
-        if not lost and indicator.kind in SHARE_KINDS:
-            yield from self._effect(indicator, max(self._interval(None), 60.0))
+            here = (*self.here, *path.split("."))
+            rows = self._describe(_valued(text)).series
+            answered &= rows > 0
+            yield from self._missing_of_query(text, rows, here)
+            if rows > 1:
+                said = f"the query returns {rows} series, and one is due"
+                yield error(Rule.SEVERAL_SERIES, here, said, "wrap it in sum(…), max(…) or min(…)")
+        if answered and indicator.kind in SHARE_KINDS:
+            yield from self._effect(indicator, max(self._interval(None), _LEAST_QUERY_STEP))
+
+    def _missing_of_query(self, text: str, rows: int, here: Location) -> Iterator[Complaint]:
+        """What a query reads and nobody writes; where the query answers all the same, that is only worth knowing."""
+        selectors = parse_expression(text).selectors
+        missing = [each for each in selectors if not self._describe(_counting(each)).series]
+        if rows:
+            yield from (
+                note(Rule.NO_SERIES, here, f"no series {each} now; the query answers without it") for each in missing
+            )
+            return
+        yield from (_no_series(here, each) for each in missing)
+        if not missing:
+            yield error(Rule.NO_SERIES, here, "the query returns nothing", "try it in the metrics source")
 
     def _by_metric(self, indicator: Indicator) -> Iterator[Complaint]:
         found = self._describe(indicator)
@@ -194,8 +209,9 @@ class _Check:
         return Past(bad, total, measured * step) if total > 0 else None
 
 
-def _by_metric(indicator: Indicator) -> bool:
-    return all(path.endswith("metric") for path, _ in texts_of(indicator))
+def _valued(text: str) -> Indicator:
+    """An indicator that asks for nothing but what a query returns."""
+    return Indicator(gauge=Gauge(query=text, max=0))
 
 
 def _counting(selector: Selector) -> Indicator:
