@@ -202,4 +202,5 @@ def _blind(look: Look, weighed: Weighed, found: ObjectiveJudgement) -> bool:
     if found.reason in (Reason.NO_DATA, Reason.SELECTOR_LOST):
         return True
     told = look.due or EARLY_PART * weighed.looks.at.size >= weighed.looks.horizon
-    return told and found.detectable is None and not weighed.events
+    good = found.verdict is VerdictKind.HEALTHY
+    return told and not good and found.detectable is None and not weighed.events

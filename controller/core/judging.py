@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
+from controller.core.looks import newest_tick
 from controller.core.past import is_judged
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
@@ -112,7 +113,7 @@ def _judgement(
 ) -> Judgement:
     named = _named(look, findings)
     verdict = _verdict(look, findings)
-    newest = look.evidence.last_tick or look.evidence.starts[0]
+    newest = newest_tick(look.evidence)
     seen = all(each.weighed.looks.seen_well for each in findings)
     over = any(each.weighed.breaching_now for each in findings)
     quiet = look.breached is None and not look.slo_rejected and not over
@@ -175,7 +176,7 @@ def _unjudged(objective: Objective) -> ObjectiveJudgement:
 
 
 def _nothing_judged(policy: PolicySpec, evidence: Evidence, *, due: bool) -> Judgement:
-    at = evidence.last_tick or evidence.starts[0]
+    at = newest_tick(evidence)
     return Judgement(
         at=at,
         verdict=VerdictKind.INCONCLUSIVE if due else None,

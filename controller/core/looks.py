@@ -108,6 +108,11 @@ class Looks:
         return np.asarray(self.at > self.until - self._patience + ROUNDING)
 
 
+def newest_tick(evidence: Evidence) -> float:
+    """End of the newest tick of any objective; the chain's start before there is one."""
+    return evidence.starts[0] if evidence.last_tick is None else evidence.last_tick
+
+
 def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Looks:
     """The looks at one objective of the chain. Events are counted from the sync on, without warm-up."""
     rules, reference = policy.analysis, evidence.reference
@@ -128,7 +133,7 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
     opened = openings(horizon, int(numbers[-1]) if numbers.size else 1, later)
     return Looks(
         begin=begin,
-        until=evidence.last_tick or evidence.starts[0],
+        until=newest_tick(evidence),
         fresh_from=float("inf") if healthy is None else max(evidence.starts[-1] + warm_up, healthy),
         tick=tick,
         horizon=horizon,

@@ -8,7 +8,9 @@ from math import floor, log10
 
 from controller.core.durations import format_duration
 from controller.core.observation import MissingReason
+from controller.core.past import ROUNDING
 from controller.core.policy import Objective, PolicySpec
+from controller.core.statistics.grids import CERTAIN_SHARE
 from controller.core.verdict import ObjectiveJudgement, Reason
 from controller.core.weighing import Weighed
 
@@ -66,7 +68,8 @@ def _event_facts(weighed: Weighed, found: ObjectiveJudgement, seconds: float) ->
     before = (
         f"before {known.bad / known.span * 3600:.3g}" if known is not None and known.span > 0 else "before: not known"
     )
-    watched = float(weighed.looks.seconds.sum())
+    looks = weighed.looks
+    watched = float(looks.seconds[looks.at <= looks.begin + seconds + ROUNDING].sum())  # events have no warm-up
     rate = f"{found.bad / watched * 3600:.3g}" if watched > 0 else "an unknown number"
     return (
         f"{found.objective} {found.bad:,.10g} in {lasting(seconds)} "
@@ -110,20 +113,22 @@ def _meaning(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement) ->
         return ": worse than before, but within the SLO"
     if found.reason is Reason.TOO_LITTLE_EVIDENCE:
         told = found.total > 0 and not weighed.events
-        return f": too little to tell; {_what_could_be_seen(found)}" if told else ": too little to tell"
+        return f": too little to tell; {_what_could_be_seen(weighed, found)}" if told else ": too little to tell"
     return ""
 
 
 def _not_the_cause(policy: PolicySpec, weighed: Weighed) -> str:
     known = weighed.before
-    if known is None or (known.total <= 0 and known.span <= 0):
+    if known is None or (known.span if weighed.events else known.total) <= 0:
         return ": what was before is not known, so the deployment is not shown to be the cause"
     times = f"{policy.analysis.minimum_worsening:g}"
     return f": it is not shown to be {times} times worse than before, so the deployment is not shown to be the cause"
 
 
-def _what_could_be_seen(found: ObjectiveJudgement) -> str:
+def _what_could_be_seen(weighed: Weighed, found: ObjectiveJudgement) -> str:
     least = "with so little traffic not even a total failure could be seen"
+    if weighed.nulls.baseline >= CERTAIN_SHARE:
+        least = "too little is known of the time before to show that anything is worse"
     if found.detectable is not None:
         least = f"only a bad share of {_share(found.detectable)} or more could be seen"
     bound = "" if found.upper_bound is None else f"up to {_share(found.upper_bound)} may be bad, and "
