@@ -140,7 +140,7 @@ class Courier:
         return max(0.0, self._trouble.paused_until - self._clock.monotonic())
 
     def _queues(self) -> list[list[OutboxEntry]]:
-        """What waits, by identity, each oldest first."""
+        """What waits, by identity, each oldest first; what failed most often comes last, or it would keep its place."""
         entries = self._store.outbox(self._sink.name, self._clock.now() + LOOK_AHEAD, MOST_ENTRIES)
         queues: dict[tuple[str, ...], list[OutboxEntry]] = {}
         for entry in sorted(entries, key=lambda entry: entry.id):
@@ -148,7 +148,7 @@ class Courier:
         known = {entry.id for entry in entries}
         self._accepted &= known
         self._failures = {entry: count for entry, count in self._failures.items() if entry in known}
-        return list(queues.values())
+        return sorted(queues.values(), key=lambda queue: self._failures.get(queue[0].id, 0))
 
     def _advance(self, queue: list[OutboxEntry], more: Callable[[], bool]) -> float:
         """Deliver from one identity's queue; returns seconds until its head is due, infinite where it is empty."""
