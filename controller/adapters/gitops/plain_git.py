@@ -18,8 +18,6 @@ import os
 import pwd
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -28,6 +26,7 @@ from controller.adapters.gitops.deploy_command import Ending, Terms
 from controller.adapters.gitops.deployment import Deployment
 from controller.adapters.gitops.deployment_attempt import Why, pause_after, why_run
 from controller.adapters.gitops.deployment_folder import DeploymentFolder
+from controller.adapters.gitops.reconciler_status import ReconcilerState, ReconcilerStatus
 from controller.core.application import Application, ApplicationKey, Content, Revision
 from controller.ports.clock import Clock
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
@@ -43,38 +42,6 @@ STOP_MARGIN = 5.0
 """Seconds that ``stop`` waits beyond the command's grace."""
 
 _log = structlog.get_logger(__name__)
-
-
-class ReconcilerState(StrEnum):
-    """What the reconciler is at."""
-
-    STARTING = "Starting"
-    SYNCED = "Synced"
-    DEPLOYING = "Deploying"
-    COMMAND_FAILED = "CommandFailed"
-    """The last run failed; it is tried again."""
-    NOTHING_TO_DEPLOY = "NothingToDeploy"
-    """None of the paths exists in the branch."""
-    GIT_UNAVAILABLE = "GitUnavailable"
-    """What is deployed stays."""
-    STORE_UNAVAILABLE = "StoreUnavailable"
-    """A report could not be stored; nothing new is deployed before it is."""
-    FOLDER_UNUSABLE = "FolderUnusable"
-    """The work folder cannot be written, or another process works in it."""
-    BROKEN = "Broken"
-    """Something unforeseen; it is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReconcilerStatus:
-    """What the reconciler is at, since when, and what it deployed last."""
-
-    state: ReconcilerState
-    message: str
-    since: float
-    """Unix seconds."""
-    revision: Revision | None = None
-    """The revision that was deployed, or tried, last."""
 
 
 class EmbeddedReconciler:
