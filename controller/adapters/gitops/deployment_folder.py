@@ -41,13 +41,13 @@ class DeploymentFolder:
         self._lock: IO[bytes] | None = None
 
     def open(self) -> None:
-        """Make the folder and hold its lock; raises FolderBusy while another process holds it."""
-        if self._lock is not None:
-            return
+        """Make the folder, where it is not there, and hold its lock; raises FolderBusy while another process does."""
         for folder in (self._folder, self._exports, self.home):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711 if self._owner else 0o700)
         self._give(self.home)
+        if self._lock is not None:
+            return
         lock = (self._folder / "lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -94,6 +94,7 @@ class EmbeddedReconciler:
         )
         self._recalled = False
         self._failed_looks = 0
+        self._ask_after = 0.0
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -161,6 +162,8 @@ class EmbeddedReconciler:
             self._recalled = True
         self._deployment.tell(self._publish)
         head, trouble = self._ask_git()
+        if self._stopping.is_set():
+            return 0.0
         content = head[1] if head is not None else None
         why = why_run(self._deployment.attempt, content, due=self._deployment.due_in() <= 0)
         cut_short = why is not None and self._deploy(why, head) is Ending.INTERRUPTED
@@ -197,11 +200,16 @@ class EmbeddedReconciler:
         """Whether the running command should end: at ``stop``, or where a refresh finds other content in Git."""
         if self._stopping.is_set():
             return True
-        if not self._wake.is_set():
+        now = self._clock.monotonic()
+        if not self._wake.is_set() or now < self._ask_after:
             return False
         self._wake.clear()
         head, _ = self._ask_git()
-        return head is not None and not head[1].empty and head[1] != content
+        if head is None:  # the refresh stands until Git answers
+            self._ask_after = now + self._interval
+            self._wake.set()
+            return False
+        return not head[1].empty and head[1] != content
 
     def _enter_deployed(self) -> None:
         attempt, failure = self._deployment.attempt, self._deployment.failure
