@@ -310,6 +310,7 @@ def test_a_folder_that_somebody_removed_is_made_again(shop: Shop) -> None:
     shop.commit("v1", DEPLOY)
     shop.start()
     shop.reports.wait_for("Started", "Healthy")
+    shop.wait_for_state("Synced")
     shop.workdir.rename(shop.root / "gone")
     shop.commit("v2")
     shop.reports.wait_for("Started", "Healthy", "Started", "Healthy")
