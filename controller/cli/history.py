@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.common import DEFAULT_SETTINGS, Opened, Output, SettingsFile, opened
+from controller.cli.common import DEFAULT_SETTINGS, Output, SettingsFile, opened
 from controller.cli.output import Format, cell, console, iso, lasted, moment, print_json, short, table
 from controller.cli.records import read_record
-from controller.core.application import ApplicationKey
 from controller.core.state import Record
 from controller.ports.store import AnalysisRecord
 
@@ -34,7 +33,7 @@ def history(
     """
     with opened(settings) as place:
         key = None if application is None else place.application(application)
-        found = [(each, read_record(each)) for each in _newest(place, key, limit)]
+        found = [(each, read_record(each)) for each in place.store.analyses(key, limit)]
     if output is Format.JSON:
         print_json({"analyses": [_data(stored, record) for stored, record in found]})
         return
@@ -46,10 +45,6 @@ def history(
     rows = [_row(stored, record, now) for stored, record in found]
     screen.print(table(["analysis", "application", "began", "took", "revision", "verdict", "why"], rows))
     screen.print("\nwhy, in full: rollguard explain ANALYSIS")
-
-
-def _newest(place: Opened, key: ApplicationKey | None, limit: int) -> list[AnalysisRecord]:
-    return list(place.store.analyses(key, limit))
 
 
 def _row(stored: AnalysisRecord, record: Record | None, now: float) -> list[object]:

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from controller.cli.common import DEFAULT_SETTINGS, AnApplication, Opened, Output, SettingsFile, opened, person
-from controller.cli.failures import CommandError
+from controller.cli.failures import CommandError, ExitCode
 from controller.cli.output import Format, clean, print_json
 from controller.core.application import ApplicationKey, Revision
+from controller.core.state import Rollout, load_rollout
 from controller.ports.inbox import LONGEST_REASON, RollbackCommand, dump_command
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
@@ -43,7 +44,10 @@ def rollback(
     """
     with opened(settings) as place:
         key = place.application(application)
-        target = None if to is None else _revision(place, key, to)
+        rollout = _rollout(place, key)
+        if to is None and rollout.good is None:
+            raise CommandError(f"{key} has no last good revision yet: say which one by --to")
+        target = None if to is None else _revision(place, rollout, to)
         command = RollbackCommand(target, person(), clean(reason)[:LONGEST_REASON])
         receipt = place.store.receive("command", key, dump_command(command), time.time())
     if output is Format.JSON:
@@ -53,12 +57,23 @@ def rollback(
         typer.echo(f"asked: {key} back to {where}; follow it with: rollguard status {key}")
 
 
-def _revision(place: Opened, key: ApplicationKey, text: str) -> Revision:
+def _rollout(place: Opened, key: ApplicationKey) -> Rollout:
+    stored = place.store.rollout(key)
+    if stored is None:
+        raise CommandError(f"nothing of {key} was deployed since it is declared, so there is nothing to restore")
+    try:
+        return load_rollout(stored.body)
+    except ValueError as error:
+        raise CommandError(f"the state of {key} cannot be read: {error}", ExitCode.OUTSIDE_FAILED) from None
+
+
+def _revision(place: Opened, rollout: Rollout, text: str) -> Revision:
     """A full revision; an abbreviation only of one that this application is known to have had."""
     wanted = text.strip().lower()
     if len(wanted) in _FULL and _HEX.fullmatch(wanted):
         return Revision(wanted)
-    known = {each.revision for each in place.store.analyses(key, limit=1000)} | known_revisions(place, key)
+    key = rollout.application.key
+    known = {each.revision for each in place.store.analyses(key, limit=1000)} | _revisions_of(rollout)
     found = sorted(each for each in known if _HEX.fullmatch(wanted) and each.startswith(wanted))
     if len(found) != 1:
         said = "begins several revisions" if found else "begins no revision"
@@ -68,14 +83,8 @@ def _revision(place: Opened, key: ApplicationKey, text: str) -> Revision:
     return Revision(found[0])
 
 
-def known_revisions(place: Opened, key: ApplicationKey) -> set[str]:
+def _revisions_of(rollout: Rollout) -> set[str]:
     """The revisions in the application's present state."""
-    from controller.core.state import load_rollout  # noqa: PLC0415  only for an abbreviation
-
-    stored = place.store.rollout(key)
-    if stored is None:
-        return set()
-    rollout = load_rollout(stored.body)
     deployed = {each.revision for each in (rollout.live, rollout.good) if each is not None}
     syncs = rollout.analysis.syncs if rollout.analysis is not None else ()
     return deployed | {each.revision for each in syncs}

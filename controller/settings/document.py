@@ -4,6 +4,7 @@ Invariant: reading a file of any content ends: it is limited in size, depth and 
 and nothing in it is run or constructed.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from controller.settings.shape import Place
 LARGEST = 1024 * 1024
 DEEPEST = 32
 MOST_NODES = 50_000
+MOST_BRACKETS = 200
 
 
 class DocumentError(ValueError):
@@ -56,7 +58,18 @@ def read_document(path: Path) -> Document:
     return _parsed(content)
 
 
+def _brackets_deep(content: bytes) -> int:
+    """How deep brackets are nested at most, those in quotes counted too; the parser itself is slow on deep ones."""
+    depth = deepest = 0
+    for bracket in re.finditer(rb"[\[\]{}]", content):
+        depth += 1 if bracket.group() in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _parsed(content: bytes) -> Document:
+    if _brackets_deep(content) > MOST_BRACKETS:
+        raise DocumentError(f"is nested deeper than {DEEPEST}")
     try:
         tree = YAML(typ="rt", pure=True).load(content.decode("utf-8"))
     except UnicodeDecodeError:

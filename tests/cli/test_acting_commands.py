@@ -2,15 +2,19 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.adapters.store import SqliteStore
 from controller.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, matches
+from controller.core.state import dump_rollout
 from controller.ports.gitops import SyncPhase
 from controller.ports.inbox import ReleaseCommand, RollbackCommand, load_command, load_report
+from controller.ports.store import Change
 from tests.cli.conftest import Run
-from tests.cli.scenario import BAD, CART, CHECKOUT, GOOD, SEARCH, Scenario
+from tests.cli.scenario import BAD, CART, CHECKOUT, GOOD, SEARCH, Scenario, healthy
 from tests.servers.receiver import Receiver, answer
 
 
@@ -60,6 +64,7 @@ def test_pause_of_everything_and_its_end(run: Run, scenario: Scenario) -> None:
         (["pause", "zzz", "--for", "2h", "--reason", "x"], "there are: shop/cart, shop/checkout, shop/search"),
         (["resume"], "name one application, or --all"),
         (["rollback", "checkout", "--to", "HEAD"], "'HEAD' begins no revision"),
+        (["rollback", "search"], "nothing of shop/search was deployed since it is declared"),
         (["rollback", "checkout", "--to", "a1a1a1"], "begins no revision"),
         (["rollback", "checkout", "--to", "0000000"], "give the full commit id"),
         (["quarantine", "release", "checkout"], "name one version, or --all"),
@@ -171,6 +176,23 @@ def test_a_rollback_is_asked_for(run: Run, scenario: Scenario) -> None:
     assert (first.kind, first.application, command.to, command.reason) == ("command", CHECKOUT, None, "payments fail")
     assert command.by
     assert [json.loads(each.body)["to"] for each in (second, third)] == [BAD, "0" * 40]
+
+
+def test_a_rollback_needs_something_to_go_back_to(run: Run, scenario: Scenario) -> None:
+    """Without a last good revision one must be named; a state that cannot be read is an outside failure."""
+    store = SqliteStore(scenario.database)
+    store.commit(Change(CART, 1, dump_rollout(replace(healthy(), good=None))))
+    done = run("rollback", "cart")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "rollguard: shop/cart has no last good revision yet: say which one by --to\n",
+    )
+    assert run("rollback", "cart", "--to", GOOD).exit_code == 0
+    store.commit(Change(CART, 2, '{"version": 99}'))
+    store.close()
+    done = run("rollback", "cart")
+    assert done.exit_code == 3
+    assert "the state of shop/cart cannot be read" in done.stderr
 
 
 def test_quarantine_is_listed_and_released(run: Run, scenario: Scenario) -> None:

@@ -141,7 +141,6 @@ def test_the_real_command_in_its_own_process(scenario: Scenario) -> None:
     """Each command once as people run it, with ./rollguard.yaml as the settings."""
     folder = scenario.folder
     for arguments in (
-        ["status"],
         ["status", "checkout", "-o", "json"],
         ["history"],
         ["explain", "checkout"],
@@ -149,7 +148,6 @@ def test_the_real_command_in_its_own_process(scenario: Scenario) -> None:
         ["rollback", "checkout"],
         ["pause", "--all", "--for", "1h", "--reason", "x"],
         ["resume", "--all"],
-        ["quarantine", "list"],
         ["quarantine", "release", "checkout", "--all"],
     ):
         done = rollguard(*arguments, cwd=folder)

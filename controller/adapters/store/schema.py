@@ -53,8 +53,9 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StoreIncompatible: the sentence says what to do.
     """
-    marked = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    # In this order: another process may be making the tables, and sets the mark in the same transaction.
     filled = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    marked = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if filled and marked != APPLICATION_ID:
         raise StoreIncompatible(f"{path} is the database of another program: name another file in store.sqlite")
     version = schema_version(connection)
