@@ -90,9 +90,9 @@ class Judgement:
     threshold: float = 0.0
     """ln of the threshold, 1/(.95·α)."""
     passed_early: bool = False
-    """Every judged objective rejects p ≥ burn·ε: what waits for the early pass may go on."""
+    """Every deciding objective (all that may roll back, else all judged) rejects p ≥ burn·ε: an early pass may go on."""
     kept: bool = False
-    """Every judged objective rejects what Healthy at the deadline rejects (p ≥ min(5·burn·ε, ½)): as for Recovered."""
+    """Every deciding objective rejects what Healthy at the deadline rejects (p ≥ min(5·burn·ε, ½)): as for Recovered."""
     slo_rejected: bool = False
     """The SLO leg alone has reached the threshold (a Hold, unless the deployment is shown to be the cause)."""
     breaching_now: bool = False

@@ -40,11 +40,11 @@ def floats(values: ArrayLike) -> Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def log_sum(logs: Floats, axis: int = -1) -> Floats:
-    """Logarithm of Σ e^x along an axis, without overflow; −∞ where every term is −∞."""
+def log_sum(logs: Floats, axis: int = -1, *, overwrite: bool = False) -> Floats:
+    """Logarithm of Σ e^x along an axis, without overflow; −∞ where every term is −∞. May use ``logs`` as its scratch."""
     top = np.max(logs, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
-    terms = logs - top
+    terms = np.subtract(logs, top, out=logs if overwrite else None)
     np.exp(terms, out=terms)
     with np.errstate(divide="ignore"):
         summed: Floats = np.log(np.sum(terms, axis=axis)) + np.squeeze(top, axis=axis)

@@ -35,15 +35,17 @@ class Process:
 
     def path(self) -> Floats:
         """Evidence (ln E) after every tick, shape (…, ticks)."""
-        started = np.logaddexp.accumulate(self.prior.log_mass - self.running[..., :-1], axis=-1)
-        both = self.running[..., 1:] + started + self.log_weights[:, None]
-        return np.logaddexp(log_sum(both, axis=-2), self.prior.log_rest)
+        started = self.prior.log_mass - self.running[..., :-1]
+        np.logaddexp.accumulate(started, axis=-1, out=started)
+        started += self.running[..., 1:]
+        started += self.log_weights[:, None]
+        return np.logaddexp(log_sum(started, axis=-2, overwrite=True), self.prior.log_rest)
 
     def last(self) -> Floats:
         """The last element of ``path`` at a fraction of its cost, shape (…); 0 before the first tick."""
         if self.running.shape[-1] == 1:
             return np.zeros(self.running.shape[:-2])
-        started = log_sum(self.prior.log_mass - self.running[..., :-1])
+        started = log_sum(self.prior.log_mass - self.running[..., :-1], overwrite=True)
         last: Floats = np.logaddexp(
             log_sum(self.running[..., -1] + started + self.log_weights), self.prior.log_rest[-1]
         )
