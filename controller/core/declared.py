@@ -81,8 +81,8 @@ Percent = Annotated[
 
 def _meant_target(value: float) -> str:
     """What somebody who wrote a share instead of per cent most likely meant."""
-    if value > 0.5:  # noqa: PLR2004  a share of good events, such as 0.995
-        return _percent_text(min(value * 100, 99.5) if value <= 1 else 100 - value)
+    if 0.5 < value < 1:  # noqa: PLR2004  a share of good events, such as 0.995; else per cent of bad ones
+        return _percent_text(value * 100)
     return _percent_text(100 - value) if value > 0 else "99.5"
 
 

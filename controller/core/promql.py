@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import promql_parser as grammar
 
 from controller.core.declared import DeclarationError
-from controller.core.promql_text import complexity
+from controller.core.promql_text import Kind, complexity, pieces
 
 WINDOW = "$window"
 _MOST_OPERATORS = 100
@@ -71,17 +71,32 @@ def quoted(value: str) -> str:
 
 def uses_window(text: str) -> bool:
     """Whether an expression contains ``$window``."""
-    return _WINDOW.search(text) is not None
+    return any(_WINDOW.search(piece.text) for piece in pieces(text) if piece.kind is Kind.CODE)
+
+
+def with_window(text: str, duration: str) -> str:
+    """The expression with a duration such as ``60s`` in place of ``$window``; literals stay as they are.
+
+    Raises:
+        PromQLError: it has another variable.
+    """
+    return "".join(
+        _windowed(piece.text, duration) if piece.kind is Kind.CODE else piece.text for piece in pieces(text)
+    )
+
+
+def _windowed(code: str, duration: str) -> str:
+    stray = next((each[1] for each in _VARIABLE.finditer(code) if each[1] != WINDOW), None)
+    if stray:
+        raise PromQLError(f"{stray} is not known here", f"the only variable is {WINDOW}")
+    return _WINDOW.sub(duration, code)
 
 
 def _parsed(text: str) -> grammar.Expr:
-    stray = next((each[1] for each in _VARIABLE.finditer(text) if each[1] != WINDOW), None)
-    if stray:
-        raise PromQLError(f"{stray} is not known here", f"the only variable is {WINDOW}")
     if complexity(text) > _MOST_OPERATORS:
         raise PromQLError(f"more than {_MOST_OPERATORS} operators and brackets", "use a recording rule")
     try:
-        return grammar.parse(_WINDOW.sub("5m", text))
+        return grammar.parse(with_window(text, "5m"))
     except ValueError as error:
         raise PromQLError(f"not valid PromQL: {str(error)[:160]}") from error
     except RecursionError:
