@@ -91,6 +91,10 @@ _CONFIG = (
 )
 
 
+_LONGEST_SILENCE = 30
+"""Seconds without a byte after which an HTTP transfer is given up, even a long first one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who writes a commit object and when: Git's ``raw`` date."""
@@ -164,7 +168,7 @@ class GitCommand:
     def _prepare(
         self, login: Access, folder: Path | None, signer: Identity | None, deadline: Deadline
     ) -> dict[str, str]:
-        config = [*_CONFIG, ("http.lowSpeedTime", str(max(int(deadline.remaining()), 1))), *login.config]
+        config = [*_CONFIG, ("http.lowSpeedTime", str(_silence(deadline))), *login.config]
         environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": self.remote.scheme, **dict(login.environment)}
         if folder is not None:
             environment["GIT_DIR"] = str(folder)
@@ -205,3 +209,7 @@ class GitCommand:
             if name not in kept:
                 command += ["-u", name]
         return command
+
+
+def _silence(deadline: Deadline) -> int:
+    return min(max(int(deadline.remaining()), 1), _LONGEST_SILENCE)

@@ -44,13 +44,14 @@ _UNKNOWN = re.compile(
     r"|bad revision|ambiguous argument|remote branch .* not found|no such remote ref",
     re.IGNORECASE,
 )
+_REDIRECT = re.compile(r"returned error: 30\d|from redirection", re.IGNORECASE)
 _UNADVERTISED = re.compile(r"unadvertised object", re.IGNORECASE)
 _REMOTE_LINE = re.compile(r"^remote: ", re.MULTILINE)
 _SIGNING = re.compile(
     r"load key|unprotected private key|incorrect passphrase|ssh-keygen|failed to sign", re.IGNORECASE
 )
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
-_AUTHORIZATION = re.compile(r"(?i)(authorization:|bearer|basic)\s+\S+")
+_AUTHORIZATION = re.compile(r"(?i)(authorization:\s*(?:basic|bearer)?|\b(?:basic|bearer))\s+\S+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -117,4 +118,8 @@ def _told(stderr: str, ours: str, *, network: bool, shown: str) -> RepositoryErr
         return RevisionUnknown(shown)
     if _CORRUPT.search(ours) and "does not appear to be a git repository" not in ours:
         return MirrorCorrupt(shown)
+    if network and _REDIRECT.search(stderr):
+        return RepositoryUnavailable(
+            f"the server redirects, which is not followed: set the new address as url: {shown}"
+        )
     return RepositoryUnavailable(shown) if network else RepositoryBroken(shown)

@@ -210,9 +210,12 @@ class Mirror:
         self.git("-c", keep, "-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")
 
     def _bring(self, refspec: str, *options: str) -> None:
-        if not any((self.folder / "objects").glob("pack/*.pack")):
+        if not self._fetched_before():
             self._deadline.allow(self._clone_timeout)
         self.git(*_FETCH, *options, "--no-recurse-submodules", "--", self.address, refspec, network=True)
+
+    def _fetched_before(self) -> bool:
+        return (self.folder / "packed-refs").exists() or any((self.folder / "refs" / "rollguard").glob("*/*"))
 
     def _object_format(self, branch: str) -> str:
         ref = f"refs/heads/{branch}"
