@@ -191,7 +191,7 @@ class _Builder:
         self._place(done.value)
 
     def _scalar(self, event: ScalarEvent) -> None:
-        value = _resolved(event.value) if event.style is None and event.tag is None else event.value
+        value = _resolved(event.value) if event.style is None and event.tag is None else _whole(event.value)
         self._count(1, event)
         top = self._open[-1] if self._open else None
         if top is not None and isinstance(top.value, dict) and top.key is None:
@@ -205,7 +205,7 @@ class _Builder:
         self._place(value)
 
     def _name(self, top: _Open, event: ScalarEvent) -> None:
-        key = event.value
+        key = _whole(event.value)
         if key in top.value:
             said = "".join(each if each.isprintable() else "�" for each in key[:60])
             raise DocumentError(f"the key {said} stands twice", self._mark(event))
@@ -247,6 +247,13 @@ class _Builder:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
                 top.merged.update({name: inner for name, inner in each.items() if name not in top.merged})
+
+
+def _whole(text: str) -> str:
+    """Characters that were escaped in two halves, as JSON does; a half without its other one becomes U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
