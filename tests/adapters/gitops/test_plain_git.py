@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from controller.core.application import ApplicationKey, Revision
 from controller.ports.gitops import SyncPhase, SyncReport
 from controller.ports.store import StoreUnavailable
-from tests.adapters.gitops.parts import wait_until
+from tests.adapters.gitops.parts import alive, wait_until
 from tests.adapters.gitops.shop import DEPLOY, KEY, PATH, Shop
 
 
@@ -184,7 +184,7 @@ def test_a_refresh_stands_until_git_answers(shop: Shop) -> None:
 
 def test_a_refresh_spares_a_command_that_is_up_to_date(shop: Shop) -> None:
     """A refresh that finds the content that is being deployed lets the command finish."""
-    shop.commit("v1", 'echo begun > "$TRACES/begun"; until test -e "$TRACES/go"; do sleep 0.02; done')
+    shop.commit("v1", 'echo begun >> "$TRACES/begun"; until test -e "$TRACES/go"; do sleep 0.02; done')
     reconciler = shop.start(interval=3600)
     shop.wait_for_trace("begun")
     shop.write("README", "elsewhere")
@@ -194,6 +194,7 @@ def test_a_refresh_spares_a_command_that_is_up_to_date(shop: Shop) -> None:
     wait_until(lambda: shop.repository.fetches > looked, "a look during the run")
     (shop.traces / "go").touch()
     shop.reports.wait_for("Started", "Healthy")
+    assert shop.trace("begun") == "begun\n"
 
 
 def test_git_down_keeps_what_is_deployed(shop: Shop) -> None:
@@ -231,10 +232,11 @@ def test_a_restart_reports_nothing_again(shop: Shop) -> None:
 
 def test_a_stop_in_the_middle_goes_on_at_the_next_start(shop: Shop) -> None:
     """A stop ends the running command and reports no failure; the same sync is finished afterwards."""
-    shop.commit("v1", 'echo begun > "$TRACES/begun"; until test -e "$TRACES/go"; do sleep 0.02; done')
+    shop.commit("v1", 'echo $$ > "$TRACES/begun"; until test -e "$TRACES/go"; do sleep 0.02; done')
     shop.start()
-    shop.wait_for_trace("begun")
+    command = int(shop.wait_for_trace("begun"))
     shop.stop()
+    assert not alive(command)
     shop.reports.wait_for("Started")
     (shop.traces / "go").touch()
     shop.start()
