@@ -153,6 +153,7 @@ def test_refresh_wakes_it(shop: Shop) -> None:
     shop.reports.wait_for("Started", "Healthy")
     shop.commit("v2")
     reconciler.refresh(ApplicationKey("shop", "other"))
+    assert not reconciler._wake.is_set()
     reconciler.refresh(KEY)
     shop.reports.wait_for("Started", "Healthy", "Started", "Healthy")
 
