@@ -46,5 +46,8 @@ def _read(file: str) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(LARGEST_FILE + 1)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from controller.adapters.policies.files import (
     Loaded,
@@ -128,7 +129,12 @@ def _settings(path: Path | None, prometheus: str | None, live: bool) -> Settings
         return None
     if path is not None:
         return load_settings(path, os.environ)
-    return Settings.model_validate({"metricsSources": {"default": {"prometheus": {"url": prometheus}}}})
+    try:
+        return Settings.model_validate({"metricsSources": {"default": {"prometheus": {"url": prometheus}}}})
+    except ValidationError:
+        raise CommandError(
+            "--prometheus is no URL of a Prometheus: write for example http://127.0.0.1:9090"
+        ) from None
 
 
 def _known(settings: Settings | None, path: Path | None) -> Known:

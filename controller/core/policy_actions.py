@@ -72,6 +72,7 @@ class SharedPaths(Declared):
     """What happens when other applications read the same paths."""
 
     action: Literal["PullRequest", "Rollback"] = "PullRequest"
+    """PullRequest asks their owners; Rollback goes on once the quorum breaches too."""
     quorum: Share | None = None
     """With Rollback: the share of the applications on these paths that must breach."""
 

@@ -5,7 +5,7 @@ its own, never a finding about the policy.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, inf
 
 import numpy as np
@@ -62,6 +62,9 @@ def lint_live(policy: LoadedPolicy, source: MetricsSource, target: Target) -> li
             complaints.append(_failed(failure, check.here))
             if not isinstance(failure, MetricsRefused):
                 break
+    reference = policy.policy.spec.application
+    if reference is not None and reference.selector is not None:
+        complaints = [replace(each, problem=f"{target.application}: {each.problem}") for each in complaints]
     return placed(policy, complaints)
 
 
@@ -131,18 +134,17 @@ class _Check:
 
     def _by_metric(self, indicator: Indicator) -> Iterator[Complaint]:
         found = self._describe(indicator)
-        kind = indicator.kind
         total = _total(indicator)
         if not found.series:
             yield _no_series((*self.here, *total[0]), total[1])
             return
         yield from _duplicates(found, (*self.here, *total[0]))
-        if indicator.latency is not None:
-            yield from self._edges(indicator.latency, found)
+        wrong_edge = [] if indicator.latency is None else list(self._edges(indicator.latency, found))
+        yield from wrong_edge
         if indicator.ratio is not None:
             yield from self._errors(indicator.ratio)
         yield from self._interval_fits(found)
-        if kind in SHARE_KINDS:
+        if indicator.kind in SHARE_KINDS and not wrong_edge:
             yield from self._effect(indicator, self._interval(found))
 
     def _describe(self, indicator: Indicator) -> SeriesDescription:
