@@ -129,8 +129,8 @@ class InMemoryMetrics:
             )
             if not inside:
                 continue
-            tally.present = True
             rises = _rises([*before[-1:], *inside] if before else [(0.0, 0.0), *inside])
+            tally.present = tally.present or not before or rises != 0
             known = before or not rises or self._known(count, labels, at - interval, lookback)
             if known or self._begun(count, labels, at, interval):
                 tally.value += rises

@@ -132,6 +132,7 @@ class _GroupCount:
         points = counting.grid.points
         self._found = {key: [Tally() for _ in range(points)] for key in group.members}
         self._born: set[int] = set()
+        self._valued: set[int] = set()
         self._reset: set[int] = set()
 
     def tallies(self) -> dict[tuple[str, ...], list[Tally]]:
@@ -139,7 +140,8 @@ class _GroupCount:
         self._warn(reply, 0, self._counting.grid.points - 1)
         for row in reply.rows:
             self._take(row)
-        for first, last in self._runs(self._born):
+        # A new series that ends the tick at zero counted nothing, unless it was reset in the tick.
+        for first, last in self._runs(self._valued | (self._born & self._reset)):
             self._add_births(first, last)
         for first, last in self._runs(self._reset):
             self._add_resets(first, last)
@@ -156,12 +158,15 @@ class _GroupCount:
         part = row.labels.get(PART)
         for index, value in row.values.items():
             tally = tallies[index]
-            tally.present = True
+            # Prometheus 2 counts a tick's left end in: a series that was last seen there has grown by nothing.
+            tally.present = tally.present or part != "grown" or value != 0
             if part == "grown":
                 tally.value += value
-            elif part == "born" and value != 0:
+            elif part == "born":
                 self._born.add(index)
-            elif part == "resets" and value:
+                if value != 0:
+                    self._valued.add(index)
+            elif part == "resets":
                 self._reset.add(index)
 
     def _runs(self, flagged: set[int]) -> Sequence[tuple[int, int]]:
@@ -197,35 +202,37 @@ class _GroupCount:
                 tallies = self._of(row)
                 if tallies is not None and first + index in self._reset:
                     tallies[first + index].value += value
+                    tallies[first + index].present = True
 
     def _add_births(self, first: int, last: int) -> None:
         grid = self._counting.grid.part(first, last)
         reply = self._counting.evaluate(self._expressions.births(), grid)
         self._warn(reply, first, last)
-        new = []
+        new: dict[str, list[Row]] = {"new": [], "fell": []}
         for row in reply.rows:
             tallies = self._of(row)
-            if tallies is None:
-                continue
-            if row.labels.get(PART) == "known":
+            if row.labels.get(PART) in new:
+                new[row.labels[PART]].append(row)
+            elif tallies is not None:
                 for index, value in row.values.items():
                     tallies[first + index].value += value
-            elif any(value != 0 for value in row.values.values()):
-                new.append((row, tallies))
-        self._add_new_targets(new, first, grid)
+        self._add_new_targets(new["new"], new["fell"], first, grid)
 
-    def _add_new_targets(self, new: Sequence[tuple[Row, list[Tally]]], first: int, grid: Grid) -> None:
+    def _add_new_targets(self, new: Sequence[Row], fell: Sequence[Row], first: int, grid: Grid) -> None:
+        counted = [row for row in (*new, *fell) if any(value != 0 for value in row.values.values())]
         believed: set[tuple[Target, int]] = set()
         if not self._group.shape.speaks_for_others:
-            targets = {_target(row) for row, _ in new}
+            targets = {_target(row) for row in counted}
             believed = self._believed(sorted(each for each in targets if all(each)), first, grid)
-        for row, tallies in new:
-            target = _target(row)
+        for row in counted:
+            tallies, target = self._of(row), _target(row)
             for index, value in row.values.items():
-                if (target, index) in believed:
-                    tallies[first + index].value += value
-                elif value != 0:
+                if tallies is None or value == 0:
+                    continue
+                if (target, index) not in believed:
                     tallies[first + index].unknown = _NEW_TARGET.format(*target)[:200]
+                elif row.labels.get(PART) == "new":
+                    tallies[first + index].value += value
 
     def _believed(self, targets: Sequence[Target], first: int, grid: Grid) -> set[tuple[Target, int]]:
         """New targets whose counters began less than two ticks before a tick's end."""

@@ -33,7 +33,7 @@ FINEST_NATIVE = 5.0
 TARGET = ("job", "instance")
 """The labels that name a scrape target."""
 
-Part: TypeAlias = Literal["grown", "born", "resets", "present", "known", "new", "started", "up"]
+Part: TypeAlias = Literal["grown", "born", "resets", "present", "known", "new", "fell", "started", "up"]
 PART = "rollguard_part"
 
 
@@ -126,7 +126,10 @@ class Expressions:
         return self._step
 
     def births(self) -> str:
-        """Born series of targets that were there before, by group; and of new targets, by group and target."""
+        """Born series of targets that were there before, by group; and of new targets, by group and target.
+
+        For the latter it is also told how many were reset in the tick: those counted something, whatever N is.
+        """
         ignoring = f" ignoring ({', '.join(self._merged)})" if self._merged else ""
         born = f"({self._last()} unless{ignoring} {self._before()})"
         on = ", ".join(_unique(self._by, TARGET))
@@ -134,12 +137,13 @@ class Expressions:
             f"group by ({on}) ({each.over('last_over_time', self._step, self._lookback, self._interval)})"
             for each in dict.fromkeys((self._count.target, self._count.counter))
         )
-        new = _merge(
-            f"({born} unless on ({on}) ({there}))", tuple(each for each in self._merged if each not in TARGET)
-        )
+        alone = f"({born} unless on ({on}) ({there}))"
+        new = _merge(alone, tuple(each for each in self._merged if each not in TARGET))
+        resets = self._count.counter.over("resets", self._step, self._interval)
         return sums(
             known=self._sum(self._once(f"({born} and on ({on}) ({there}))")),
             new=f"sum by ({on}) ({new}{self._warm()})",
+            fell=f"count by ({on}) (({alone} and ({resets} > 0)){self._warm()})",
         )
 
     def _last(self) -> str:

@@ -179,8 +179,9 @@ class _Asked:
 
     def ask(self, plans: Iterable[Plan]) -> None:
         wanted = dict.fromkeys(each for planned in plans for each in planned.wanted)
-        counts = self._counting.count(each for each in wanted if isinstance(each, Count))
-        self._found = {**counts, **{each: self._queried(each) for each in wanted if isinstance(each, Query)}}
+        self._found = {each: self._queried(each) for each in wanted if isinstance(each, Query)}
+        for count, tallies in self._counting.count(each for each in wanted if isinstance(each, Count)).items():
+            self._found[count] = tallies
 
     def observation(self, planned: Plan, question: Question, index: int) -> Observation:
         """One tick of one question; a failure is an observation too."""
