@@ -48,6 +48,7 @@ from controller.runtime.reporting import TimedSource, count_step
 from controller.runtime.surroundings import Surroundings
 from controller.runtime.telemetry import Telemetry
 from controller.settings import ApplicationSettings, RepositorySettings, Settings, SettingsError
+from controller.web.api import rollouts_route
 from controller.web.health import health_routes
 from controller.web.hooks import DeployedHook, deployed_route
 from controller.web.metrics import metrics_route
@@ -344,6 +345,7 @@ def _web(  # noqa: PLR0917  parts that are joined here and nowhere else
     routes = [
         metrics_route(telemetry.registry),
         *health_routes(late.alive, late.ready),
+        rollouts_route(lambda: late.reconciler.rollouts()),
     ]
     hook = settings.server.deployed_hook
     if hook is not None:

@@ -5,7 +5,9 @@ Invariant: it ends in order on SIGTERM and SIGINT: what is under way is finished
 
 import os
 import signal
-import threading
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -49,13 +51,36 @@ def run(
     redactor = Redactor()
     configure_logging(log_level, redactor)
     made = build(load_settings(settings, os.environ), policies, redactor)
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+    with told_to_stop() as wait:
+        try:
+            made.controller.start()
+            _log.info("listening", url=made.web.url)
+            wait()
+            _log.info("stopping")
+        finally:
+            made.controller.stop()
+
+
+@contextmanager
+def told_to_stop() -> Iterator[Callable[[], None]]:
+    """Gives a call that returns once SIGTERM or SIGINT has come.
+
+    The kernel may hand a signal to any thread; only the wake-up descriptor is sure to end the main thread's wait.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
-        made.controller.start()
-        _log.info("listening", url=made.web.url)
-        told.wait()
-        _log.info("stopping")
+        yield lambda: _read_one(reader)
     finally:
-        made.controller.stop()
+        signal.set_wakeup_fd(before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()
+
+
+def _read_one(reader: socket.socket) -> None:
+    while not {signal.SIGTERM, signal.SIGINT} & set(reader.recv(64)):
+        continue

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ruamel.yaml import YAML
 
@@ -105,12 +106,13 @@ def write_yaml(path: Path, *documents: object) -> Path:
     return path
 
 
-def until(happened: Callable[[], object], what: str, deadline: float = DEADLINE) -> Any:
-    """Wait until something outside has happened; returns what ``happened`` returned."""
+def until(happened: Callable[[], object], what: str, deadline: float = DEADLINE, log: Path | None = None) -> Any:
+    """Wait until something outside has happened; returns what ``happened`` returned. ``log`` is shown if it has not."""
     end = time.monotonic() + deadline
     while not (found := happened()):
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not happen within {deadline:g} s")
+            said = log.read_text()[-8000:] if log is not None else ""
+            raise TimeoutError(f"{what} did not happen within {deadline:g} s\n{said}")
         time.sleep(0.05)
     return found
 
@@ -127,7 +129,8 @@ class Site:
         self.remote = GitRemote(folder / "manifests.git")
         self.remote.commit({f"apps/{name}/app.yaml": manifest("one") for name in names}, "Begin")
         self.url = url or self.remote.url
-        self.shops = {name: Shop(f"{name}-{folder.name}", folder / f"deployed-{name}") for name in names}
+        mark = uuid4().hex[:8]
+        self.shops = {name: Shop(f"{name}-{mark}", folder / f"deployed-{name}") for name in names}
         self.policies = folder / "policies"
         for name in names:
             self.declare(name)

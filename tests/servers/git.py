@@ -230,14 +230,15 @@ class SshServer:
             raise AssertionError("these tests need a real sshd: install openssh-server")
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        return subprocess.Popen(
-            [program, "-D", "-e", "-f", str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._log.open("wb"),
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  it only makes one system call
-            start_new_session=True,
-        )
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                [program, "-D", "-e", "-f", str(configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  it only makes one system call
+                start_new_session=True,
+            )
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 20
