@@ -9,48 +9,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from controller.core.declared import DeclarationError, Declared, Number, Period, Share, Tolerance
-from controller.core.promql import WINDOW, Selector, parse_expression, parse_selector, uses_window
-from controller.core.promql_text import TEMPLATES, fill_in
-
-_PLACEHOLDER = dict.fromkeys(TEMPLATES, "placeholder")
-
-
-def selector_of(text: str) -> Selector:
-    """Read a metric that may hold templates; each stands as ``placeholder`` in the answer.
-
-    Raises:
-        DeclarationError: no plain selector, or a template that is unknown or misplaced.
-    """
-    return parse_selector(fill_in(text, _PLACEHOLDER))
-
-
-def _metric(text: str) -> str:
-    if uses_window(text):
-        raise DeclarationError(f"a metric has no {WINDOW}", "write an expression with it under query instead")
-    selector_of(text)
-    return text
-
-
-def _query(text: str) -> str:
-    parse_expression(fill_in(text, _PLACEHOLDER))
-    return text
-
-
-def _counting_query(text: str) -> str:
-    _query(text)
-    if not uses_window(text):
-        raise DeclarationError(
-            f"the query does not count over {WINDOW}", f"write for example sum(increase(x[{WINDOW}]))"
-        )
-    return text
-
-
-MetricText = Annotated[str, Field(max_length=4096), AfterValidator(_metric)]
-QueryText = Annotated[str, Field(max_length=4096), AfterValidator(_query)]
-CountingQueryText = Annotated[str, Field(max_length=4096), AfterValidator(_counting_query)]
+from controller.core.indicator_texts import CountingQueryText, MetricText, QueryText, selector_of
+from controller.core.promql import Selector
 
 
 class Expression(Declared):

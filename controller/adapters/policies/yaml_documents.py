@@ -24,6 +24,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from controller.adapters.policies.yaml_scalars import resolved, whole
+
 LARGEST_DOCUMENT = 256 * 1024
 DEEPEST = 40
 MOST_VALUES = 20_000
@@ -191,7 +193,7 @@ class _Builder:
         self._place(done.value)
 
     def _scalar(self, event: ScalarEvent) -> None:
-        value = _resolved(event.value) if event.style is None and event.tag is None else _whole(event.value)
+        value = resolved(event.value) if event.style is None and event.tag is None else whole(event.value)
         self._count(1, event)
         top = self._open[-1] if self._open else None
         if top is not None and isinstance(top.value, dict) and top.key is None:
@@ -205,7 +207,7 @@ class _Builder:
         self._place(value)
 
     def _name(self, top: _Open, event: ScalarEvent) -> None:
-        key = _whole(event.value)
+        key = whole(event.value)
         if key in top.value:
             said = "".join(each if each.isprintable() else "�" for each in key[:60])
             raise DocumentError(f"the key {said} stands twice", self._mark(event))
@@ -247,31 +249,3 @@ class _Builder:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
                 top.merged.update({name: inner for name, inner in each.items() if name not in top.merged})
-
-
-def _whole(text: str) -> str:
-    """Characters that were escaped in two halves, as JSON does; a half without its other one becomes U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NOTHING = {"", "~", "null", "Null", "NULL"}
-_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,6})?")
-_SPECIAL = re.compile(r"(?P<sign>[-+])?\.(?P<word>inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-
-
-def _resolved(text: str) -> str | int | float | bool | None:
-    """A plain scalar by YAML 1.2's core schema: ``no`` and ``12:30`` stay text."""
-    if text in _NOTHING:
-        return None
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if len(text) <= 60 and _FLOAT.fullmatch(text):  # noqa: PLR2004  longer ones are no number anybody wrote
-        return float(text)
-    special = _SPECIAL.fullmatch(text)
-    return text if special is None else float((special["sign"] or "") + (special["word"] or "nan"))

@@ -6,12 +6,10 @@ Invariant: every check is of text only; whether the series exist is for the live
 from collections.abc import Iterator
 
 from controller.adapters.policies.lint.findings import Complaint, Rule, error, warning
-from controller.core.indicators import Expression, Gauge, Indicator, Latency, Ratio, selector_of, texts_of
+from controller.core.indicator_texts import expression_of, selector_of
+from controller.core.indicators import Expression, Gauge, Indicator, Latency, Ratio, texts_of
 from controller.core.policy_text import Location
-from controller.core.promql import WINDOW, Selector, parse_expression, uses_window
-from controller.core.promql_text import TEMPLATES, fill_in
-
-_PLACEHOLDER = dict.fromkeys(TEMPLATES, "placeholder")
+from controller.core.promql import WINDOW, Selector, uses_window
 
 
 def check_indicator(indicator: Indicator, location: Location) -> Iterator[Complaint]:
@@ -65,7 +63,7 @@ def _check_latency(latency: Latency, location: Location) -> Iterator[Complaint]:
 
 
 def _check_gauge(gauge: Gauge, location: Location) -> Iterator[Complaint]:
-    if parse_expression(fill_in(gauge.query, _PLACEHOLDER)).several:
+    if expression_of(gauge.query).several:
         yield warning(
             Rule.SEVERAL_SERIES,
             (*location, "query"),
@@ -92,7 +90,7 @@ def _check_selector(selector: Selector, location: Location) -> Iterator[Complain
 
 
 def _check_counting(text: str, location: Location) -> Iterator[Complaint]:
-    found = parse_expression(fill_in(text, _PLACEHOLDER))
+    found = expression_of(text)
     if found.several:
         yield warning(
             Rule.SEVERAL_SERIES,
