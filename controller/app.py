@@ -118,7 +118,11 @@ def build(settings: Settings, policies: Path, redactor: Redactor, clock: Clock |
     limits = Limits(settings.limits.rollbacks_per_hour, settings.limits.verdict_max_age, settings.limits.maximum_mode)
     sinks = _sinks(settings, clock, redactor)
     late.outbox = Outbox(
-        store, sinks, clock, told=lambda sink, outcome: telemetry.alert_delivery(sink, outcome.value)
+        store,
+        sinks,
+        clock,
+        told=lambda sink, outcome: telemetry.alert_delivery(sink, outcome.value),
+        redactor=redactor,
     )
     late.reconciler = Reconciler(
         store,

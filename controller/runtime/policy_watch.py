@@ -18,6 +18,8 @@ from controller.ports.store import Store, StoreError
 from controller.runtime.reconciler import Reconciler
 
 POLL_SECONDS = 5.0
+LOOK_AHEAD = 86400.0
+"""Seconds: longer than the outbox ever puts a delivery off."""
 
 _log = structlog.get_logger(__name__)
 
@@ -109,7 +111,8 @@ class PolicyWatch:
 
     def _left_open(self) -> dict[str, Alert]:
         """Alerts about broken policies that an earlier process left open."""
-        waiting = (entry.alert for sink in self._sinks for entry in self._store.outbox(sink, float("inf"), 10_000))
+        ahead = self._clock.now() + LOOK_AHEAD
+        waiting = (entry.alert for sink in self._sinks for entry in self._store.outbox(sink, ahead, 10_000))
         return {
             alert.policy: alert
             for alert in waiting
