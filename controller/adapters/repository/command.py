@@ -34,7 +34,7 @@ from controller.adapters.repository.remote import Remote
 from controller.ports.repository import RepositoryBroken, RepositoryUnavailable
 
 OLDEST_GIT = (2, 38)
-"""``merge-tree --write-tree`` and ``cat-file --batch-command -z``."""
+"""``cat-file --batch-command -z``."""
 
 _OUTPUT_LIMIT = 1 << 26
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -85,8 +85,6 @@ _CONFIG = (
     ("i18n.commitEncoding", "UTF-8"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
-    ("merge.renames", "false"),
-    ("merge.directoryRenames", "false"),
     ("diff.renames", "false"),
 )
 

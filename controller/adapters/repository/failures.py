@@ -50,6 +50,9 @@ _REMOTE_LINE = re.compile(r"^remote: ", re.MULTILINE)
 _SIGNING = re.compile(
     r"load key|unprotected private key|incorrect passphrase|ssh-keygen|failed to sign", re.IGNORECASE
 )
+_CANNOT_SIGN = "signing.sshKeyFile cannot sign (it needs mode 0600 and no passphrase)"
+_REFUSED = "the server refuses these credentials, or they may not see the repository"
+_REDIRECTED = "the server redirects, which is not followed: set the new address as url"
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _AUTHORIZATION = re.compile(r"(?i)(authorization:\s*(?:basic|bearer)?|\b(?:basic|bearer))\s+\S+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -108,18 +111,18 @@ def _full_or_locked(ours: str, shown: str) -> RepositoryError | None:
 
 
 def _told(stderr: str, ours: str, *, network: bool, shown: str) -> RepositoryError:
-    if not network and _SIGNING.search(ours):
-        return RepositoryDenied(f"signing.sshKeyFile cannot sign (it needs mode 0600 and no passphrase): {shown}")
-    if network and _DENIED.search(stderr):
-        return RepositoryDenied(f"the server refuses these credentials, or they may not see the repository: {shown}")
-    if _UNADVERTISED.search(stderr):
-        return RevisionHidden(shown)
-    if _UNKNOWN.search(stderr):
-        return RevisionUnknown(shown)
-    if _CORRUPT.search(ours) and "does not appear to be a git repository" not in ours:
-        return MirrorCorrupt(shown)
-    if network and _REDIRECT.search(stderr):
-        return RepositoryUnavailable(
-            f"the server redirects, which is not followed: set the new address as url: {shown}"
-        )
-    return RepositoryUnavailable(shown) if network else RepositoryBroken(shown)
+    for applies, make in (
+        (not network and _SIGNING.search(ours), lambda: RepositoryDenied(f"{_CANNOT_SIGN}: {shown}")),
+        (network and _DENIED.search(stderr), lambda: RepositoryDenied(f"{_REFUSED}: {shown}")),
+        (_UNADVERTISED.search(stderr), lambda: RevisionHidden(shown)),
+        (_UNKNOWN.search(stderr), lambda: RevisionUnknown(shown)),
+        (
+            _CORRUPT.search(ours) and "does not appear to be a git repository" not in ours,
+            lambda: MirrorCorrupt(shown),
+        ),
+        (network and _REDIRECT.search(stderr), lambda: RepositoryUnavailable(f"{_REDIRECTED}: {shown}")),
+        (network, lambda: RepositoryUnavailable(shown)),
+    ):
+        if applies:
+            return make()
+    return RepositoryBroken(shown)

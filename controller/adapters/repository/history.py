@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from controller.adapters.repository.mirror import Mirror
-from controller.adapters.repository.objects import Entry, bodies
+from controller.adapters.repository.objects import bodies
 from controller.core.application import Revision
 from controller.core.git import CommitFacts
 
@@ -278,11 +278,3 @@ def _person(value: bytes) -> tuple[str, float]:
 def shown(name: bytes) -> str:
     """A file's name as text; bytes that are no UTF-8 are written as escapes."""
     return name.decode(errors="backslashreplace")
-
-
-def changed_entry(record: bytes) -> tuple[Entry | None, Entry | None]:
-    """The entries before and after of one raw record (``:mode mode id id status``)."""
-    old_mode, new_mode, old, new = record[1:].split(b" ")[:4]
-    before = Entry(int(old_mode, 8), old.decode()) if old.strip(b"0") else None
-    after = Entry(int(new_mode, 8), new.decode()) if new.strip(b"0") else None
-    return before, after

@@ -4,28 +4,20 @@ Invariant: a changed file is read on both sides or listed as unreadable; work is
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from controller.adapters.repository.changes import FileChange
 from controller.adapters.repository.failures import MirrorCorrupt
-from controller.adapters.repository.history import MOST_FILES, changed_entry, shown
+from controller.adapters.repository.history import MOST_FILES, shown
 from controller.adapters.repository.manifests import LARGEST_FILE, Manifest, guessed, is_manifest, read_manifest
 from controller.adapters.repository.mirror import Mirror
 from controller.adapters.repository.objects import Ask, Entry, bodies, look
+from controller.adapters.repository.trees import entries_at
 from controller.core.git import ManifestObject
 
 _READ_LIMIT = 1 << 23
 """Bytes of manifests that are read for one restore; what is beyond counts as unreadable."""
-_DIFF_LIMIT = 1 << 27
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """One file before (in the head) and after (in the tree)."""
-
-    path: bytes
-    before: Entry | None
-    after: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +30,24 @@ class Impact:
     unreadable: tuple[str, ...] = ()
 
 
-def compare(mirror: Mirror, before: str, after: str) -> list[FileChange]:
-    """The files in which two trees differ."""
-    if before == after:
-        return []
-    options = ("-r", "--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none")
-    *tokens, end = mirror.git("diff-tree", *options, before, after, limit=_DIFF_LIMIT).out.split(b"\0")
-    if end or len(tokens) % 2:
-        raise MirrorCorrupt("git diff-tree broke off")
-    return [FileChange(path, *changed_entry(record)) for record, path in zip(tokens[::2], tokens[1::2], strict=True)]
-
-
 class Reader:
-    """Reads the manifests among changed files, each blob once."""
+    """Reads manifests among files, each blob once, up to a bound over all of them."""
 
-    def __init__(self, mirror: Mirror, changes: Sequence[FileChange], more: Iterable[Entry] = ()) -> None:
+    def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        sides = [side for change in changes[:MOST_FILES] for side in _manifest_sides(change)]
         self._texts: dict[str, bytes] = {}
+        self._read: dict[tuple[bytes, str], Manifest | None] = {}
         self._left = _READ_LIMIT
-        self._load([entry.oid for entry in (*more, *sides)])
 
-    def text(self, entry: Entry) -> bytes | None:
-        """A blob's bytes; None where it is too large or beyond the bound."""
-        return self._texts.get(entry.oid) if entry.is_file else None
-
-    def manifest(self, path: bytes, entry: Entry) -> Manifest | None:
-        """What a file declares; None where that cannot be told."""
-        text = self.text(entry)
-        return None if text is None else read_manifest(shown(path), text)
-
-    def is_own(self, path: bytes, entry: Entry | None) -> bool:
-        """Whether a file holds policies of Rollguard and nothing else."""
-        manifest = self.manifest(path, entry) if entry and is_manifest(shown(path)) else None
-        return manifest is not None and manifest.own
-
-    def _load(self, oids: Iterable[str]) -> None:
-        wanted = list(dict.fromkeys(oids))
-        sizes = look(self._mirror, [Ask(oid.encode()) for oid in wanted])
+    def load(self, files: Iterable[tuple[bytes, Entry | None]]) -> None:
+        """Fetch those of the files that may be manifests."""
+        wanted = {
+            entry.oid: None
+            for path, entry in files
+            if entry and entry.is_file and entry.oid not in self._texts and is_manifest(shown(path))
+        }
         taken = []
-        for oid, found in zip(wanted, sizes, strict=True):
+        for oid, found in zip(wanted, look(self._mirror, [Ask(oid.encode()) for oid in wanted]), strict=True):
             if found is None:
                 raise MirrorCorrupt(f"missing object {oid}")
             if found.size <= min(LARGEST_FILE, self._left):
@@ -85,11 +55,21 @@ class Reader:
                 taken.append(oid)
         self._texts |= bodies(self._mirror, taken)
 
+    def text(self, entry: Entry) -> bytes | None:
+        """A blob's bytes; None where it is too large or beyond the bound."""
+        return self._texts.get(entry.oid) if entry.is_file else None
 
-def _manifest_sides(change: FileChange) -> list[Entry]:
-    if not is_manifest(shown(change.path)):
-        return []
-    return [side for side in (change.before, change.after) if side and side.is_file]
+    def manifest(self, path: bytes, entry: Entry) -> Manifest | None:
+        """What a file declares; None where that cannot be told."""
+        key, text = (path, entry.oid), self.text(entry)
+        if key not in self._read:
+            self._read[key] = None if text is None else read_manifest(shown(path), text)
+        return self._read[key]
+
+    def is_own(self, path: bytes, entry: Entry | None) -> bool:
+        """Whether a file holds policies of Rollguard and nothing else."""
+        manifest = self.manifest(path, entry) if entry and is_manifest(shown(path)) else None
+        return manifest is not None and manifest.own
 
 
 Key = tuple[str, str, str]
@@ -124,6 +104,7 @@ def _keyed(objects: Iterable[ManifestObject]) -> dict[Key, ManifestObject]:
 def assess(mirror: Mirror, head_tree: str, changes: Sequence[FileChange], reader: Reader) -> Impact:
     """The objects in the changed files, before and after."""
     tally = _Tally()
+    reader.load((change.path, side) for change in changes[:MOST_FILES] for side in (change.before, change.after))
     for number, change in enumerate(changes):
         path = shown(change.path)
         if number >= MOST_FILES or any(side and not side.is_file for side in (change.before, change.after)):
@@ -191,11 +172,14 @@ def _inside(kustomization: str, name: str) -> str:
     return "" if place.startswith(("..", "/")) or "\0" in place or "://" in name else place
 
 
-def kept_policies(changes: Sequence[FileChange], reader: Reader) -> Mapping[bytes, Entry | None]:
-    """Changed files that hold nothing but Rollguard's policies, as the head has them.
+def without_policies(
+    mirror: Mirror, tree: str, changes: Sequence[FileChange], reader: Reader
+) -> Sequence[FileChange]:
+    """The changes without files that hold nothing but Rollguard's policies: these stay as the tree has them.
 
-    A file that is new in the head is judged by the head, one that the head has not by the tree.
+    A file that the tree has is judged as it is there, one that the change would bring by what it brings.
     """
-    return {
-        change.path: change.before for change in changes if reader.is_own(change.path, change.before or change.after)
-    }
+    there = entries_at(mirror, tree, [change.path for change in changes])
+    judged = [(change.path, there[change.path] or change.after) for change in changes]
+    reader.load(judged[:MOST_FILES])
+    return [change for change, side in zip(changes, judged, strict=True) if not reader.is_own(*side)]

@@ -179,7 +179,9 @@ class _Composer:
                 self._add(stack, event.value, event.anchor)
             elif isinstance(event, yaml.AliasEvent):
                 self.aliased = True
-                self._add(stack, self.anchors.get(event.anchor, ""), None)
+                if event.anchor not in self.anchors:
+                    raise Unreadable("an alias of nothing")
+                self._add(stack, self.anchors[event.anchor], None)
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 node: Node = [] if isinstance(event, yaml.SequenceStartEvent) else {}
                 self._add(stack, node, event.anchor)

@@ -1,17 +1,18 @@
 """Gather the facts on which a restore is decided, and plan its tree, in the object database alone.
 
-The plan: a synthetic tree is the live tree with what the restore changes, either the paths as they were at the target
-(``ApplicationPaths``) or each suspect reverted, newest first (``Commits``). It is merged three-way into the head with
-the live tree as the base. So a later change of somebody else survives, what the suspects added goes, and where both
-changed the same lines there is a conflict, never a loss. Merging again after the restore changes nothing.
+The plan is a set of changes to files: within the paths from the live to the target's (``ApplicationPaths``), or what
+reverting each suspect, newest first, does to the live tree (``Commits``). They are brought into the head three-way,
+with the live tree as the base. So a later change of somebody else survives, what the suspects added goes, and where
+both changed the same lines there is a conflict, never a loss. Planning again after the restore changes nothing.
 
 Invariant: with ``ApplicationPaths`` no file outside of the paths changes, and policies stay as the head has them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 
+from controller.adapters.repository.changes import FileChange, compare
 from controller.adapters.repository.history import (
     MOST_SUSPECTS,
     ROLLBACK_OF,
@@ -19,10 +20,10 @@ from controller.adapters.repository.history import (
     shown,
     suspects_and_newer,
 )
-from controller.adapters.repository.impact import Impact, Reader, assess, compare, kept_policies
-from controller.adapters.repository.merge import Merged, three_way
+from controller.adapters.repository.impact import Impact, Reader, assess, without_policies
+from controller.adapters.repository.merge import apply
 from controller.adapters.repository.mirror import Mirror
-from controller.adapters.repository.objects import Ask, Entry, contents_of, look, place, store
+from controller.adapters.repository.objects import Ask, contents_of, look, place, store
 from controller.adapters.repository.references import (
     checked_branch,
     checked_paths,
@@ -30,7 +31,6 @@ from controller.adapters.repository.references import (
     covers,
     outermost,
 )
-from controller.adapters.repository.trees import PathBlocked, entries_at, replace
 from controller.core.application import Content, Revision
 from controller.core.git import CommitFacts, RestoreFacts, RestoreRequest
 from controller.core.policy import Scope
@@ -73,6 +73,7 @@ class _Inspection:
         self._mirror, self._request, self._head = mirror, request, head
         self._ours = [revision for revision in request.ours if revision in here]
         self._chain = [revision for revision in request.chain if revision in here]
+        self._reader = Reader(mirror)
         self._kin = kinship(mirror, request.target, [head, request.live, *self._ours])
         roots = [head, request.live, request.target]
         names = [Ask(place(root, "")) for root in roots]
@@ -112,79 +113,61 @@ class _Inspection:
         )
 
     def _plan(self, suspects: Sequence[CommitFacts]) -> "_Plan":
-        try:
-            whole_commits = self._request.scope is Scope.COMMITS
-            merged = self._revert(suspects) if whole_commits else self._restore_paths()
-            return _Plan() if merged is None else self._finish(merged)
-        except PathBlocked as blocked:
-            return _Plan(conflicts=(shown(blocked.path),))
+        whole_commits = self._request.scope is Scope.COMMITS
+        wanted = self._reverted(suspects) if whole_commits else self._restored()
+        if isinstance(wanted, _Plan):
+            return wanted
+        wanted = without_policies(self._mirror, self._head_tree, wanted, self._reader)
+        merged = apply(self._mirror, self._head_tree, wanted)
+        if merged.conflicts:
+            return _Plan(conflicts=_names(merged.conflicts))
+        changes = compare(self._mirror, self._head_tree, merged.tree)
+        outside = [change.path for change in changes if not self._may_change(shown(change.path))]
+        if outside:
+            return _Plan(conflicts=_names(outside))
+        content = self._contents[0] if merged.tree == self._head_tree else self._content_of(merged.tree)
+        return _Plan(merged.tree, content, impact=assess(self._mirror, self._head_tree, changes, self._reader))
 
-    def _restore_paths(self) -> Merged:
-        then = self._then()
-        if self._contents[0] == self._contents[1]:  # nobody touched the paths since: the merge is this
-            return Merged(replace(self._mirror, self._head_tree, then))
-        synthetic = replace(self._mirror, self._live_tree, then)
-        return three_way(self._mirror, base=self._live_tree, ours=self._head_tree, theirs=synthetic)
+    def _restored(self) -> Sequence[FileChange]:
+        """From the live to the target's files, within the paths."""
+        return compare(self._mirror, self._live_tree, self._target_tree, outermost(self._request.paths))
 
     def _plain_tree(self) -> str | None:
         """The live tree with the paths as at the target, its policies as they are; None where it cannot be made."""
-        try:
-            tree = replace(self._mirror, self._live_tree, self._then())
-            changes = compare(self._mirror, self._live_tree, tree)
-            return replace(self._mirror, tree, kept_policies(changes, Reader(self._mirror, changes)))
-        except PathBlocked:
-            return None
+        wanted = without_policies(self._mirror, self._live_tree, self._restored(), self._reader)
+        made = apply(self._mirror, self._live_tree, wanted)
+        return None if made.conflicts else made.tree
 
-    def _then(self) -> Mapping[bytes, Entry | None]:
-        return entries_at(self._mirror, self._target_tree, [path.encode() for path in outermost(self._request.paths)])
-
-    def _revert(self, suspects: Sequence[CommitFacts]) -> Merged | None:
-        """Each suspect on the branch's own line reverted, newest first; None where the target is not on that line."""
+    def _reverted(self, suspects: Sequence[CommitFacts]) -> "Sequence[FileChange] | _Plan":
+        """Each suspect on the branch's own line reverted, newest first; no plan where the target is not on that line."""
         line = self._kin.own_line(self._request.live)
         if self._request.target not in line or len(suspects) >= MOST_SUSPECTS:
-            return None
-        synthetic = Merged(self._live_tree)
+            return _Plan()
+        tree = self._live_tree
         for suspect in suspects:
             if suspect.revision in line:
-                synthetic = self._reverted(suspect, synthetic.tree)
-                if synthetic.conflicts:
-                    return synthetic
-        return three_way(self._mirror, base=self._live_tree, ours=self._head_tree, theirs=synthetic.tree)
+                undone = apply(self._mirror, tree, self._undoing(suspect))
+                if undone.conflicts:
+                    return _Plan(conflicts=_names(undone.conflicts))
+                tree = undone.tree
+        return compare(self._mirror, self._live_tree, tree)
 
-    def _reverted(self, suspect: CommitFacts, tree: str) -> Merged:
+    def _undoing(self, suspect: CommitFacts) -> Sequence[FileChange]:
         names = [suspect.revision, *suspect.parents[:1]]
-        found = [
-            answer.oid if answer else "" for answer in look(self._mirror, [Ask(place(name, "")) for name in names])
-        ]
+        trees = [found.oid if found else "" for found in look(self._mirror, [Ask(place(name, "")) for name in names])]
         if not suspect.parents:
-            found += store(self._mirror, "tree", [b""], like=tree)
-        return three_way(self._mirror, base=found[0], ours=tree, theirs=found[1])
-
-    def _finish(self, merged: Merged) -> "_Plan":
-        """Put the policies back as the head has them, then see what is left to change."""
-        changes = compare(self._mirror, self._head_tree, merged.tree)
-        changed = {change.path for change in changes}
-        unchanged = [name for name in merged.conflicts if name not in changed]
-        in_head = entries_at(self._mirror, self._head_tree, unchanged) if unchanged else {}
-        reader = Reader(self._mirror, changes, [entry for entry in in_head.values() if entry and entry.is_file])
-        kept = kept_policies(changes, reader)
-        settled = {*kept, *(path for path, entry in in_head.items() if reader.is_own(path, entry))}
-        conflicts = [shown(name) for name in merged.conflicts if name not in settled]
-        if conflicts:
-            return _Plan(conflicts=tuple(conflicts[:_MOST_CONFLICTS]))
-        left = [change for change in changes if change.path not in kept]
-        outside = [shown(change.path) for change in left if not self._may_change(shown(change.path))]
-        if outside:
-            return _Plan(conflicts=tuple(outside[:_MOST_CONFLICTS]))
-        tree = replace(self._mirror, merged.tree, kept)
-        content = self._contents[0] if tree == self._head_tree else self._content_of(tree)
-        return _Plan(tree, content, impact=assess(self._mirror, self._head_tree, left, reader))
+            trees += store(self._mirror, "tree", [b""], like=suspect.revision)
+        return compare(self._mirror, *trees[:2])
 
     def _content_of(self, tree: str) -> Content:
         return contents_of(self._mirror, [tree], self._request.paths)[0][0]
 
     def _may_change(self, path: str) -> bool:
         return self._request.scope is Scope.COMMITS or any(covers(outer, path) for outer in self._request.paths)
+
+
+def _names(paths: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(shown(path) for path in sorted(paths)[:_MOST_CONFLICTS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,27 +48,21 @@ def written(entries: Listing) -> bytes:
 
 
 def entries_at(mirror: Mirror, root: str, paths: Sequence[bytes]) -> dict[bytes, Entry | None]:
-    """What is at each path of a tree, with its mode; None where nothing is."""
+    """What is at each path (not the root) of a tree, with its mode; None where nothing is."""
     parents = {path: path.rpartition(b"/")[0] for path in paths}
     wanted = sorted(set(parents.values()))
     answers = look(mirror, [Ask(_spell(root, parent), body=True) for parent in wanted])
     folders = {parent: _folder(found, root) for parent, found in zip(wanted, answers, strict=True)}
-    return {
-        path: Entry(TREE_MODE, root) if not path else folders[parents[path]].get(path.rpartition(b"/")[2])
-        for path in paths
-    }
+    return {path: folders[parents[path]].get(path.rpartition(b"/")[2]) for path in paths}
 
 
 def replace(mirror: Mirror, root: str, changes: Mapping[bytes, Entry | None]) -> str:
     """The root tree with some paths exchanged (None: taken out), written into the mirror; returns its id.
 
-    No path may lie inside another. Folders that become empty go, as Git keeps none.
+    No path may be the root or lie inside another. Folders that become empty go, as Git keeps none.
     """
     if not changes:
         return root
-    whole = changes.get(b"")
-    if b"" in changes:
-        return whole.oid if whole and whole.is_tree else store(mirror, "tree", [b""], like=root)[0]
     prefixes = sorted({prefix for path in changes for prefix in _folders_above(path)})
     answers = look(mirror, [Ask(_spell(root, prefix), body=True) for prefix in prefixes])
     folders = {prefix: _folder(found, root) for prefix, found in zip(prefixes, answers, strict=True)}
