@@ -1,5 +1,6 @@
 """Plain Git as a source of syncs, on a real repository and with real commands."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -268,15 +269,19 @@ def test_nothing_is_deployed_before_its_start_is_stored(shop: Shop) -> None:
     """While the store refuses the report, the command does not run; afterwards it does, in the same sync."""
     shop.commit("v1", DEPLOY)
     refused: list[SyncReport] = []
+    release = threading.Event()
 
     def publish(report: SyncReport) -> None:
-        if len(refused) < 3:
+        if not release.is_set():
             refused.append(report)
             assert not shop.runs
             raise StoreUnavailable("database is locked")
         shop.reports(report)
 
     shop.start(publish, interval=0.02)
+    wait_until(lambda: len(refused) >= 3, "a third try")
+    shop.wait_for_state("StoreUnavailable")
+    release.set()
     started, _ = shop.reports.wait_for("Started", "Healthy")
     assert set(refused) == {started}
 
