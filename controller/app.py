@@ -154,7 +154,13 @@ def build(settings: Settings, policies: Path, redactor: Redactor, clock: Clock |
     late.executor = Executor(outside, lanes, measuring, clock, late.answer)
     observers = [
         Observer(
-            name, source, questions=questions, clock=clock, rollouts=late.reconciler.rollouts, answer=late.answer
+            name,
+            source,
+            questions=questions,
+            clock=clock,
+            rollouts=late.reconciler.rollouts,
+            answer=late.answer,
+            looked=telemetry.looked,
         )
         for name, source in metrics.items()
     ]

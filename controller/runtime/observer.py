@@ -47,14 +47,19 @@ class Observer:
         clock: Clock,
         rollouts: Callable[[], Iterable[Rollout]],
         answer: Callable[[ApplicationKey, Observed], object],
+        looked: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """``rollouts`` gives every application's state; those whose policy names this source are looked at."""
+        """``rollouts`` gives every application's state; those whose policy names this source are looked at.
+
+        ``looked`` is told of each look how many seconds after its newest tick could be asked for it was over.
+        """
         self.name = name
         self._source = source
         self._questions = questions
         self._clock = clock
         self._rollouts = rollouts
         self._answer = answer
+        self._looked = looked
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._skew: str = ""
@@ -112,8 +117,11 @@ class Observer:
                 analyses[one.key] = one.analysis.id
         total = sum(len(each) for each in ticks.values())
         self._answered = failed < total
+        since = {} if again else _due_since(asked)
         for key, found in ticks.items():
             self._answer(key, Observed(analyses[key], tuple(found)))
+            if key in since:
+                self._looked(self._clock.now() - since[key])
         return total
 
     def _due(self, *, again: bool) -> Iterable[_Asked]:
@@ -156,6 +164,15 @@ class Observer:
         if skew != self._skew:
             _log.warning(skew or "the clocks agree again", source=self.name)
         self._skew = skew
+
+
+def _due_since(asked: Iterable[_Asked]) -> Mapping[ApplicationKey, float]:
+    """Since when the newest tick of each analysis can be asked for; not at the first look, which had to be waited for."""
+    since: dict[ApplicationKey, float] = {}
+    for one in asked:
+        if one.analysis.ticks:
+            since[one.key] = max(since.get(one.key, 0.0), one.due.at + one.due.interval)
+    return since
 
 
 def _by_time(asked: list[_Asked]) -> Mapping[tuple[float, float], list[_Asked]]:

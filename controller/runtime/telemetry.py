@@ -16,6 +16,7 @@ OTHER = "other"
 
 QUERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 DELAY_SECONDS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
+LATE_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 300.0)
 PUSH_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
 
@@ -48,6 +49,7 @@ class _Metrics:
     alert_deliveries: Counter
     query_failures: Counter
     query_duration: Histogram
+    look_lateness: Histogram
     detection_delay: Histogram
     time_to_restore: Histogram
     verdict_to_push: Histogram
@@ -88,6 +90,10 @@ class Telemetry:
         self._metrics.query_duration.labels(source).observe(seconds)
         if reason is not None:
             self._metrics.query_failures.labels(source, self._reasons(reason)).inc()
+
+    def looked(self, late: float) -> None:
+        """An analysis was looked at, so many seconds after its newest tick could be asked for."""
+        self._metrics.look_lateness.observe(max(late, 0.0))
 
     def alert_delivery(self, sink: str, outcome: str) -> None:
         """A sink was given an alert (a ``DeliveryOutcome``)."""
@@ -149,6 +155,9 @@ def _register(registry: CollectorRegistry) -> _Metrics:
         alert_deliveries=counter("alert_deliveries_total", "Attempts to deliver an alert.", "sink", "outcome"),
         query_failures=counter("query_failures_total", "Queries without an answer.", "source", "reason"),
         query_duration=histogram("query_duration_seconds", "Duration of a query.", QUERY_SECONDS, "source"),
+        look_lateness=histogram(
+            "look_lateness_seconds", "From when a tick can be asked for until it is judged.", LATE_SECONDS
+        ),
         detection_delay=histogram("detection_delay_seconds", "From deployment to Breached.", DELAY_SECONDS),
         time_to_restore=histogram("time_to_restore_seconds", "From deployment to restored.", DELAY_SECONDS),
         verdict_to_push=histogram("verdict_to_push_seconds", "From verdict to pushed restore.", PUSH_SECONDS),

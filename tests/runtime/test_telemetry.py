@@ -24,6 +24,7 @@ def test_each_event_is_counted_where_it_belongs(telemetry: Telemetry) -> None:
     telemetry.rollback("Pushed")
     telemetry.query("default", 0.02)
     telemetry.query("default", 5.0, "TimedOut")
+    telemetry.looked(0.7)
     telemetry.alert_delivery("on-call", "Delivered")
     telemetry.detected(45.0, 120.0)
     telemetry.pushed(0.2)
@@ -34,6 +35,8 @@ def test_each_event_is_counted_where_it_belongs(telemetry: Telemetry) -> None:
     assert value(registry, "rollbacks_total", result="Pushed") == 1
     assert value(registry, "query_duration_seconds_count", source="default") == 2
     assert value(registry, "query_failures_total", source="default", reason="TimedOut") == 1
+    assert value(registry, "look_lateness_seconds_bucket", le="0.5") == 0
+    assert value(registry, "look_lateness_seconds_bucket", le="1.0") == 1
     assert value(registry, "alert_deliveries_total", sink="on-call", outcome="Delivered") == 1
     assert value(registry, "detection_delay_seconds_sum") == 45
     assert value(registry, "bad_requests_before_rollback_total") == 120
