@@ -1,8 +1,8 @@
 """``GitRepository``: the port to one remote repository, on a kept mirror.
 
 Invariant: each call checks what it is given before any Git runs, holds the mirror's lock while it works, and ends
-within its timeout, waiting for the lock included; only a first fetch, a mirror made again and the daily packing may
-take longer (``clone_timeout``), and a push never waits for one of these.
+within its timeout, waiting for the lock included; only a first fetch and a mirror made again may take longer
+(``clone_timeout``). A push never does.
 """
 
 import time
@@ -128,7 +128,7 @@ class GitRepository:
 
         ``Stale`` is also the answer where the mirror has been lost since the commit was built: plan and build again.
         """
-        redact = self._command.redact
+        redact = self._command.redactor()
         try:
             outcome = self._mirror.use(
                 lambda: pushes.push(self._mirror, commit, branch, expected, redact), mend=False
@@ -164,13 +164,8 @@ class GitRepository:
         """
         checked_branch(branch)
 
-        def dry_run() -> None:
-            head = self._mirror.fetch(branch)
-            refspec = f"{head}:refs/heads/{branch}"
-            self._mirror.git(*pushes.PUSH, "--dry-run", "--", self._mirror.address, refspec, network=True)
-
         try:
-            self._mirror.use(dry_run)
+            self._mirror.use(lambda: pushes.dry_run(self._mirror, branch))
         except RepositoryDenied:
             return RollbackPath.NONE
         self._mirror.use(self._mirror.tend)

@@ -10,7 +10,7 @@ Invariant: after ``run`` the process and its group are gone; every failure is of
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -151,9 +151,10 @@ class GitCommand:
         """Start a ``git`` that answers questions, without the network; the caller closes it."""
         return Conversation(self._start(arguments, self._prepare(Access(), folder, None, deadline), fed=True))
 
-    def redact(self, text: str) -> str:
-        """Words of a server, with nothing secret in them."""
-        return words(text, access(self.remote, self._credentials).secrets)
+    def redactor(self) -> Callable[[str], str]:
+        """What makes a server's words safe to show. Reads the credentials now, so that nothing can fail later."""
+        secrets = access(self.remote, self._credentials).secrets
+        return lambda text: words(text, secrets)
 
     def check_version(self, deadline: Deadline) -> None:
         """Raises RepositoryBroken where Git is missing or too old."""

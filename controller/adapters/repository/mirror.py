@@ -23,7 +23,7 @@ from controller.adapters.repository.command import GitCommand, Identity
 from controller.adapters.repository.failures import MirrorCorrupt, RevisionHidden, StaleLock, classify, gist, words
 from controller.adapters.repository.process import Conversation, Deadline, Finished, Sink, TimedOut, TooMuchOutput
 from controller.core.application import Revision
-from controller.ports.repository import RepositoryBroken, RepositoryUnavailable, RevisionUnknown
+from controller.ports.repository import RepositoryBroken, RepositoryError, RepositoryUnavailable, RevisionUnknown
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ _SHORT_ANSWER = 1 << 16
 _LOCK_POLL = 0.02
 _LEFTOVER_AGE = 3600.0
 """Seconds after which a temporary file in the mirror belongs to no living process."""
-_KEEP_UNREACHABLE = "90.days.ago"
-"""What a force push took out of the branch may be the last good revision."""
+_MOST_LOOSE = 2000
+_MOST_PACKS = 30
 
 _log = structlog.get_logger(__name__)
 
@@ -199,15 +199,30 @@ class Mirror:
             self._objects = None
 
     def tend(self) -> None:
-        """Pack what has gathered, if much has, and take away what killed processes left. Slow on a large mirror."""
-        self._deadline.allow(self._clone_timeout)
+        """Pack what has gathered, if much has, and take away what killed processes left.
+
+        Small packs are rolled up into larger ones, the large ones stay as they are, and nothing is ever pruned: what a
+        force push took out of the branch may be the last good revision. What fails is said, and tried the next time.
+        """
         now = time.time()
         for leftover in self.folder.glob("objects/**/tmp_*"):
             with contextlib.suppress(OSError):
                 if now - leftover.stat().st_mtime > _LEFTOVER_AGE:
                     leftover.unlink()
-        keep = f"gc.pruneExpire={_KEEP_UNREACHABLE}"
-        self.git("-c", keep, "-c", "gc.auto=2000", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")
+        if not self._is_untidy():
+            return
+        try:
+            self.git("repack", "--quiet", "-d", "-l", "--geometric=2", "--no-write-bitmap-index")
+        except MirrorCorrupt:
+            raise
+        except RepositoryError as error:
+            _log.warning("mirror_not_packed", repository=self._command.remote.canonical, why=str(error))
+
+    def _is_untidy(self) -> bool:
+        """Object names are spread evenly, so one of 256 folders tells how many loose objects there are."""
+        objects = self.folder / "objects"
+        loose = sum(1 for _ in objects.glob("17/*")) * 256
+        return loose > _MOST_LOOSE or sum(1 for _ in objects.glob("pack/*.pack")) > _MOST_PACKS
 
     def _bring(self, refspec: str, *options: str) -> None:
         if not self._fetched_before():
@@ -240,8 +255,7 @@ class Mirror:
 
     def _discard(self, why: str) -> None:
         _log.warning("mirror_corrupt", repository=self._command.remote.canonical, why=why, then="made again")
-        with disk_errors():
-            shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _break_lock(self, error: StaleLock) -> None:
         """Take away a lock file that a killed Git left in our mirror; a young one may be a living process's."""

@@ -1,6 +1,7 @@
 """Run one child process to its end, within a deadline and a bound on what it may say.
 
-Invariant: when ``finish`` returns or raises, the child and its whole process group are gone and waited for.
+Invariant: when ``finish`` returns or raises, the child has ended and was waited for; when it was stopped, its whole
+process group was.
 """
 
 import contextlib

@@ -29,6 +29,8 @@ PUSH = (
     "--no-progress",
 )
 
+_REJECTED = 1
+"""``git push`` was answered, and a ref was refused: in a dry run, because somebody pushed meanwhile."""
 _ANY_CODE = tuple(range(-64, 256))
 _STALE = re.compile(
     r"stale info|fetch first|non-fast-forward|needs force|remote ref updated|cannot lock ref|failed to update ref"
@@ -94,6 +96,15 @@ def push(mirror: Mirror, commit: BuiltCommit, branch: str, expected: Revision | 
     except RepositoryUnavailable as error:
         return PushOutcome(PushResult.UNCLEAR, str(error))
     return outcome(done, ref, redact)
+
+
+def dry_run(mirror: Mirror, branch: str) -> None:
+    """Ask the server to take the branch as it is; raises where it would not let these credentials push at all."""
+    ref = f"refs/heads/{branch}"
+    refspec = f"{mirror.fetch(branch)}:{ref}"
+    done = mirror.git(*PUSH, "--dry-run", "--", mirror.address, refspec, network=True, ok=(0, _REJECTED))
+    if reported(done.out.decode(errors="replace"), ref) is None:
+        raise RepositoryUnavailable("the server did not say what it would do with a push")
 
 
 def outcome(done: Finished, ref: str, redact: Redact) -> PushOutcome:

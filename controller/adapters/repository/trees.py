@@ -10,6 +10,8 @@ from controller.adapters.repository.failures import MirrorCorrupt
 from controller.adapters.repository.mirror import Mirror
 from controller.adapters.repository.objects import TREE_MODE, Ask, Entry, Found, look, object_id, store
 
+_TREES_LIMIT = 1 << 28
+
 Path = tuple[bytes, ...]
 Listing = dict[bytes, Entry]
 
@@ -51,7 +53,7 @@ def entries_at(mirror: Mirror, root: str, paths: Sequence[bytes]) -> dict[bytes,
     """What is at each path (not the root) of a tree, with its mode; None where nothing is."""
     parents = {path: path.rpartition(b"/")[0] for path in paths}
     wanted = sorted(set(parents.values()))
-    answers = look(mirror, [Ask(_spell(root, parent), body=True) for parent in wanted])
+    answers = look(mirror, [Ask(_spell(root, parent), body=True) for parent in wanted], _TREES_LIMIT)
     folders = {parent: _folder(found, root) for parent, found in zip(wanted, answers, strict=True)}
     return {path: folders[parents[path]].get(path.rpartition(b"/")[2]) for path in paths}
 
@@ -64,7 +66,7 @@ def replace(mirror: Mirror, root: str, changes: Mapping[bytes, Entry | None]) ->
     if not changes:
         return root
     prefixes = sorted({prefix for path in changes for prefix in _folders_above(path)})
-    answers = look(mirror, [Ask(_spell(root, prefix), body=True) for prefix in prefixes])
+    answers = look(mirror, [Ask(_spell(root, prefix), body=True) for prefix in prefixes], _TREES_LIMIT)
     folders = {prefix: _folder(found, root) for prefix, found in zip(prefixes, answers, strict=True)}
     builder = _Builder(root, folders, changes)
     rebuilt = builder.rebuild(b"")

@@ -7,14 +7,17 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from controller.adapters.repository import GitRepository
+from controller.adapters.repository import mirror as mirrors
 from controller.adapters.repository.failures import RevisionHidden
+from controller.adapters.repository.process import Finished
 from controller.core.application import Revision
-from controller.core.git import RestoreRequest
+from controller.core.git import RestoreRequest, RollbackPath
 from controller.ports.repository import RepositoryBroken, RepositoryUnavailable, RevisionUnknown
 from tests.servers.git import GitRemote
 
@@ -270,9 +273,31 @@ def test_tending_packs_what_gathered(remote: GitRemote, repository: GitRepositor
         text=True,
         check=True,
     )
+    loose = sum(1 for _ in mirror.glob("objects/??/*"))
     assert repository.rollback_path("main")
     assert not leftover.exists()
+    assert loose > 9000
+    assert sum(1 for _ in mirror.glob("objects/??/*")) < 100
     assert repository.fetch("main") == remote.head()
+
+
+def test_packing_that_fails_closes_no_way(
+    remote: GitRemote, repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daily look tells the way even where the mirror could not be packed; that is said in the log."""
+    remote.commit({"a": "1"})
+    monkeypatch.setattr(mirrors, "_MOST_PACKS", -1)
+    run = repository._mirror.git
+
+    def fail(*arguments: str, **more: Any) -> Finished:
+        if arguments[0] == "repack":
+            raise RepositoryBroken("no space left")
+        return run(*arguments, **more)
+
+    monkeypatch.setattr(repository._mirror, "git", fail)
+    with structlog.testing.capture_logs() as logs:
+        assert repository.rollback_path("main") is RollbackPath.PUSH
+    assert [entry["event"] for entry in logs] == ["mirror_not_packed"]
 
 
 def test_an_empty_repository(remote: GitRemote, repository: GitRepository) -> None:

@@ -236,6 +236,16 @@ def test_a_reply_that_is_lost_after_acceptance(http: HttpGit, token: Path, remot
     assert len(remote.log()) == 3
 
 
+def test_a_token_that_goes_while_pushing(http: HttpGit, token: Path, remote: GitRemote, tmp_path: Path) -> None:
+    """Once something was sent, no missing file turns the answer into an error."""
+    good, bad = story(remote)
+    repository = over_http(http, remote, tmp_path, token)
+    commit = build(repository, good, bad)
+    remote.hook("post-receive", f"rm {token}\n")
+    assert repository.push(commit, "main", bad).result is PushResult.PUSHED
+    assert not token.exists()
+
+
 def test_an_error_in_the_middle_of_a_push(http: HttpGit, token: Path, remote: GitRemote, tmp_path: Path) -> None:
     """A 500 to the push itself is Unclear; a look shows that it did not arrive."""
     good, bad = story(remote)
