@@ -80,7 +80,9 @@ prometheus3: ## build Prometheus 3 into the cache, so that the tests run against
 	else echo "Go is not on PATH: Prometheus 3 is not built, the tests run against the Prometheus on PATH alone."; fi
 
 bench: setup ## the figures of the README, measured here
-	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+	@for benchmark in $$(grep -l __main__ benchmarks/*.py); do \
+		name=$$(basename "$$benchmark" .py); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name"; \
+	done
 
 $(CACHE)/uv/bin/uv: | tools
 	@$(PYTHON) -m venv $(CACHE)/uv
