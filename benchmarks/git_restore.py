@@ -124,7 +124,9 @@ def report(commits: int, files: int, first: float, ours: list[dict[str, float]],
     print(f"{commits} commits, {files} files, median of {len(ours)} rounds")
     print(f"  first fetch into the mirror   {first:7.3f} s (once)")
     steps = ", ".join(f"{step} {seconds:.3f}" for step, seconds in median.items() if step != "all")
-    print(f"  verdict to pushed restore     {median['all']:7.3f} s ({steps}); slowest {max(e['all'] for e in ours):.3f} s")
+    print(
+        f"  verdict to pushed restore     {median['all']:7.3f} s ({steps}); slowest {max(e['all'] for e in ours):.3f} s"
+    )
     print(f"  clone + revert + push         {script:7.3f} s")
     print(f"  ratio                         {ratio:7.1f}")
     met = median["all"] <= GOAL_SECONDS and ratio >= GOAL_RATIO
