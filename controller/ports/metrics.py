@@ -72,7 +72,11 @@ class MetricsSource(Protocol):
     """A Prometheus, or something that answers as one does."""
 
     def observe(self, questions: Sequence[Question], at: float, interval: float) -> Mapping[str, Observation]:
-        """The observation of each question over (at − interval, at], by its key. Questions of one shape share a query."""
+        """The observation of each question over (at − interval, at], by its key. Questions of one shape share a query.
+
+        Asked again about a tick whose counts have changed since, it answers ``Partial`` with LATE_SAMPLE: so a caller
+        finds late samples by asking tick k − 1 once more together with tick k.
+        """
         ...
 
     def history(self, question: Question, start: float, end: float, step: float) -> History:

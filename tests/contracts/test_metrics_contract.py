@@ -257,6 +257,19 @@ def test_an_exporter_that_speaks_for_others_may_restart(world: World) -> None:
     assert [world.ask(restarts, tick) for tick in (2, 3, 4)] == [Measured(0, 0), Measured(1, 0), Measured(0, 0)]
 
 
+def test_new_counts_of_a_new_exporter_are_not_believed(world: World) -> None:
+    """kube-state-metrics comes back knowing a pod that restarted three times, somewhen: unknown, though it began just now."""
+    metric = "kube_pod_container_status_restarts_total"
+    world.put([world.series(metric, every_tick([3, 3, None]), pod="p", instance="ksm:1")])
+    world.put([world.series(metric, every_tick([3, 4], first=2), pod="new", instance="ksm:2")])
+    world.put([world.series("process_start_time_seconds", every_tick([at(2, 1)] * 2, first=2), instance="ksm:2")])
+    restarts = {"events": {"metric": f'{metric}{{job="{world.job}"}}', "maxPerHour": 2}}
+    told = world.ask(restarts, 3)
+    assert isinstance(told, Partial)
+    assert told.reason is MissingReason.UNKNOWN_BIRTH
+    assert world.ask(restarts, 4) == Measured(1, 0)
+
+
 def test_only_warm_pods_count(world: World) -> None:
     """A pod counts from the first tick that begins a warm-up after it was first seen."""
     world.put([world.series("x_total", every_tick([10.0 * i for i in range(22)], first=-10), code="200", pod="old")])

@@ -28,11 +28,10 @@ from controller.ports.metrics import MetricsError, MetricsRefused, Question, Ser
 _CHUNK = 2500
 _SMALLEST_CHUNK = 100
 _MOST_STEPS = 1_000_000
-_HALVE_ON = {
+_SPLIT_ON = {
     MissingReason.TIMED_OUT,
     MissingReason.TOO_LARGE,
     MissingReason.REFUSED_QUERY,
-    MissingReason.SERVER_ERROR,
 }
 _ROUND_TIMEOUTS = 2.0
 
@@ -154,17 +153,17 @@ class PrometheusSource:
             return failed(error)
 
     def _chunk(self, planned: Plan, question: Question, grid: Grid) -> Floats:
-        """The counts of some steps, shape (steps, 2): halved where they are too many for one query."""
+        """The counts of some steps, shape (steps, 2): in quarters where they are too many for one query."""
         asked = _Asked(self._api, self._enforced, grid, grid.step, math.inf)
         try:
             asked.ask([planned])
             return np.array([_counts(asked.told(planned, question, index)) for index in range(grid.points)])
         except MetricsError as error:
-            if error.reason not in _HALVE_ON or grid.points <= _SMALLEST_CHUNK:
+            if error.reason not in _SPLIT_ON or grid.points <= _SMALLEST_CHUNK:
                 raise
-        middle = grid.points // 2
-        halves = (grid.part(0, middle - 1), grid.part(middle, grid.points - 1))
-        return np.concatenate([self._chunk(planned, question, half) for half in halves])
+        size = -(-grid.points // 4)
+        parts = [grid.part(first, min(first + size, grid.points) - 1) for first in range(0, grid.points, size)]
+        return np.concatenate([self._chunk(planned, question, part) for part in parts])
 
 
 class _Asked:

@@ -45,7 +45,7 @@ class Access:
         """Read a URL, taking its credentials out of it.
 
         Raises:
-            ValueError: it is no http or https URL; the text does not repeat it.
+            ValueError: it is no http or https URL, or there are two ways to authorise; the text does not repeat it.
         """
         try:
             parts = urlsplit(url)
@@ -57,6 +57,8 @@ class Access:
         user = None
         if parts.username is not None:
             user = (unquote(parts.username), unquote(parts.password or ""))
+            if options.get("bearer_token_file") is not None:
+                raise ValueError("a metrics source has either credentials in its url or a bearerTokenFile, not both")
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         return cls(bare.geturl().rstrip("/"), user, **options)
 
@@ -129,7 +131,8 @@ class GuardedSession(requests.Session):
         return printable(text, self._secrets)
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._access.headers}
+        own = {"User-Agent": "rollguard", "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {**own, **self._access.headers}
         self._secrets = self._access.secrets
         if self._access.bearer_token_file is not None:
             token = self._token(self._access.bearer_token_file)
@@ -193,6 +196,8 @@ class GuardedSession(requests.Session):
             return MetricsRefused(MissingReason.NOT_AUTHORISED, "a header of the metrics source cannot be sent")
         if isinstance(error, requests.exceptions.SSLError):
             return MetricsUnavailable(MissingReason.UNREACHABLE, "the TLS handshake failed: is caFile right?")
+        if self._access.ca_file is not None and not self._access.ca_file.is_file():
+            return MetricsRefused(MissingReason.UNREACHABLE, f"caFile {self._access.ca_file} cannot be read")
         if isinstance(error, requests.ConnectionError) or not isinstance(error, requests.RequestException):
             return MetricsUnavailable(MissingReason.UNREACHABLE, f"no connection: {_cause(error)}")
         return MetricsMalformed(MissingReason.MALFORMED, f"no HTTP answer that can be read: {type(error).__name__}")
