@@ -258,7 +258,7 @@ def test_an_exporter_that_speaks_for_others_may_restart(world: World) -> None:
 
 
 def test_new_counts_of_a_new_exporter_are_not_believed(world: World) -> None:
-    """kube-state-metrics comes back knowing a pod that restarted three times, somewhen: unknown, though it began just now."""
+    """kube-state-metrics comes back and knows a pod that restarted three times: somewhen, though it began just now."""
     metric = "kube_pod_container_status_restarts_total"
     world.put([world.series(metric, every_tick([3, 3, None]), pod="p", instance="ksm:1")])
     world.put([world.series(metric, every_tick([3, 4], first=2), pod="new", instance="ksm:2")])
