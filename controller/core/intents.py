@@ -79,10 +79,8 @@ def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tup
     found: list[Intent] = []
     live = rollout.live.revision if rollout.live else None
     restore = rollout.rollback.revision if rollout.rollback else None
-    found.extend(
-        Identify(revision, live, restore)
-        for revision in dict.fromkeys(each.revision for each in rollout.unidentified)
-    )
+    if rollout.unidentified:  # one after another: reports are taken in the order in which they came
+        found.append(Identify(rollout.unidentified[0].revision, live, restore))
     analysis = rollout.analysis
     if analysis is not None and analysis.reference is None and analysis.reference_retry_at <= now:
         found.append(Measure(analysis.id, analysis.policy, analysis.started_at, rollout.excluded))

@@ -1,5 +1,7 @@
 """Chains: a new sync never hides a bad one, and what is restored is what was live before the first unjudged sync."""
 
+from controller.core.events import PolicyChanged
+from controller.core.intents import Identify, pending
 from controller.core.state import Stage
 from controller.core.verdict import VerdictKind
 from tests.core.rollout.model import Model, content, policy
@@ -136,8 +138,6 @@ def test_a_busy_chain_is_cut_after_four_windows() -> None:
 
 def test_an_edit_of_the_policy_does_not_touch_what_is_judged() -> None:
     """The policy in force before the sync is frozen into the analysis."""
-    from controller.core.events import PolicyChanged
-
     model = Model().guard()
     model.commit("two")
     model.bad_share = 0.3
@@ -201,3 +201,19 @@ def test_a_persons_reland_gets_a_fresh_analysis() -> None:
     assert model.rollout.rollback is None or model.rollout.rollback.stage is not Stage.DONE
     model.pass_until(lambda: model.rollout.analysis is None)
     assert model.rollout.known_bad == ()
+
+
+def test_reports_are_taken_in_the_order_in_which_they_came() -> None:
+    """Two versions are reported before either is identified: the first is identified first, so it is what is adopted."""
+    model = Model()
+    model.take(PolicyChanged("checkout", policy()))
+    model.git = "down"
+    model.deployed(model.branch[0].revision)
+    model.deployed(model.commit("two"))
+    asked = [each.revision for each in pending(model.rollout, model.now) if isinstance(each, Identify)]
+    assert asked == [model.branch[0].revision]
+    model.git = "up"
+    model.perform()
+    assert model.rollout.good is not None
+    assert model.rollout.good.content == content("one")
+    assert model.rollout.analysis is not None
