@@ -151,7 +151,7 @@ def build(settings: Settings, policies: Path, redactor: Redactor, clock: Clock |
         repositories, sources, CommitIdentity(identity.name, identity.email), surroundings.world, leads=lambda: True
     )
     measuring = Measuring(metrics, questions, lanes, late.answer)
-    late.executor = Executor(outside, lanes, measuring, clock, late.answer)
+    late.executor = Executor(outside, lanes, measuring, clock, answer=late.answer, current=late.reconciler.current)
     observers = [
         Observer(
             name,

@@ -82,6 +82,7 @@ _KNOWN = (
     ("controller.ports.repository", "RepositoryError", ExitCode.OUTSIDE_FAILED),
     ("controller.ports.notify", "SinkError", ExitCode.OUTSIDE_FAILED),
     ("controller.web.hook_client", "ReportError", ExitCode.OUTSIDE_FAILED),
+    ("controller.web.server", "CannotListen", ExitCode.OUTSIDE_FAILED),
 )
 """Errors whose text is written for people. A module that was not imported has raised nothing; importing it here would
 make ``--help`` slow."""

@@ -1,7 +1,8 @@
 """Performs intents through the ports, each in the lane of what it speaks to, and answers with an event.
 
-Invariant: an adapter's error becomes an event of its own kind, never a guess. A push is withheld when the decision is
-no longer fresh, or when this process does not lead.
+Invariant: an adapter's error becomes an event of its own kind, never a guess. An intent that waited for its turn is
+derived from the state again: what is no longer wanted is not done. A push is withheld when the decision is no longer
+fresh, when the brake is on, or when this process does not lead.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +26,8 @@ from controller.core.events import (
 )
 from controller.core.git import CommitIdentity
 from controller.core.intents import Build, Identify, Inspect, Intent, Measure, Push, Refresh
-from controller.core.state import Rollout
+from controller.core.restoring import backoff
+from controller.core.state import Origin, Rollout
 from controller.ports.clock import Clock
 from controller.ports.gitops import SyncSource
 from controller.ports.repository import (
@@ -36,12 +38,14 @@ from controller.ports.repository import (
     RepositoryError,
     RevisionUnknown,
 )
+from controller.ports.store import StoreError
 from controller.runtime.lanes import Lanes
 from controller.runtime.measuring import Measuring
 
 _log = structlog.get_logger(__name__)
 
 Answer = Callable[[ApplicationKey, Event], object]
+Current = Callable[[ApplicationKey, Intent], tuple[Rollout, Intent] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,18 @@ class Outside:
 class Executor:
     """Hands each intent to its lane."""
 
-    def __init__(self, outside: Outside, lanes: Lanes, measuring: Measuring, clock: Clock, answer: Answer) -> None:
-        """``answer`` takes the event that comes of an intent."""
+    def __init__(
+        self, outside: Outside, lanes: Lanes, measuring: Measuring, clock: Clock, *, answer: Answer, current: Current
+    ) -> None:
+        """``answer`` takes the event that comes of an intent; ``current`` gives the intent as it is wanted now."""
         self._outside = outside
         self._lanes = lanes
         self._measuring = measuring
         self._clock = clock
         self._answer = answer
+        self._current = current
+        self._unidentified: dict[ApplicationKey, tuple[int, float]] = {}
+        """Failures in a row, and the monotonic time before which the next try does not begin."""
 
     def perform(self, rollout: Rollout, intent: Intent) -> None:
         """Put an intent into its lane; returns at once. An intent that is already under way is not doubled."""
@@ -75,33 +84,43 @@ class Executor:
         if isinstance(intent, Measure):
             self._measuring.submit(rollout, intent)
             return
+        if isinstance(intent, Identify) and self._clock.monotonic() < self._unidentified.get(key, (0, 0.0))[1]:
+            return
         name = f"git:{rollout.application.source.repository}"
         if isinstance(intent, Refresh):
             name = f"refresh:{key}"
         task_key = (key, type(intent).__name__, intent.revision if isinstance(intent, Identify) else "")
-        self._lanes.lane(name).submit(task_key, lambda: self._do(rollout, intent))
+        self._lanes.lane(name).submit(task_key, lambda: self._do(key, intent))
 
-    def _do(self, rollout: Rollout, intent: Intent) -> None:
-        event = self._perform(rollout, intent)
+    def _do(self, key: ApplicationKey, waited: Intent) -> None:
+        wanted = self._current(key, waited)
+        event = self._outcome(*wanted) if wanted is not None else None
         if event is not None:
-            self._answer(rollout.application.key, event)
+            self._answer(key, event)
 
-    def _perform(self, rollout: Rollout, intent: Intent) -> Event | None:
+    def _outcome(self, rollout: Rollout, intent: Intent) -> Event | None:
         try:
-            match intent:
-                case Identify():
-                    return self._identify(rollout, intent)
-                case Inspect():
-                    facts = self._repository(rollout).inspect(intent.request)
-                    return Inspected(facts, self._outside.world(rollout))
-                case Build():
-                    return self._build(rollout, intent)
-                case Push():
-                    return self._push(rollout, intent)
-                case _:
-                    return self._refresh(rollout)
+            return self._perform(rollout, intent)
         except RepositoryError as error:
-            return _failure(rollout, intent, error)
+            return self._not_identified(rollout, intent, error) if isinstance(intent, Identify) else _failure(error)
+        except StoreError as error:
+            key = str(rollout.application.key)
+            _log.error("the store cannot be read; nothing is decided before", application=key, error=str(error))
+            return None
+
+    def _perform(self, rollout: Rollout, intent: Intent) -> Event:
+        match intent:
+            case Identify():
+                return self._identify(rollout, intent)
+            case Inspect():
+                facts = self._repository(rollout).inspect(intent.request)
+                return Inspected(facts, self._outside.world(rollout))
+            case Build():
+                return self._build(rollout, intent)
+            case Push():
+                return self._push(rollout, intent)
+            case _:
+                return self._refresh(rollout)
 
     def _repository(self, rollout: Rollout) -> Repository:
         return self._outside.repositories[rollout.application.source.repository]
@@ -115,7 +134,25 @@ class Executor:
             and repository.is_ancestor(intent.revision, intent.live)
         )
         contains = intent.restore is not None and repository.is_ancestor(intent.restore, intent.revision)
-        return Identified(intent.revision, content, behind, contains, repository.commit(intent.revision))
+        found = Identified(intent.revision, content, behind, contains, repository.commit(intent.revision))
+        self._unidentified.pop(rollout.application.key, None)
+        return found
+
+    def _not_identified(self, rollout: Rollout, intent: Identify, error: RepositoryError) -> Event | None:
+        key = rollout.application.key
+        if isinstance(error, RevisionUnknown | InvalidReference):
+            return Unidentifiable(intent.revision, str(error))
+        failures = self._unidentified.get(key, (0, 0.0))[0] + 1
+        pause = backoff(intent.revision, failures)
+        self._unidentified[key] = failures, self._clock.monotonic() + pause
+        _log.warning(
+            "a deployed revision cannot be identified yet; it is tried again",
+            application=str(key),
+            revision=intent.revision,
+            error=str(error),
+            again_in_seconds=round(pause, 1),
+        )
+        return None
 
     def _build(self, rollout: Rollout, intent: Build) -> Event:
         commit = self._repository(rollout).build(
@@ -129,12 +166,18 @@ class Executor:
 
     def _push(self, rollout: Rollout, intent: Push) -> Event:
         commit = intent.commit.revision
-        if intent.not_after is not None and self._clock.now() > intent.not_after:
-            return PushWithheld(commit)
-        if not self._outside.leads():
+        if not self._may_push(rollout, intent):
             return PushWithheld(commit)
         outcome = self._repository(rollout).push(intent.commit, intent.branch, intent.expected)
         return Pushed(commit, intent.branch, outcome)
+
+    def _may_push(self, rollout: Rollout, intent: Push) -> bool:
+        if intent.not_after is not None and self._clock.now() > intent.not_after:
+            return False
+        by_person = rollout.rollback is not None and rollout.rollback.origin is Origin.PERSON
+        if not by_person and self._outside.world(rollout).pause is not None:
+            return False
+        return self._outside.leads()
 
     def _refresh(self, rollout: Rollout) -> Event:
         source = self._outside.sources.get(rollout.application.key)
@@ -143,24 +186,14 @@ class Executor:
         return Refreshed()
 
 
-def _failure(rollout: Rollout, intent: Intent, error: RepositoryError) -> Event | None:
-    if isinstance(intent, Identify):
-        if isinstance(error, RevisionUnknown | InvalidReference):
-            return Unidentifiable(intent.revision, str(error))
-        _log.warning(
-            "a deployed revision cannot be identified yet; it is tried again",
-            application=str(rollout.application.key),
-            revision=intent.revision,
-            error=str(error),
-        )
-        return None
-    trouble = GitTrouble.UNAVAILABLE
-    for kind, name in (
-        (RepositoryDenied, GitTrouble.DENIED),
-        (RevisionUnknown, GitTrouble.UNKNOWN_REVISION),
-        (InvalidReference, GitTrouble.INVALID),
-        (RepositoryBroken, GitTrouble.BROKEN),
-    ):
-        if isinstance(error, kind):
-            trouble = name
+_TROUBLES = (
+    (RepositoryDenied, GitTrouble.DENIED),
+    (RevisionUnknown, GitTrouble.UNKNOWN_REVISION),
+    (InvalidReference, GitTrouble.INVALID),
+    (RepositoryBroken, GitTrouble.BROKEN),
+)
+
+
+def _failure(error: RepositoryError) -> Event:
+    trouble = next((name for kind, name in _TROUBLES if isinstance(error, kind)), GitTrouble.UNAVAILABLE)
     return GitFailed(trouble, str(error))

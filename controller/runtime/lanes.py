@@ -5,6 +5,7 @@ task is derived anew from the state when it has ended.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -39,12 +40,15 @@ class Lane:
         with self._changed:
             return len(self._tasks) + (self._running is not None)
 
-    def stop(self, timeout: float) -> bool:
-        """Take no more tasks, let the running one end; returns whether it did within ``timeout`` seconds."""
+    def close(self) -> None:
+        """Begin no task any more; the running one goes on."""
         with self._changed:
             self._stopping = True
             self._tasks.clear()
             self._changed.notify_all()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the running task; returns whether it ended within ``timeout`` seconds."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -80,6 +84,8 @@ class Lanes:
         with self._lock:
             if name not in self._lanes:
                 self._lanes[name] = Lane(name)
+                if self._stopped:
+                    self._lanes[name].close()
             return self._lanes[name]
 
     def depth(self) -> int:
@@ -88,9 +94,15 @@ class Lanes:
             lanes = list(self._lanes.values())
         return sum(lane.depth() for lane in lanes)
 
-    def stop(self, timeout: float) -> None:
-        """Stop every lane; each gets what is left of ``timeout`` seconds."""
+    def stop(self, timeout: float) -> list[str]:
+        """Begin nothing more in any lane, and wait ``timeout`` seconds at most for what runs; returns what hangs."""
+        until = time.monotonic() + timeout
         with self._lock:
+            self._stopped = True
             lanes = list(self._lanes.values())
         for lane in lanes:
-            lane.stop(timeout / max(1, len(lanes)))
+            lane.close()
+        hanging = [lane.name for lane in lanes if not lane.join(max(0.0, until - time.monotonic()))]
+        if hanging:
+            _log.warning("what runs there is left behind; the next start looks what became of it", lanes=hanging)
+        return hanging

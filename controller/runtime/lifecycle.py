@@ -4,6 +4,7 @@ Invariant: what is stopped first is what brings new work in; what is stopped las
 part a bounded time, and what it leaves undone is done by the next start.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,10 @@ class Controller:
         parts.proofs.prove()
 
     def _beat(self) -> None:
-        self._parts.policies.poll()
+        try:
+            self._parts.policies.poll()
+        except Exception:  # noqa: BLE001  what is guarded stays guarded by what was read before
+            _log.exception("the policies cannot be read; those that were read before stay in force")
         self._parts.reconciler.tick()
         self._beat_at = self._parts.clock.monotonic()
 
@@ -116,17 +120,29 @@ class Controller:
         return reasons
 
     def stop(self, within: float = 10.0) -> None:
-        """Take nothing more in, finish what is under way, remember the rest."""
+        """Take nothing more in, finish what is under way, remember the rest; ``within`` seconds, and as many for sources."""
         parts = self._parts
-        for source in parts.sources:
-            source.stop()
+        self._stop_sources(within)
         if self._started:
             self._heartbeat.stop()
         for observer in parts.observers:
-            observer.stop(within / 4)
+            observer.close()
         parts.lanes.stop(within / 2)
+        until = parts.clock.monotonic() + within / 4
+        for observer in parts.observers:
+            observer.join(max(0.0, until - parts.clock.monotonic()))
         parts.reconciler.checkpoint()
         parts.outbox.stop(within / 4)
         parts.unserve()
         parts.store.close()
         _log.info("stopped; what is open goes on at the next start")
+
+    def _stop_sources(self, within: float) -> None:
+        """All at once: each may have a running command to end, or hang in Git."""
+        clock = self._parts.clock
+        stops = [threading.Thread(target=source.stop, daemon=True) for source in self._parts.sources]
+        until = clock.monotonic() + within
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join(max(0.0, until - clock.monotonic()))

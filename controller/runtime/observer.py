@@ -20,6 +20,8 @@ from controller.ports.metrics import MetricsError, MetricsSource, Question
 from controller.runtime.questions import Questions
 
 SKEW_CHECK_SECONDS = 60.0
+HAND_IN_SECONDS = 5.0
+"""A look that takes longer hands in what it has: a source that hangs must not keep back what is known."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,11 +78,16 @@ class Observer:
         """Look at what is due now."""
         self._wake.set()
 
-    def stop(self, timeout: float) -> None:
-        """End after the look that is under way."""
+    def close(self) -> None:
+        """Begin no look any more."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(timeout)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the look that is under way; returns whether it ended within ``timeout`` seconds."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -106,23 +113,36 @@ class Observer:
         if not asked:
             return 0
         self._check_skew()
-        ticks: dict[ApplicationKey, list[Tick]] = {}
-        analyses: dict[ApplicationKey, str] = {}
-        failed = 0
-        for (at, interval), batch in sorted(_by_time(asked).items()):
-            answers = self._observe(batch, at, interval)
-            failed += sum(isinstance(each.observation, Failed) for _, each in answers)
-            for one, tick in answers:
-                ticks.setdefault(one.key, []).append(tick)
-                analyses[one.key] = one.analysis.id
-        total = sum(len(each) for each in ticks.values())
-        self._answered = failed < total
         since = {} if again else _due_since(asked)
-        for key, found in ticks.items():
-            self._answer(key, Observed(analyses[key], tuple(found)))
-            if key in since:
-                self._looked(self._clock.now() - since[key])
+        answers: list[tuple[_Asked, Tick]] = []
+        failed = total = 0
+        handed_at = self._clock.monotonic()
+        for (at, interval), batch in sorted(_by_time(asked).items()):
+            if self._stopping.is_set():
+                break
+            found = self._observe(batch, at, interval)
+            failed, total = (
+                failed + sum(isinstance(each.observation, Failed) for _, each in found),
+                total + len(found),
+            )
+            answers += found
+            if self._clock.monotonic() - handed_at > HAND_IN_SECONDS:
+                self._hand_in(answers, since)
+                answers, handed_at = [], self._clock.monotonic()
+        self._hand_in(answers, since)
+        self._answered = failed < total
         return total
+
+    def _hand_in(self, answers: list[tuple[_Asked, Tick]], since: Mapping[ApplicationKey, float]) -> None:
+        """Hand each application its ticks, in time order."""
+        ticks: dict[ApplicationKey, list[tuple[_Asked, Tick]]] = {}
+        for one, tick in answers:
+            ticks.setdefault(one.key, []).append((one, tick))
+        for key, found in ticks.items():
+            last = found[-1][0]
+            self._answer(key, Observed(last.analysis.id, tuple(tick for _, tick in found)))
+            if since.get(key) == last.due.at + last.due.interval:
+                self._looked(self._clock.now() - since[key])
 
     def _due(self, *, again: bool) -> Iterable[_Asked]:
         now = self._clock.now()

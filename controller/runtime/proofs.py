@@ -1,12 +1,17 @@
 """Proves once a day, and at the start, which way a restore can take into each repository.
 
-Invariant: a proof is a dry run: nothing is written. That the way is lost is told by day, not found out in the night.
+Invariant: a proof is a dry run: nothing is written. That the way is lost is told by day, not found out in the night; to an
+application that is admitted later, or whose policy has changed, the day's proof is told at once.
 """
+
+from typing import TypeAlias
 
 import structlog
 
+from controller.core.application import ApplicationKey
 from controller.core.events import PathProven
 from controller.core.git import RollbackPath
+from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
@@ -15,6 +20,9 @@ from controller.runtime.reconciler import Reconciler
 
 DAY = 86400.0
 RETRY = 600.0
+
+_Told: TypeAlias = dict[ApplicationKey, tuple[PathProven, PolicySpec | None]]
+"""The last proof that an application was told, and the policy that it had."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +39,8 @@ class Proofs:
         self._lanes = lanes
         self._clock = clock
         self._next: dict[tuple[str, str], float] = {}
+        self._found: dict[tuple[str, str], PathProven] = {}
+        self._told: _Told = {}
 
     def prove(self) -> None:
         """Prove what is due; returns at once."""
@@ -39,6 +49,8 @@ class Proofs:
             if self._next.get((repository, branch), now) <= now:
                 self._next[repository, branch] = now + DAY
                 self._submit(repository, branch)
+            else:
+                self._tell(repository, branch)
 
     def _places(self) -> dict[tuple[str, str], list[Rollout]]:
         places: dict[tuple[str, str], list[Rollout]] = {}
@@ -61,5 +73,15 @@ class Proofs:
             _log.warning("which way a restore can take could not be proven", repository=repository, error=str(error))
             self._next[repository, branch] = self._clock.monotonic() + RETRY
             return
+        self._found[repository, branch] = found
+        self._tell(repository, branch)
+
+    def _tell(self, repository: str, branch: str) -> None:
+        """Tell each application the last proof, unless it was told already under the policy that it has."""
+        found = self._found.get((repository, branch))
+        if found is None:
+            return
         for rollout in self._places().get((repository, branch), []):
-            self._reconciler.submit(rollout.application.key, found)
+            key, news = rollout.application.key, (found, rollout.policy)
+            if self._told.get(key) != news and self._reconciler.submit(key, found):
+                self._told[key] = news

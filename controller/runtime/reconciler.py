@@ -2,7 +2,8 @@
 
 Invariant: for one application events are taken one after another. Intents are derived from what has been persisted; if
 it cannot be persisted, the step never happened, and its cause comes again (the inbox entry stays, the tick is asked
-again, the push is looked for).
+again, the push is looked for). Nothing is performed before ``resume``: after a start all that was in flight is in doubt.
+A fault in one application's state stops no other application.
 """
 
 import threading
@@ -14,7 +15,7 @@ import structlog
 from controller.core.alerts import Alert
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import ApplicationChanged, Event, Limits, Restarted, TimePassed
-from controller.core.intents import Intent, pending
+from controller.core.intents import Identify, Intent, pending
 from controller.core.rollout import advance
 from controller.core.state import Record, Rollout, Stage, dump_record, dump_rollout, load_rollout
 from controller.core.step import Step
@@ -61,6 +62,7 @@ class Reconciler:
         self._perform = perform
         self._told = told
         self._watch = watch
+        self._resumed = False
         self._held: dict[ApplicationKey, _Held] = {}
 
     def load(self, applications: Iterable[Application]) -> None:
@@ -94,6 +96,7 @@ class Reconciler:
 
     def resume(self) -> None:
         """Go on after a start: what was in flight is in doubt, and is looked at first."""
+        self._resumed = True
         for key in self._held:
             self.submit(key, Restarted())
 
@@ -111,6 +114,25 @@ class Reconciler:
         held = self._held.get(key)
         if held is None:
             return False
+        try:
+            return self._take(held, event, consumed)
+        except Exception:  # noqa: BLE001  a fault in one application must not stop the loop for the others
+            _log.exception(
+                "an event could not be taken in; the others go on", application=str(key), kind=type(event).__name__
+            )
+            return False
+
+    def current(self, key: ApplicationKey, intent: Intent) -> tuple[Rollout, Intent] | None:
+        """An intent that has waited for its turn, as it follows from the state now; None: it is no longer wanted."""
+        held = self._held.get(key)
+        if held is None:
+            return None
+        with held.lock:
+            rollout = held.rollout
+            intents = pending(rollout, self._clock.now(), self._limits.verdict_max_age)
+        return next(((rollout, each) for each in intents if _is_same(each, intent)), None)
+
+    def _take(self, held: _Held, event: Event, consumed: Sequence[int]) -> bool:
         with held.lock:
             now = self._clock.now()
             before = held.rollout
@@ -120,7 +142,7 @@ class Reconciler:
             self._report(before, step)
             intents = pending(held.rollout, now, self._limits.verdict_max_age)
             rollout = held.rollout
-        for intent in intents:
+        for intent in intents if self._resumed else ():
             self._perform(rollout, intent)
         return True
 
@@ -214,6 +236,13 @@ def _record(record: Record) -> AnalysisRecord:
         verdict=verdict,
         body=dump_record(record),
     )
+
+
+def _is_same(one: Intent, other: Intent) -> bool:
+    """Whether both ask for the same; a later one may be fresher, or built on another head."""
+    if isinstance(one, Identify) and isinstance(other, Identify):
+        return one.revision == other.revision
+    return type(one) is type(other)
 
 
 def _decision_key(rollout: Rollout) -> str:
