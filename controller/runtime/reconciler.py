@@ -2,7 +2,7 @@
 
 Invariant: for one application events are taken one after another. Intents are derived from what has been persisted; if
 it cannot be persisted, the step never happened, and its cause comes again (the inbox entry stays, the tick is asked
-again, the push is looked for). Nothing is performed before ``resume``: after a start all that was in flight is in doubt.
+again, the push is looked for). Of what an earlier process left nothing is performed before ``resume``: it is in doubt.
 A fault in one application's state stops no other application.
 """
 
@@ -34,6 +34,8 @@ class _Held:
     rollout: Rollout
     version: int
     saved_at: float
+    in_doubt: bool
+    """Left by an earlier process, and not resumed yet."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -62,7 +64,6 @@ class Reconciler:
         self._perform = perform
         self._told = told
         self._watch = watch
-        self._resumed = False
         self._held: dict[ApplicationKey, _Held] = {}
 
     def load(self, applications: Iterable[Application]) -> None:
@@ -78,7 +79,7 @@ class Reconciler:
             found = stored.get(application.key)
             rollout = load_rollout(found.body) if found is not None else Rollout(application)
             version = found.version if found is not None else 0
-            self._held[application.key] = _Held(rollout, version, now)
+            self._held[application.key] = _Held(rollout, version, now, in_doubt=found is not None)
             if rollout.application != application:
                 self.submit(application.key, ApplicationChanged(application))
 
@@ -96,8 +97,8 @@ class Reconciler:
 
     def resume(self) -> None:
         """Go on after a start: what was in flight is in doubt, and is looked at first."""
-        self._resumed = True
-        for key in self._held:
+        for key, held in self._held.items():
+            held.in_doubt = False
             self.submit(key, Restarted())
 
     def tick(self) -> None:
@@ -142,7 +143,7 @@ class Reconciler:
             self._report(before, step)
             intents = pending(held.rollout, now, self._limits.verdict_max_age)
             rollout = held.rollout
-        for intent in intents if self._resumed else ():
+        for intent in intents if not held.in_doubt else ():
             self._perform(rollout, intent)
         return True
 
