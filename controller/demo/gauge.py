@@ -36,7 +36,7 @@ class Gauges:
         analysis = live.analysis
         self._remember(analysis)
         grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(style="dim", width=12)
+        grid.add_column(style="dim", min_width=12, no_wrap=True)
         grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         grid.add_row("customers", self._customers())
         for objective in analysis.objectives if analysis is not None else ():

@@ -95,7 +95,9 @@ class Narrator:
     def _verdict(self, at: float, kind: VerdictKind, judgement: Judgement, name: str, since: float) -> Line:
         if kind is VerdictKind.BREACHED:
             return self.line(
-                at, Mark.BAD, f"Breached, {since:.1f} s after the deployment began: {judgement.sentence}"
+                at,
+                Mark.BAD,
+                f"worse than its SLO and than before, {since:.1f} s after the deployment began: {judgement.sentence}",
             )
         after = f". {name} is the last good version now" if kind is VerdictKind.HEALTHY else ""
         mark = Mark.GOOD if kind is VerdictKind.HEALTHY else Mark.NOTE
@@ -106,7 +108,7 @@ class Narrator:
             return self.line(
                 at,
                 Mark.RECOVERED,
-                f"Recovered, shown {since:.1f} s after the restore's deployment: {judgement.sentence}",
+                f"well again, as shown {since:.1f} s after the restore's deployment: {judgement.sentence}",
             )
         return self.line(at, Mark.NOTE, f"{kind.value}: {judgement.sentence}")
 
