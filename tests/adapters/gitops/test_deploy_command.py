@@ -64,14 +64,28 @@ def test_secrets_of_the_controller_do_not_reach_it(tmp_path: Path, monkeypatch: 
     assert seen["HOME"] == str(tmp_path)
 
 
-def test_no_open_file_and_no_input_reach_it(tmp_path: Path) -> None:
-    """An open secret file of the controller is not open in the command; its input is at its end."""
-    secret = (tmp_path / "secret").open("w+")
-    os.set_inheritable(secret.fileno(), True)
-    with secret:
-        result = shell("read line && echo read; ls -l /proc/self/fd > open", tmp_path)
+def test_no_open_file_reaches_it(tmp_path: Path) -> None:
+    """An open secret file of the controller is not open in the command."""
+    with (tmp_path / "secret").open("w+") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        result = shell("ls -l /proc/self/fd > open", tmp_path)
     assert result.ending is Ending.SUCCEEDED
     assert "secret" not in (tmp_path / "open").read_text()
+
+
+def test_no_input_reaches_it(tmp_path: Path) -> None:
+    """What the controller could read from its own input, the command cannot."""
+    (tmp_path / "input").write_text("a password\n")
+    own = os.dup(0)
+    with (tmp_path / "input").open() as given:
+        os.dup2(given.fileno(), 0)
+        try:
+            result = shell("cat > seen", tmp_path)
+        finally:
+            os.dup2(own, 0)
+            os.close(own)
+    assert result.ending is Ending.SUCCEEDED
+    assert (tmp_path / "seen").read_text() == ""
 
 
 def test_timeout_ends_all_that_it_started(tmp_path: Path) -> None:
