@@ -65,8 +65,7 @@ class Gauges:
         )
 
     def _evidence(self, analysis: LiveAnalysis, evidence: float, threshold: float) -> Text:
-        reached = evidence >= threshold
-        style = "green" if analysis.recovery else "bold red" if reached else "yellow"
+        style = "green" if analysis.recovery else "bold red" if analysis.reached else "yellow"
         filled, rest = bar(evidence, threshold)
         return Text.assemble(
             (filled, style),

@@ -94,11 +94,9 @@ class Narrator:
 
     def _verdict(self, at: float, kind: VerdictKind, judgement: Judgement, name: str, since: float) -> Line:
         if kind is VerdictKind.BREACHED:
-            return self.line(
-                at,
-                Mark.BAD,
-                f"worse than its SLO and than before, {since:.1f} s after the deployment began: {judgement.sentence}",
-            )
+            how = f"ln E {judgement.evidence:.1f} of {judgement.threshold:.1f}: worse than its SLO and than before"
+            text = f"{how}, {since:.1f} s after the deployment began: {judgement.sentence}"
+            return self.line(at, Mark.BAD, text)
         after = f". {name} is the last good version now" if kind is VerdictKind.HEALTHY else ""
         mark = Mark.GOOD if kind is VerdictKind.HEALTHY else Mark.NOTE
         return self.line(at, mark, f"{kind.value}: {judgement.sentence}{after}")

@@ -41,12 +41,19 @@ _STYLES = {
 }
 
 
+class _Console(Console):
+    """A console whose reader may go away: that is an error like any other, so that everything is ended in order."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console_for(stream: TextIO | None = None, *, colour: bool = True) -> Console:
     """A console on standard output; NO_COLOR and TERM are honoured."""
     out = stream or sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(errors="replace")
-    made = Console(file=out, highlight=False, markup=False, emoji=False, no_color=None if colour else True)
+    made = _Console(file=out, highlight=False, markup=False, emoji=False, no_color=None if colour else True)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     elif made.width > WIDEST:

@@ -110,8 +110,8 @@ class Site:
         for child in self._children:
             child.check()
 
-    def close(self) -> int:
-        """End everything; returns how many processes were ended. The folder stays."""
+    def close(self) -> None:
+        """End everything. The folder stays."""
         with ExitStack() as stack:
             stack.callback(self.phone.close)
             stack.callback(end, self._children)
@@ -119,7 +119,6 @@ class Site:
                 stack.callback(self.watching.close)
             if self._load is not None:
                 stack.callback(self._load.stop)
-        return len(self._children)
 
     def _start(self, name: str, argv: list[str], log: Path, passed: tuple[int, ...] = ()) -> Child:
         environment = clean_environment(PYTHONUNBUFFERED="1")

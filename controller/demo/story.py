@@ -22,12 +22,12 @@ from controller.demo.watching import Live
 
 FIRST = Behaviour("1.0.0", 0.001, 0.001)
 HEALTHY = Behaviour("1.1.0", 0.001, 0.001)
-BAD = Behaviour("1.2.0", 0.05, 0.07)
+BAD = Behaviour("1.2.0", 0.05, 0.06)
 
 BEFORE_SECONDS = 15.0
 """Ordinary traffic before the first deployment that is judged."""
 LOOK_SECONDS = 0.2
-PLAIN_SECONDS, PLAIN_CALM_SECONDS = 2.0, 6.0
+PLAIN_SECONDS, PLAIN_CALM_SECONDS = 1.0, 6.0
 """Seconds between two lines of evidence where nothing moves: while it rises, and while it does not."""
 THRESHOLD = 6.96
 """ln of 1/(0.95 · falseRollbackRate), at the policy's default of 0.001."""
@@ -167,9 +167,9 @@ class Story:
 
     def _tell_evidence(self) -> None:
         analysis, now = self._live.analysis, time.time()
-        if analysis is None or analysis.healthy_at is None:
-            return
-        rises = analysis.recovery or (analysis.evidence or 0.0) > 0
+        if analysis is None or analysis.healthy_at is None or analysis.reached:
+            return  # nothing is weighed, or the verdict says all
+        rises = (analysis.evidence or 0.0) > 0
         if now < self._plain_at + (PLAIN_SECONDS if rises else PLAIN_CALM_SECONDS):
             return
         self._plain_at = now

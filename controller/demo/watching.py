@@ -51,6 +51,11 @@ class LiveAnalysis:
     threshold: float | None
     objectives: tuple[LiveObjective, ...]
 
+    @property
+    def reached(self) -> bool:
+        """Whether there is as much evidence as is needed."""
+        return self.evidence is not None and self.threshold is not None and self.evidence >= self.threshold
+
 
 @dataclass(frozen=True, slots=True)
 class Live:

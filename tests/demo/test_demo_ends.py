@@ -95,6 +95,21 @@ def test_a_program_that_dies_ends_the_demo(run_demo: Callable[..., Run], part: s
     assert run.nothing_left(), run.processes()
 
 
+def test_a_reader_that_goes_away_ends_it(tmp_path: Path) -> None:
+    """``rollguard demo | head``: nobody reads any more, so nothing goes on."""
+    command = f"'{ROLLGUARD}' demo | head -n 3 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (141, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_with_something_in_it_is_left_alone(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     """``--directory`` writes over nothing."""
     folder = tmp_path / "mine"

@@ -69,6 +69,8 @@ def breached(**changes: Any) -> Record:
         sentence="availability 93 % against 99 %",
         objective="availability",
         objectives=(),
+        evidence=8.24,
+        threshold=6.96,
     )
     rollback = Rollback(
         origin=Origin.VERDICT,
@@ -126,7 +128,8 @@ def test_a_rollback_is_told_once_and_in_order(narrator: Narrator, tally: Tally) 
         (
             50.0,
             Mark.BAD,
-            "worse than its SLO and than before, 10.0 s after the deployment began: availability 93 % against 99 %",
+            "ln E 8.2 of 7.0: worse than its SLO and than before, "  # noqa: ISC004  one text
+            "10.0 s after the deployment began: availability 93 % against 99 %",
         ),
         (50.25, Mark.REVERT, "commit c3c3c3c restores 1.1.0 in Git, pushed 0.25 s after the verdict"),
         (50.5, Mark.ALERT, "on the phone: RollguardRolledBack (warning): Roll back"),
