@@ -357,7 +357,11 @@ def take_proof(step: Step, event: PathProven) -> Step:
     step = step.set(rollback_path=event.path)
     policy = rollout.policy
     wants_push = policy is not None and policy.on_breach.action is BreachAction.ROLLBACK
-    if policy is None or event.path is RollbackPath.PUSH or (event.path is RollbackPath.PULL_REQUEST and not wants_push):
+    if (
+        policy is None
+        or event.path is RollbackPath.PUSH
+        or (event.path is RollbackPath.PULL_REQUEST and not wants_push)
+    ):
         return step.resolve(AlertName.ROLLBACK_PATH_LOST)
     branch = rollout.application.source.branch
     lost = (

@@ -60,6 +60,22 @@ class RolloutMachine(RuleBasedStateMachine):
         if share:
             self.bad_since = self.model.now
 
+    @rule(seconds=st.sampled_from([30, 90, 150]), share=st.sampled_from([0.2, 1.0]))
+    def break_it(self, seconds: int, share: float) -> None:
+        """Somebody deploys a version that breaks, and time passes."""
+        self.number += 1
+        self.model.commit(f"v{self.number}")
+        self.behave(share)
+        self.model.sync_head()
+        self.model.pass_time(seconds)
+
+    @rule()
+    def mend(self) -> None:
+        """The head is deployed, and the service is well."""
+        self.model.bad_share = 0.0
+        self.model.sync_head()
+        self.model.pass_time(120)
+
     @rule(state=st.sampled_from(["up", "up", "down", "empty"]))
     def metrics(self, state: str) -> None:
         """The metrics server goes and comes."""
