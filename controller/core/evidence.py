@@ -20,7 +20,10 @@ _REASONS = tuple(MissingReason)
 
 
 def _frozen(values: Any) -> Floats:
-    array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return _read_only(np.array([np.nan if value is None else value for value in values], dtype=np.float64))
+
+
+def _read_only(array: Floats) -> Floats:
     array.flags.writeable = False
     return array
 
@@ -132,7 +135,8 @@ class ObjectiveTicks:
         order = int(np.searchsorted(self.at[keep], at))
 
         def placed(column: Floats, value: float) -> Floats:
-            return _frozen(np.insert(column[keep], order, value))
+            others = column[keep]
+            return _read_only(np.concatenate((others[:order], [value], others[order:])))
 
         return ObjectiveTicks(
             self.objective,

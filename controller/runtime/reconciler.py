@@ -157,7 +157,7 @@ class Reconciler:
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
         due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
         news = consumed or step.alerts or step.records or step.decisions
-        if news or due or step.rollout.skeleton() != held.rollout.skeleton() or held.version == 0:
+        if news or due or held.version == 0 or _must_last(held.rollout, step.rollout):
             return self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True
@@ -237,6 +237,11 @@ def _record(record: Record) -> AnalysisRecord:
         verdict=verdict,
         body=dump_record(record),
     )
+
+
+def _must_last(before: Rollout, after: Rollout) -> bool:
+    """Whether more has changed than the numbers of looks. Mostly nothing has: time has passed."""
+    return after is not before and after.skeleton() != before.skeleton()
 
 
 def _is_same(one: Intent, other: Intent) -> bool:
