@@ -45,6 +45,7 @@ from controller.runtime.proofs import Proofs
 from controller.runtime.questions import Questions
 from controller.runtime.reconciler import Reconciler
 from controller.runtime.reporting import TimedSource, count_step
+from controller.runtime.steady_clock import SteadyClock, seconds_since_boot
 from controller.runtime.surroundings import Surroundings
 from controller.runtime.telemetry import Telemetry
 from controller.settings import ApplicationSettings, RepositorySettings, Settings, SettingsError
@@ -111,7 +112,7 @@ def build(settings: Settings, policies: Path, redactor: Redactor, clock: Clock |
         StoreError: the store cannot be opened, or another controller uses it.
     """
     settings.check_files()
-    clock = clock or SystemClock()
+    clock = SteadyClock(clock) if clock is not None else SteadyClock(SystemClock(), seconds_since_boot)
     store = _store(settings)
     home = store.path.parent
     telemetry, lanes, late = Telemetry.create(__version__), Lanes(), _Late()
@@ -355,7 +356,7 @@ def _web(  # noqa: PLR0917  parts that are joined here and nowhere else
     routes = [
         metrics_route(telemetry.registry),
         *health_routes(late.alive, late.ready),
-        rollouts_route(lambda: late.reconciler.rollouts()),
+        rollouts_route(late.reconciler.rollouts),
     ]
     hook = settings.server.deployed_hook
     if hook is not None:

@@ -171,13 +171,19 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
     return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
 
 
-def _last_at(analysis: Analysis, objective: str) -> float | None:
+def _last_at(analysis: Analysis, objective: str, now: float) -> float | None:
+    """End of the newest tick that was looked at; where a clock was ahead and was set back, only what was measured counts."""
     column = next((each for each in analysis.ticks if each.objective == objective), None)
-    return float(column.at[-1]) if column is not None and column.at.size else None
+    if column is None or not column.at.size:
+        return None
+    if column.at[-1] <= now:
+        return float(column.at[-1])
+    seen = column.at[column.measured & (column.at <= now)]
+    return float(seen[-1]) if seen.size else None
 
 
 def _new_ticks(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
-    last = _last_at(analysis, objective)
+    last = _last_at(analysis, objective, now)
     first = (floor(analysis.started_at / length) + 1) * length if last is None else last + length
     newest = floor((now - length) / length) * length
     count = max(0, min(MOST_TICKS_AT_ONCE, ceil((newest - first) / length) + 1))

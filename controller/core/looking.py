@@ -51,7 +51,7 @@ def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or not event.ticks:
         return step
-    columns = {each.objective: each for each in analysis.ticks}
+    columns = {each.objective: _not_after(each, step.now) for each in analysis.ticks}
     for tick in event.ticks:
         column = columns.get(tick.objective, ObjectiveTicks.empty(tick.objective))
         columns[tick.objective] = column.with_tick(tick.at, tick.observation)
@@ -59,6 +59,16 @@ def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
     if analysis.kind is AnalysisKind.RECOVERY:
         return _look_at_recovery(step)
     return _look(step, limits)
+
+
+def _not_after(column: ObjectiveTicks, now: float) -> ObjectiveTicks:
+    """The ticks that have ended: a clock that was ahead, and was set back, may have left some of the future."""
+    keep = column.at <= now
+    if keep.all():
+        return column
+    return ObjectiveTicks(
+        column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
+    )
 
 
 def _look(step: Step, limits: Limits) -> Step:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import structlog
 
 from controller.core.application import Application
-from controller.ports.clock import Clock
 from controller.ports.gitops import SyncSource
 from controller.ports.store import Store, StoreError
 from controller.runtime.intake import Intake
@@ -22,6 +21,7 @@ from controller.runtime.policy_watch import PolicyWatch
 from controller.runtime.proofs import Proofs
 from controller.runtime.reconciler import Reconciler
 from controller.runtime.scheduler import Heartbeat
+from controller.runtime.steady_clock import SteadyClock
 
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.5
@@ -37,7 +37,7 @@ class Parts:
 
     applications: tuple[Application, ...]
     store: Store
-    clock: Clock
+    clock: SteadyClock
     reconciler: Reconciler
     intake: Intake
     policies: PolicyWatch
@@ -97,6 +97,8 @@ class Controller:
         except Exception:  # noqa: BLE001  what is guarded stays guarded by what was read before
             _log.exception("the policies cannot be read; those that were read before stay in force")
         self._parts.reconciler.tick()
+        if not any(each.analysis or each.rollback or each.unidentified for each in self._parts.reconciler.rollouts()):
+            self._parts.clock.settle()
         self._beat_at = self._parts.clock.monotonic()
 
     def _look(self) -> None:

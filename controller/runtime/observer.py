@@ -150,11 +150,17 @@ class Observer:
             analysis = rollout.analysis
             if analysis is None or analysis.policy.metrics != self.name:
                 continue
-            for due in due_ticks(rollout, now, again=again):
-                questions = tuple(
-                    (objective, self._questions.of_tick(rollout, analysis, objective)) for objective in due.objectives
-                )
-                yield _Asked(rollout.application.key, analysis, due, questions)
+            try:
+                yield from self._asked(rollout, analysis, due_ticks(rollout, now, again=again))
+            except Exception:  # noqa: BLE001  one application that cannot be asked must not stop the others
+                _log.exception("what is due cannot be asked", application=str(rollout.application.key))
+
+    def _asked(self, rollout: Rollout, analysis: Analysis, due: Iterable[DueTick]) -> list[_Asked]:
+        found = []
+        for tick in due:
+            questions = tuple((name, self._questions.of_tick(rollout, analysis, name)) for name in tick.objectives)
+            found.append(_Asked(rollout.application.key, analysis, tick, questions))
+        return found
 
     def _observe(self, batch: list[_Asked], at: float, interval: float) -> list[tuple[_Asked, Tick]]:
         pairs = [(one, objective, question) for one in batch for objective, question in one.questions]

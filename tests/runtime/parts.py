@@ -13,7 +13,7 @@ from controller.core.events import Event, Limits, PolicyChanged
 from controller.core.evidence import History, HistoryRequest
 from controller.core.git import CommitIdentity
 from controller.core.intents import Intent
-from controller.core.observation import Measured, Observation
+from controller.core.observation import Measured, MissingReason, NoData, Observation
 from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
@@ -114,7 +114,9 @@ class ScriptedMetrics:
         self.asked += [(each.key, at) for each in questions]
         self.clock.advance(self.takes)
         total = round(self.rate * interval)
-        counted = Measured(round(total * self.share), total)
+        counted: Observation = Measured(round(total * self.share), total)
+        if at > self.clock.now() + self.away:
+            counted = NoData(MissingReason.NO_SERIES)
         return {each.key: self.says(each, at) if self.says is not None else counted for each in questions}
 
     def history(self, question: Question, start: float, end: float, step: float) -> History:
