@@ -9,10 +9,11 @@ from math import ceil, floor
 from typing import TypeAlias
 
 from controller.core.application import Revision
+from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.observation import MissingReason
 from controller.core.past import is_judged, tick_of
-from controller.core.policy import PolicySpec
+from controller.core.policy import Objective, PolicySpec
 from controller.core.revert import commit_message, restore_branch
 from controller.core.state import Analysis, Rollback, Rollout, Stage, Way
 
@@ -164,11 +165,17 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
     find = _failed_ticks if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
     for objective in filter(is_judged, analysis.policy.objectives):
-        length = tick_of(objective, analysis.reference.interval)
+        length = _tick_length(analysis.reference, objective)
         for at in find(analysis, objective.name, length, now):
             by_time.setdefault((at, length), []).append(objective.name)
     ordered = sorted(by_time)[:MOST_TICKS_AT_ONCE]
     return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
+
+
+def _tick_length(reference: Reference, objective: Objective) -> float:
+    """As the reference has it (this is asked often); by the objective's own texts where it was not measured."""
+    measured = reference.of(objective.name)
+    return tick_of(objective, reference.interval) if measured is None else measured.tick or reference.interval
 
 
 def _last_at(analysis: Analysis, objective: str, now: float) -> float | None:
