@@ -28,7 +28,7 @@ class Conflict:
     def message(self) -> str:
         """What the owners are told."""
         listed = " and ".join(self.policies)
-        return f"{self.application} is guarded by {listed}; nothing is judged until one policy is left"
+        return f"{listed} would guard it; nothing is judged until one policy is left"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,8 @@ def _policy_changed(step: Step, event: PolicyChanged) -> Step:
     key = step.rollout.application.key
     if event.error:
         step = step.resolve(AlertName.POLICY_INVALID) if _error_changed(step, event) else step
-        return step.tell(AlertName.POLICY_INVALID, f"{key} is not guarded: {event.name}: {event.error}")
+        why = ": ".join(each for each in (event.name, event.error) if each)
+        return step.tell(AlertName.POLICY_INVALID, f"{key} is not guarded: {why}")
     return step.resolve(AlertName.POLICY_INVALID)
 
 
