@@ -53,15 +53,17 @@ class Panel:
         return self.acting or self.telling
 
 
-def judge(policy: PolicySpec, evidence: Evidence, now: float) -> Judgement:
+def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | None = None) -> Judgement:
     """What the evidence says about a deployment at this moment.
 
     Args:
         policy: the policy in force before the chain.
         evidence: the reference, the chain's syncs and all ticks so far.
         now: Unix seconds.
+        panel: ``Panel.of(policy, evidence)``, where it is known already.
     """
-    panel, due, threshold = Panel.of(policy, evidence), is_due(evidence, now), log_threshold(policy)
+    panel = Panel.of(policy, evidence) if panel is None else panel
+    due, threshold = is_due(evidence, now), log_threshold(policy)
     if not panel.deciding:
         return _nothing_judged(policy, evidence, due=due)
     passage = None if policy.controls else first_passage(panel.acting, threshold, guilty)

@@ -149,6 +149,11 @@ class Weighed:
         bad, amount = self.fresh_sums
         return self._mirror(bad[1:], amount[1:], self.nulls.kept)
 
+    def early_path(self) -> Floats:
+        """The same, as an early pass needs it; (looks,)."""
+        bad, amount = self.fresh_sums
+        return self._mirror(bad[1:], amount[1:], self.nulls.early)
+
     def kept(self) -> tuple[float, float]:
         """Evidence (ln) at the newest look that the objective is kept: for an early pass, and for Healthy."""
         bad, amount = self.fresh_sums

@@ -1,0 +1,286 @@
+"""What the judge says about traces of which everybody knows the answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.recordings import AVAILABILITY, Written
+
+WINDOW = 1800
+
+
+def policy(*objectives: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"objectives": list(objectives) or [AVAILABILITY], **more}
+
+
+def five_per_cent(**more: Any) -> Written:
+    """5 % bad from the start on."""
+    return Written(policy(**more)).before().add(0.05, 0, WINDOW)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trace, and the verdict on it."""
+
+    name: str
+    written: Callable[[], Written]
+    verdict: str
+    reason: str
+    decided_at: float | None
+    passed_at: float | None
+    bad_served: float
+    looks: int
+    slo: float
+    baseline: float
+    rollback: bool = False
+
+
+CASES = [
+    Case(
+        "clean",
+        lambda: Written().before().add(0.001, 0, WINDOW),
+        *("Healthy", "WithinSLO", 1800, 135, 18, 116, -2.134643, -2.009819),
+    ),
+    Case(
+        "5 % bad from the start",
+        five_per_cent,
+        *("Breached", "WorseThanSLOAndBaseline", 90, None, 45, 2, 9.733066, 25.01852),
+        rollback=True,
+    ),
+    Case(
+        "5 % bad from the tenth minute on",
+        lambda: Written().before().add(0.001, 0, 600).add(0.05, 600, WINDOW),
+        *("Breached", "WorseThanSLOAndBaseline", 645, 135, 28, 39, 10.175217, 33.099986),
+        rollback=True,
+    ),
+    Case(
+        "as bad as before",
+        lambda: Written().before(0.05).add(0.05, 0, WINDOW),
+        *("Hold", "BreachedBefore", 1800, None, 900, 116, 713.347389, -2.159917),
+    ),
+    Case(
+        "nothing known of the time before",
+        lambda: Written().add(0.05, 0, WINDOW),
+        *("Hold", "BreachedBefore", 1800, None, 900, 116, 713.347389, 0),
+    ),
+    Case(
+        "no data",
+        lambda: Written(header={"until": WINDOW}).before(),
+        *("Inconclusive", "NoData", 1800, None, 0, 0, 0, 0),
+    ),
+    Case(
+        "all looks failed",
+        lambda: failing(Written().before()),
+        *("Inconclusive", "NoData", 1800, None, 0, 116, 0, 0),
+    ),
+    Case(
+        "low traffic",
+        lambda: Written().before(0, total=0.3).add(0, 0, WINDOW, total=0.3),
+        *("Inconclusive", "TooLittleEvidence", 1800, None, 0, 116, -0.393689, -1.693902),
+    ),
+    Case(
+        "all fails while it warms up",
+        lambda: Written().before().add(1, 0, 60).add(0.001, 60, WINDOW),
+        *("Healthy", "WithinSLO", 1800, 105, 617, 116, -2.140747, -2.039705),
+    ),
+    Case(
+        "the second sync of a chain is bad",
+        lambda: (
+            Written(header={"syncs": [0, 300], "healthy_at": 330}).before().add(0.001, 0, 315).add(0.05, 315, 2130)
+        ),
+        *("Breached", "WorseThanSLOAndBaseline", 390, None, 40, 18, 7.784209, 23.069843),
+        rollback=True,
+    ),
+    Case(
+        "Shadow mode",
+        lambda: five_per_cent(mode="Shadow"),
+        *("Breached", "WorseThanSLOAndBaseline", 90, None, 45, 2, 9.733066, 25.01852),
+    ),
+    Case(
+        "the policy only alerts",
+        lambda: five_per_cent(onBreach={"action": "Alert"}),
+        *("Breached", "WorseThanSLOAndBaseline", 90, None, 45, 2, 9.733066, 25.01852),
+    ),
+    Case(
+        "the policy asks for a pull request",
+        lambda: five_per_cent(onBreach={"action": "PullRequest"}),
+        *("Breached", "WorseThanSLOAndBaseline", 90, None, 45, 2, 9.733066, 25.01852),
+    ),
+    Case(
+        "never healthy",
+        lambda: Written(header={"healthy_at": None}).before().add(0.001, 0, 900 + WINDOW),
+        *("Inconclusive", "NeverHealthy", 2700, None, 27, 176, -3.366281, -3.31477),
+    ),
+    Case(
+        "the recording ends too soon",
+        lambda: Written().before().add(0.001, 0, 900),
+        *("Inconclusive", "Gathering", None, 135, 9, 56, -1.063696, -1.015938),
+    ),
+]
+
+
+def failing(written: Written) -> Written:
+    """No look after the sync was answered."""
+    ends = range(15, WINDOW + 1, 15)
+    written.ticks += [{"t": at, "objective": "availability", "failed": "503 from the server"} for at in ends]
+    return written
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_known_cases(case: Case) -> None:
+    """Verdict, times, counts and evidence of every case are as they were."""
+    found = case.written().verdict
+    assert (found.verdict, found.reason, found.rollback) == (case.verdict, case.reason, case.rollback)
+    assert (found.decided_at, found.passed_at, found.looks) == (case.decided_at, case.passed_at, case.looks)
+    assert (found.objective, found.bad_served, found.controls) == ("availability", case.bad_served, None)
+    assert found.slo == pytest.approx(case.slo, abs=1e-5)
+    assert found.baseline == pytest.approx(case.baseline, abs=1e-5)
+
+
+def test_the_evidence_follows_the_published_formula() -> None:
+    """Ln E of the SLO's leg, computed tick by tick as the design writes it, is the one that comes out."""
+    ratios = np.geomspace(1.25, 100, 24)
+    weights = (1 / ratios) / np.sum(1 / ratios)
+    limit, looks = 0.01, 120
+    worse = np.minimum(limit * ratios, 0.995)
+    running = np.full(24, -np.inf)
+    for start, bad in ((0.5, 7), (0.5 / (looks - 1), 8)):
+        increment = bad * np.log(worse / limit) + (150 - bad) * np.log((1 - worse) / (1 - limit))
+        running = np.logaddexp(running, log(start)) + increment
+    process = float(np.sum(weights * np.exp(running))) + 0.5 - 0.5 / (looks - 1)
+    assert five_per_cent().verdict.slo == pytest.approx(log(0.9 * process + 0.1), abs=1e-5)
+    assert exp(9.733066) > 1 / (0.95 * 0.001)
+
+
+def test_the_later_sync_restarts_the_deadline() -> None:
+    """A later sync is Healthy at once where nothing else is said; the window counts from there."""
+    written = Written(header={"syncs": [0, 300]}).before().add(0.001, 0, 2115)
+    found = written.verdict
+    assert (found.verdict, found.decided_at) == ("Healthy", 2100)
+    assert found.passed_at is not None
+    assert found.passed_at > 360  # the early pass of the newest sync, after its own warm-up
+
+
+def test_a_chain_is_cut_four_windows_after_its_start() -> None:
+    """The newest sync that is a window old then is judged, and what began later is another chain's."""
+    syncs = [0, 1700, 3400, 5100, 6800]
+    found = Written(header={"syncs": syncs}).before().add(0.001, 0, 7500).verdict
+    assert (found.verdict, found.decided_at) == ("Healthy", 7200)
+    assert Written(header={"syncs": syncs[:3]}).before().add(0.001, 0, 7500).verdict.decided_at == 5200
+
+
+def test_a_late_healthy_moves_the_deadline() -> None:
+    """The window counts from the first trusted Healthy; good news counts from there as well."""
+    found = Written(header={"healthy_at": 180}).before().add(0.001, 0, 2000).verdict
+    assert (found.verdict, found.decided_at) == ("Healthy", 1980)
+    assert found.passed_at is not None
+    assert found.passed_at > 180
+
+
+def test_what_comes_after_the_end_does_not_count() -> None:
+    """``until`` ends the recording, whatever ticks follow."""
+    written = Written(header={"until": 75}).before().add(0.05, 0, WINDOW)
+    found = written.verdict
+    assert (found.verdict, found.decided_at, found.bad_served) == ("Inconclusive", None, 37)
+    after = Written().before().add(0.001, 0, WINDOW).add(0.5, WINDOW, 3600)
+    assert after.verdict.verdict == "Healthy"
+
+
+def test_versions_count_as_the_whole_service() -> None:
+    """Old and new pods are added up until they are judged apart, and the verdict says so."""
+    split = Written().before()
+    whole = Written().before()
+    for at in range(15, WINDOW + 1, 15):
+        about = {"t": at, "objective": "availability"}
+        split.ticks.append({**about, "version": "new", "bad": 4, "total": 30})
+        split.ticks.append({**about, "version": "old", "bad": 1, "total": 120})
+        whole.ticks.append({**about, "bad": 5, "total": 150})
+    assert split.verdict.slo == whole.verdict.slo
+    assert split.verdict.decided_at == whole.verdict.decided_at
+    assert any("old and new pods are counted together" in each for each in split.verdict.not_judged)
+    assert whole.verdict.not_judged == ("lost traffic is not judged yet",)
+
+
+def test_a_doubtful_version_makes_the_tick_doubtful() -> None:
+    """A tick of which a part failed, or is partial, is no evidence; its bad events were served all the same."""
+    for broken in ({"failed": "503"}, {"bad": 0, "total": 9, "partial": True}):
+        written = Written(header={"until": WINDOW}).before()
+        for at in range(15, WINDOW + 1, 15):
+            about = {"t": at, "objective": "availability"}
+            written.ticks.append({**about, "version": "new", "bad": 30, "total": 30})
+            written.ticks.append({**about, "version": "old", **broken})
+        found = written.verdict
+        assert (found.verdict, found.reason, found.slo, found.bad_served) == ("Inconclusive", "NoData", 0, 3600)
+
+
+def test_what_is_not_judged_is_read_and_said() -> None:
+    """Gauges and controls are taken in and named; a policy with controls never rolls back yet."""
+    memory = {"name": "memory", "indicator": {"gauge": {"max": 0.9}}}
+    control = {"name": "rest-of-shop"}
+    written = Written(policy(AVAILABILITY, memory, controls=[control])).before().add(0.05, 0, WINDOW)
+    times = range(-3585, WINDOW + 1, 15)
+    more: list[dict[str, Any]] = [{"t": at, "objective": "memory", "value": -0.5} for at in times]
+    more += [{"t": at, "control": "rest-of-shop", "bad": 2, "total": 750} for at in times]
+    written.ticks = sorted(written.ticks + more, key=lambda each: each["t"])
+    found = written.verdict
+    assert (found.verdict, found.reason, found.rollback) == ("Hold", "NotJudged", False)
+    told = " ".join(found.not_judged)
+    assert "memory: gauge objectives are not judged yet" in told
+    assert "rest-of-shop: controls are not judged yet" in told
+
+
+def test_a_trace_of_which_nothing_is_judged() -> None:
+    """It is Inconclusive at the deadline, and names no objective."""
+    only = Written(policy({"name": "memory", "indicator": {"gauge": {"max": 0.9}}}), header={"until": WINDOW})
+    only.ticks = [{"t": 15, "objective": "memory", "value": 0.99}]
+    found = only.verdict
+    assert (found.verdict, found.reason, found.decided_at) == ("Inconclusive", "NotJudged", 1800)
+    assert (found.objective, found.bad_served, found.slo, found.baseline) == (None, None, None, None)
+
+
+def test_rare_events_are_counted_from_the_sync_on() -> None:
+    """Ten restarts in five minutes, where there were none for two days, are found; without warm-up."""
+    written = Written(policy({"name": "restarts", "indicator": {"events": {"maxPerHour": 2}}}))
+    about = {"objective": "restarts"}
+    written.header["interval"] = 60
+    written.ticks = [{**about, "t": 60 * index, "events": 0} for index in range(-2880, 1)]
+    written.ticks += [{**about, "t": 60 * index, "events": 2 if index <= 5 else 0} for index in range(1, 31)]
+    found = written.verdict
+    assert (found.verdict, found.rollback, found.objective) == ("Breached", True, "restarts")
+    assert found.decided_at is not None
+    assert found.decided_at <= 300
+    assert found.bad_served == found.decided_at / 30
+
+
+def test_an_owners_expression_counts_tick_by_tick() -> None:
+    """A recording has no ``$window``: its ticks are as long as it says, whatever the indicator."""
+    query = {"query": "sum(increase(errors_total[$window]))"}
+    objective = {**AVAILABILITY, "indicator": {"ratio": {"errors": query, "total": query}}}
+    assert Written(policy(objective)).before().add(0.05, 0, WINDOW).verdict.decided_at == 90
+
+
+def test_ticks_need_not_lie_on_the_intervals() -> None:
+    """A recording that is shifted by some seconds, or jitters, is judged as one that is not."""
+    for shift, jitter in ((7.3, 0.0), (-4.0, 0.0), (0.0, 0.4)):
+        written = five_per_cent()
+        for index, each in enumerate(written.ticks):
+            each["t"] += shift + (jitter if index % 2 else -jitter)
+        found = written.verdict
+        assert found.verdict == "Breached"
+        assert found.decided_at == pytest.approx(90 + shift, abs=15)
+        assert found.baseline == pytest.approx(25.0, abs=9)
+
+
+def test_a_day_before_is_used() -> None:
+    """The worst windows of the day before are no breach, when they come again."""
+    written = Written()
+    for hour in range(24):
+        written.add(0.03 if hour % 4 == 0 else 0.001, -3600 * (24 - hour), -3600 * (23 - hour))
+    found = written.add(0.03, 0, WINDOW).verdict
+    assert (found.verdict, found.reason) == ("Hold", "BreachedBefore")
+    short = Written().add(0.001, -3600, 0).add(0.03, 0, WINDOW)
+    assert short.verdict.verdict == "Breached"
