@@ -171,22 +171,49 @@ def _standing(look: Look, weighed: Weighed, kept: float) -> Standing:
 
 
 def _at_deadline(look: Look, weighed: Weighed, kept: float) -> Standing:
-    if weighed.looks.selector_lost:
+    return at_deadline(
+        lost=weighed.looks.selector_lost,
+        answered=weighed.looks.mostly_answered,
+        kept=kept >= look.pass_at,
+        worse=weighed.enough_now and weighed.last[1] >= look.needed,
+    )
+
+
+def at_deadline(*, lost: bool, answered: bool, kept: bool, worse: bool) -> Standing:
+    """What is said at the deadline of an objective that is neither Breached nor held.
+
+    Args:
+        lost: the errors' series are gone.
+        answered: at least half of the newest sync's looks were answered.
+        kept: the objective is shown to be kept.
+        worse: the baseline's leg is rejected.
+    """
+    if lost:
         return VerdictKind.INCONCLUSIVE, Reason.SELECTOR_LOST
-    if not weighed.looks.mostly_answered:
+    if not answered:
         return VerdictKind.INCONCLUSIVE, Reason.NO_DATA
-    if kept < look.pass_at:
+    if not kept:
         return VerdictKind.INCONCLUSIVE, Reason.TOO_LITTLE_EVIDENCE
-    worse = weighed.enough_now and weighed.last[1] >= look.needed
     return VerdictKind.HEALTHY, Reason.WORSE_WITHIN_SLO if worse else Reason.WITHIN_SLO
 
 
 def _why_held(look: Look) -> Reason:
-    if not look.both_rejected:
+    return why_held(both=look.both_rejected, acting=look.acting, controls=bool(look.policy.controls))
+
+
+def why_held(*, both: bool, acting: bool, controls: bool) -> Reason:
+    """Why a breach of the SLO is no Breached.
+
+    Args:
+        both: both legs are rejected.
+        acting: the objective may roll back.
+        controls: the policy declares controls.
+    """
+    if not both:
         return Reason.BREACHED_BEFORE
-    if not look.acting:
+    if not acting:
         return Reason.WORSE_THAN_SLO_AND_BASELINE
-    return Reason.NOT_JUDGED if look.policy.controls else Reason.BREACH_OVER
+    return Reason.NOT_JUDGED if controls else Reason.BREACH_OVER
 
 
 def _why_open(weighed: Weighed) -> Reason:

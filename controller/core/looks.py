@@ -31,7 +31,10 @@ SELECTOR_LOST = 1 + list(MissingReason).index(MissingReason.SELECTOR_LOST)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """The looks at one objective, in time order; arrays have shape (looks,)."""
+    """The looks at one objective, in time order; arrays have shape (looks,).
+
+    In a batch, counts and what depends on them have leading axes: one deployment each, all looked at at the same times.
+    """
 
     begin: float
     """When the first look's tick may begin: the end of the first warm-up."""
@@ -73,15 +76,25 @@ class Looks:
         return max(0, due - self.left_out - int(self.measured.sum()))
 
     @property
+    def lost(self) -> Flags:
+        """Whether the newest tick says that the errors' series are gone; shape (…)."""
+        return np.asarray(np.any(self.missing[..., -1:] == SELECTOR_LOST, axis=-1))
+
+    @property
+    def well_answered(self) -> Flags:
+        """Whether at least half of the newest sync's looks were answered; shape (…)."""
+        due = floor((self.until - self.fresh_from) / self.tick + ROUNDING) if np.isfinite(self.fresh_from) else 0
+        return np.asarray(2 * np.sum(self.answered & self.fresh, axis=-1) >= max(due, 1))
+
+    @property
     def selector_lost(self) -> bool:
-        """Whether the newest tick says that the errors' series are gone."""
-        return bool(self.missing.size) and self.missing[-1] == SELECTOR_LOST
+        """The same as ``lost``, of one deployment."""
+        return bool(self.lost)
 
     @property
     def mostly_answered(self) -> bool:
-        """Whether at least half of the newest sync's looks were answered."""
-        due = floor((self.until - self.fresh_from) / self.tick + ROUNDING) if np.isfinite(self.fresh_from) else 0
-        return 2 * int(np.sum(self.answered & self.fresh)) >= max(due, 1)
+        """The same as ``well_answered``, of one deployment."""
+        return bool(self.well_answered)
 
     @property
     def seen_well(self) -> bool:
@@ -150,7 +163,7 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
 
 def _columns(ticks: ObjectiveTicks, looked: Flags, *, events: bool) -> tuple[Floats, Floats, Floats, Floats, Flags]:
     """Times, counts, reasons and what is measured, of the ticks that are looked at; counts are 0 without data."""
-    bad, total, missing = ticks.bad[looked], ticks.total[looked], ticks.missing[looked]
+    bad, total, missing = (each[..., looked] for each in (ticks.bad, ticks.total, ticks.missing))
     sound = np.isfinite(bad) & (bad >= 0)
     if not events:
         sound &= np.isfinite(total) & (total >= bad)

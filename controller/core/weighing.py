@@ -18,9 +18,10 @@ from controller.core.past import ROUNDING, is_events
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.bounds import kl_ucb, poisson_ucb
 from controller.core.statistics.events import event_process
-from controller.core.statistics.grids import log_sum
+from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.mirror import log_mirror, log_mirror_events
 from controller.core.statistics.mixture import Process
+from controller.core.statistics.recent import newest_share
 from controller.core.statistics.shares import share_process
 
 PLUG_IN_PART = 0.05
@@ -68,18 +69,35 @@ def _rate_bound(count: float, seconds: float, delta: float) -> float:
 def nulls(policy: PolicySpec, objective: Objective, before: ObjectiveReference | None, objectives: int) -> Nulls:
     """The limits of an objective that shares the false-rollback rate with ``objectives`` in all."""
     rules = policy.analysis
-    delta = PLUG_IN_PART * rules.false_rollback_rate / max(1, objectives)
+    delta = plug_in_rate(policy, objectives)
     known = before or ObjectiveReference(objective.name, 0.0, 0.0, 0.0)
     if objective.indicator.events is not None:
         limit = objective.indicator.events.max_per_hour / 3600
         baseline = rules.minimum_worsening * _rate_bound(known.bad, known.span, delta)
         kept = max(KEPT_TIMES * limit, KEPT_EVENTS * rules.minimum_bad_events / rules.window)
         return Nulls(limit, baseline, kept, kept, 1.0, dispersed=False)
-    limit = rules.breach_at_burn_rate * objective.epsilon
+    return share_nulls(policy, objective, known, _share_bound(*clusters_before(known), delta))
+
+
+def plug_in_rate(policy: PolicySpec, objectives: int) -> float:
+    """δ: the chance that one of the baselines' upper bounds is too low, for each of so many objectives."""
+    return PLUG_IN_PART * policy.analysis.false_rollback_rate / max(1, objectives)
+
+
+def clusters_before(known: ObjectiveReference) -> tuple[float, float]:
+    """Bad and all events of the baseline, each cluster of bad events counted as one."""
     times = known.dispersion if known.dispersed else 1.0
-    baseline = rules.minimum_worsening * _share_bound(known.bad / times, known.total / times, delta)
+    return known.bad / times, known.total / times
+
+
+def share_nulls(policy: PolicySpec, objective: Objective, known: ObjectiveReference, bound: float) -> Nulls:
+    """The limits of an objective whose bad share before was at most ``bound``."""
+    rules = policy.analysis
+    limit = rules.breach_at_burn_rate * objective.epsilon
+    baseline = max(rules.minimum_worsening * bound, known.window_quantile or 0.0)
     early, kept = min(limit, LARGEST_KEPT), min(KEPT_TIMES * limit, LARGEST_KEPT)
-    return Nulls(limit, max(baseline, known.window_quantile or 0.0), early, kept, times, known.dispersed)
+    times = known.dispersion if known.dispersed else 1.0
+    return Nulls(limit, baseline, early, kept, times, known.dispersed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +156,7 @@ class Weighed:
     @cached_property
     def fresh_sums(self) -> tuple[Floats, Floats]:
         """Running sums of the newest sync alone: bad and all events (seconds, for events); (looks + 1,), from 0."""
-        fresh = self.looks.fresh
-        amount = self.looks.seconds if self.events else self.looks.total
-        running = [np.cumsum(np.where(fresh, each, 0.0)) for each in (self.looks.bad, amount)]
-        bad, all_of_it = (np.concatenate(([0.0], each)) / self.nulls.dispersion for each in running)
-        return bad, all_of_it
+        return fresh_sums(self.looks, self.nulls.dispersion, events=self.events)
 
     def kept_path(self) -> Floats:
         """Evidence (ln) after every look that the objective is kept, as Healthy and Recovered need it; (looks,)."""
@@ -168,29 +182,35 @@ def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectiv
     """Weigh one objective, which shares the false-rollback rate with ``objectives`` in all."""
     before = evidence.reference.of(objective.name)
     looks, limits = looks_at(policy, objective, evidence), nulls(policy, objective, before, objectives)
-    legs = np.array([limits.slo, limits.baseline])
-    if is_events(objective):
-        process = event_process(looks.bad, looks.seconds, legs, looks.prior)
-        over = _newest_share(looks.at, looks.tick, looks.bad, looks.seconds, 0.0) > limits.slo
-    else:
-        process = share_process(looks.bad, looks.total, legs, looks.prior, dispersed=limits.dispersed)
-        over = _newest_share(looks.at, looks.tick, looks.bad, looks.total, NEWEST_EVENTS) > limits.slo
-    enough = np.cumsum(looks.bad) >= policy.analysis.minimum_bad_events
+    legs, events = np.array([limits.slo, limits.baseline]), is_events(objective)
+    process = leg_processes(looks, legs, events=events, dispersed=limits.dispersed)
+    over, enough = side_conditions(policy, looks, limits.slo, events=events)
     return Weighed(objective, before, looks, limits, process, over, enough)
 
 
-def _newest_share(at: Floats, tick: float, bad: Floats, amount: Floats, least: float) -> Floats:
-    """At every look, bad out of all in as many of the newest ticks as cover two minutes and ``least`` of all.
+def leg_processes(looks: Looks, legs: Floats, *, events: bool = False, dispersed: bool = False) -> Process:
+    """The e-processes against the limits in ``legs``, of shape (…, legs); the looks may have the same leading axes."""
+    bad, total = looks.bad[..., None, :], looks.total[..., None, :]
+    if events:
+        return event_process(bad, looks.seconds[..., None, :], legs, looks.prior)
+    return share_process(bad, total, legs, looks.prior, dispersed=dispersed)
 
-    Where there are fewer ticks, in all there are; 0 where nothing was counted.
+
+def side_conditions(policy: PolicySpec, looks: Looks, limit: float, *, events: bool = False) -> tuple[Flags, Flags]:
+    """At every look: whether the newest ticks are above the SLO's limit, and whether enough bad events were seen."""
+    amount, least = (looks.seconds, 0.0) if events else (looks.total, NEWEST_EVENTS)
+    newest = newest_share(looks.at, looks.tick, looks.bad, amount, seconds=NEWEST_SECONDS - ROUNDING, least=least)
+    return newest > limit, np.cumsum(looks.bad, axis=-1) >= policy.analysis.minimum_bad_events
+
+
+def fresh_sums(looks: Looks, dispersion: float | Floats, *, events: bool = False) -> tuple[Floats, Floats]:
+    """Running sums of the newest sync alone, each cluster counted as one: bad and all events (seconds, for events).
+
+    The dispersion broadcasts against them; their shape is (…, looks + 1), from 0.
     """
-    bads, amounts = (np.concatenate(([0.0], np.cumsum(each))) for each in (bad, amount))
-    by_time = np.searchsorted(at - tick, at - NEWEST_SECONDS + ROUNDING, side="right") - 1
-    by_amount = np.searchsorted(amounts, amounts[1:] - least, side="right") - 1
-    first = np.maximum(np.minimum(by_time, by_amount), 0)
-    counted = amounts[1:] - amounts[first]
-    some = counted > 0
-    return np.where(some, (bads[1:] - bads[first]) / np.where(some, counted, 1.0), 0.0)
+    amount = looks.seconds if events else looks.total
+    bad, all_of_it = (from_zero(np.where(looks.fresh, each, 0.0)) / dispersion for each in (looks.bad, amount))
+    return bad, all_of_it
 
 
 def log_mean(terms: Sequence[float], objectives: int) -> float:
@@ -201,7 +221,12 @@ def log_mean(terms: Sequence[float], objectives: int) -> float:
 
 def guilty(weighed: Weighed) -> Floats:
     """An objective's term at every look: the smaller leg, while the side conditions hold, else −∞."""
-    return np.where(weighed.over & weighed.enough, weighed.path.min(axis=0), -inf)
+    return guilt(weighed.path, weighed.over & weighed.enough)
+
+
+def guilt(path: Floats, met: Flags) -> Floats:
+    """The smaller leg at every look where the side conditions are met, else −∞; from shape (…, legs, looks)."""
+    return np.where(met, path.min(axis=-2), -inf)
 
 
 def breaching(weighed: Weighed) -> Floats:
