@@ -36,6 +36,7 @@ ENTRIES = (
         "quarantine", "controller.cli.quarantine", "quarantine", "Known-bad versions: list them, release them.", _ACT
     ),
     Entry("lint", "controller.cli.lint", "lint", "Check policies.", _WRITE),
+    Entry("judge", "controller.cli.judge", "judge", "Verdicts for recorded traces.", _WRITE),
     Entry("schema", "controller.cli.schema", "schema", "JSON Schema of a policy, for editors.", _WRITE),
     Entry("import", "controller.cli.import_", "import_", "Make a policy from Pyrra, Sloth or OpenSLO.", _WRITE),
 )

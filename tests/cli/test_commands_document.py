@@ -9,7 +9,17 @@ from typer.testing import CliRunner
 from controller.cli.main import ENTRIES, app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-BUILT_HERE = ("status", "history", "explain", "report-deployed", "rollback", "pause", "resume", "quarantine")
+BUILT_HERE = (
+    "status",
+    "history",
+    "explain",
+    "report-deployed",
+    "rollback",
+    "pause",
+    "resume",
+    "quarantine",
+    "judge",
+)
 
 
 def test_every_command_is_in_the_chapter() -> None:
