@@ -1,0 +1,93 @@
+"""A batch says of each deployment what the judge says of it alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controller.core.batch import judge_batch
+from controller.core.evidence import Evidence, ObjectiveReference, ObjectiveTicks, Reference
+from controller.core.judging import judge
+from controller.core.observation import MissingReason
+from controller.core.policy import PolicySpec
+from controller.core.verdict import VerdictKind
+from tests.core.deployments import INTERVAL, START, after, before, evidence, policy, ratio, reason, restarts
+
+TICKS = 140
+MISSING = np.array([0.0, reason(MissingReason.NO_TRAFFIC), reason(MissingReason.TIMED_OUT)])
+
+
+def random_cases(seed: int, cases: int = 60) -> tuple[ObjectiveTicks, list[ObjectiveReference]]:
+    """Deployments of every size and quality, with gaps, with and without a past, clustered or not."""
+    draw = np.random.default_rng(seed)
+    shape = (cases, TICKS)
+    share = draw.choice([0.0, 0.001, 0.008, 0.01, 0.02, 0.05, 0.3, 1.0], (cases, 1))
+    onset, over = draw.integers(0, TICKS, (2, cases, 1))
+    bad_now = (np.arange(TICKS) >= onset) & ((np.arange(TICKS) < over) | (draw.random((cases, 1)) < 0.6))
+    total = draw.poisson(draw.choice([0.3, 15.0, 150.0], (cases, 1)), shape)
+    bad = draw.binomial(total, np.where(bad_now, share, 0.001)).astype(float)
+    missing = draw.choice(MISSING, shape, p=(0.9, 0.05, 0.05))
+    missing[draw.random(cases) < 0.1] = MISSING[2]
+    missing[draw.random(cases) < 0.1, -1] = reason(MissingReason.SELECTOR_LOST)
+    gone = missing > 0
+    at = START + INTERVAL * np.arange(1, TICKS + 1)
+    ticks = ObjectiveTicks("availability", at, np.where(gone, np.nan, bad), np.where(gone, np.nan, total), missing)
+    return ticks, [past(draw) for _ in range(cases)]
+
+
+def past(draw: np.random.Generator) -> ObjectiveReference:
+    """What an objective was before: unknown, clean, or as bad as one likes."""
+    dispersed = bool(draw.random() < 0.3)
+    return before(
+        float(draw.choice([0.0, 0.001, 0.02, 0.2])),
+        float(draw.choice([0.0, 3600.0, 36_000.0])),
+        window_quantile=draw.choice([None, 0.004, 0.03]),
+        dispersion=4.0 if dispersed else 1.0,
+        dispersed=dispersed,
+    )
+
+
+def alone(facts: Evidence, row: int, known: ObjectiveReference) -> Evidence:
+    """The evidence of one deployment of a batch."""
+    column = facts.ticks[0]
+    one = replace(column, bad=column.bad[row], total=column.total[row], missing=column.missing[row])
+    return replace(facts, ticks=(one,), reference=Reference(START, INTERVAL, (known,)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("starts", [(0.0,), (0.0, 75.0), (0.0, 300.0, 900.0)])
+@pytest.mark.parametrize("rules", [policy(), policy(falseRollbackRate=0.05, warmUp="30s"), policy(controls=["rest"])])
+def test_a_batch_is_as_one_by_one(seed: int, starts: tuple[float, ...], rules: PolicySpec) -> None:
+    """Verdict, reason, the deciding look and the evidence are those of the judge, whatever the deployments are like."""
+    column, befores = random_cases(seed)
+    facts = evidence(column, starts=starts, window=TICKS * INTERVAL - starts[-1] - 30)
+    found = judge_batch(rules, facts, befores)
+    for row, known in enumerate(befores):
+        judged = judge(rules, alone(facts, row, known), after(9999))
+        one = judged.objectives[0]
+        assert found.standings[row] == (judged.verdict, judged.reason)
+        breached = judged.verdict is VerdictKind.BREACHED
+        assert found.decided_at[row] == (judged.decided_at if breached else np.inf)
+        if not breached:  # the judge tells the evidence of the deciding look
+            assert np.allclose(found.log_e[row], (one.log_e_slo, one.log_e_baseline), rtol=1e-9, atol=1e-9)
+        assert found.worst[row] >= one.limit
+    assert len(set(found.standings)) >= 4
+
+
+def test_no_deployments() -> None:
+    """An empty batch is no error."""
+    column, _ = random_cases(1, 0)
+    found = judge_batch(policy(), evidence(column), [])
+    assert found.standings == ()
+    assert found.decided_at.shape == (0,)
+
+
+def test_what_a_batch_cannot_judge() -> None:
+    """Several objectives, rare events, objectives that only alert, and rows without a reference are refused."""
+    column, befores = random_cases(1, 3)
+    facts = evidence(column)
+    for rules in (policy(ratio("a"), ratio("b")), policy(restarts()), policy(ratio(action="Alert"))):
+        with pytest.raises(ValueError, match="one share objective"):
+            judge_batch(rules, facts, befores)
+    with pytest.raises(ValueError, match="one row each"):
+        judge_batch(policy(), facts, befores[:2])
