@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.core.evidence import History
 from controller.core.observation import Failed, Observation
-from controller.core.state import Rollback, Rollout, Stage, Way
+from controller.core.state import Analysis, AnalysisKind, Rollback, Rollout, Stage, Way
 from controller.core.step import Step
 from controller.core.verdict import VerdictKind
 from controller.ports.clock import Clock
@@ -19,22 +19,18 @@ def count_step(telemetry: Telemetry, step: Step, before: Rollout) -> None:
     """Count the verdicts, pushes and recoveries of one step."""
     for record in step.records:
         analysis = record.analysis
-        if analysis.verdict is not None and analysis.verdict_at == step.now:
+        old = before.analysis if before.analysis is not None and before.analysis.id == analysis.id else None
+        if analysis.verdict is not None and (old is None or old.verdict is not analysis.verdict):
             telemetry.verdict(analysis.verdict.value)
             if analysis.verdict is VerdictKind.BREACHED:
                 bad = (
                     sum(each.bad_since_start for each in analysis.judgement.objectives) if analysis.judgement else 0.0
                 )
                 telemetry.detected(step.now - analysis.started_at, bad)
-        if analysis.recovery is not None and analysis.verdict_at == step.now:
+        if analysis.recovery is not None and (old is None or old.recovery is None):
             telemetry.rollback(analysis.recovery.value)
     _count_restore(telemetry, before.rollback, step.rollout.rollback, step)
-    old, new = before.analysis, step.rollout.analysis
-    landed = new is not None and new.recovery is None and new.newest.healthy_at is not None
-    if landed and old is not None and new is not None and old.id == new.id and old.newest.healthy_at is None:
-        rollback = step.rollout.rollback
-        if rollback is not None and rollback.stage is Stage.DONE:
-            telemetry.restored(step.now - rollback.decided_at)
+    _count_landing(telemetry, before.analysis, step)
 
 
 def _count_restore(telemetry: Telemetry, before: Rollback | None, after: Rollback | None, step: Step) -> None:
@@ -45,6 +41,17 @@ def _count_restore(telemetry: Telemetry, before: Rollback | None, after: Rollbac
         telemetry.pushed(step.now - after.decided_at)
     elif after.stage in (Stage.REFUSED, Stage.WITHDRAWN):
         telemetry.rollback(after.stage.value)
+
+
+def _count_landing(telemetry: Telemetry, old: Analysis | None, step: Step) -> None:
+    """The restore is deployed and healthy: once, at the step in which that is heard."""
+    new, rollback = step.rollout.analysis, step.rollout.rollback
+    if new is None or new.kind is not AnalysisKind.RECOVERY or new.newest.healthy_at is None:
+        return
+    heard_before = old is not None and old.id == new.id and old.newest.healthy_at is not None
+    if heard_before or rollback is None or rollback.stage is not Stage.DONE:
+        return
+    telemetry.restored(step.now - (new.reference.until if new.reference is not None else rollback.decided_at))
 
 
 class TimedSource:

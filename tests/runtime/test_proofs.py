@@ -1,0 +1,139 @@
+"""Which way is open into a repository: proven by day, told when it is lost, and when it is found again."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from controller.core.events import PolicyChanged
+from controller.core.git import PushResult, RollbackPath
+from controller.ports.repository import RepositoryDenied
+from controller.runtime.proofs import DAY, RETRY, Proofs
+from tests.fakes.repository import InMemoryRepository
+from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application, spec
+
+LOST = "RollguardRollbackPathLost"
+
+
+class Desk:
+    """Proofs of a bench's repository."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        repositories = {each.source.repository: InMemoryRepository(bench.remote) for each in bench.applications}
+        self.proofs = Proofs(bench.reconciler, repositories, bench.lanes, bench.clock)  # type: ignore[arg-type]
+
+    def prove(self, after: float = 0.0) -> None:
+        """Time passes, the beat comes, and the lanes do what it asks."""
+        self.bench.clock.advance(after)
+        self.proofs.prove()
+        self.bench.lanes.run()
+
+    def open_alerts(self, key: object = CHECKOUT) -> list[str]:
+        return [each.name.value for each in self.bench.rollout(key).alerts]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def dry_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The branches of all dry runs."""
+    asked: list[str] = []
+    original = InMemoryRepository.rollback_path
+
+    def counted(self: InMemoryRepository, branch: str) -> RollbackPath:
+        asked.append(branch)
+        return original(self, branch)
+
+    monkeypatch.setattr(InMemoryRepository, "rollback_path", counted)
+    return asked
+
+
+def test_a_way_is_proven_at_the_start_and_once_a_day(dry_runs: list[str]) -> None:
+    """One dry run a day for each repository and branch, however many applications deploy from it; nothing is written."""
+    desk = Desk(Bench([application(CHECKOUT), application(CART)]).guard())
+    head = desk.bench.remote.head()
+    for _ in range(24):
+        desk.prove(after=3600)
+    assert dry_runs == ["main"]
+    desk.prove(after=3600)
+    assert dry_runs == ["main", "main"]
+    assert {each.rollback_path for each in desk.bench.reconciler.rollouts()} == {RollbackPath.PUSH}
+    assert desk.bench.remote.head() == head
+    assert desk.bench.remote.pushes == []
+
+
+def test_a_way_that_is_lost_is_told_and_resolved_when_it_is_open_again() -> None:
+    """The branch begins to refuse pushes: told at the next proof; opened again: over."""
+    desk = Desk(Bench().guard())
+    desk.prove()
+    assert desk.open_alerts() == []
+    desk.bench.remote.refuses = PushResult.PROTECTED
+    desk.prove(after=DAY)
+    assert desk.open_alerts() == [LOST]
+    desk.prove(after=DAY)
+    assert desk.bench.told() == [LOST]
+    desk.bench.remote.refuses = None
+    desk.prove(after=DAY)
+    assert desk.open_alerts() == []
+
+
+def test_refused_credentials_are_a_lost_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that has run out is told by day, with the server's words."""
+
+    def denied(*_: object) -> RollbackPath:
+        raise RepositoryDenied("403: the token has expired")
+
+    monkeypatch.setattr(InMemoryRepository, "rollback_path", denied)
+    desk = Desk(Bench().guard())
+    desk.prove()
+    assert desk.open_alerts() == [LOST]
+    assert desk.bench.rollout().rollback_path is RollbackPath.NONE
+    assert "the token has expired" in desk.bench.rollout().alerts[0].description
+
+
+def test_a_server_that_does_not_answer_is_no_lost_way(dry_runs: list[str]) -> None:
+    """Down while it is asked: nobody is woken, and it is asked again after ten minutes."""
+    desk = Desk(Bench().guard())
+    desk.bench.remote.unavailable = True
+    with capture_logs() as logs:
+        desk.prove()
+        desk.prove(after=RETRY / 2)
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert desk.open_alerts() == []
+    desk.bench.remote.unavailable = False
+    desk.prove(after=RETRY / 2)
+    assert dry_runs == ["main", "main"]
+    assert desk.bench.rollout().rollback_path is RollbackPath.PUSH
+
+
+def test_what_asks_for_pull_requests_needs_no_push() -> None:
+    """A protected branch is no loss to a policy that offers branches, and one to a policy that pushes."""
+    desk = Desk(Bench().guard(spec(onBreach={"action": "PullRequest"})))
+    desk.bench.remote.refuses = PushResult.PROTECTED
+    desk.prove()
+    assert desk.open_alerts() == []
+    desk.bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec()))
+    desk.prove(after=60)
+    assert desk.open_alerts() == [LOST]
+
+
+def test_an_application_that_is_admitted_later_is_told_the_days_proof(dry_runs: list[str]) -> None:
+    """Its policy comes an hour after the proof of its repository: it need not wait until tomorrow."""
+    bench = Bench([application(CHECKOUT), application(CART)])
+    bench.guard()
+    bench.reconciler.submit(CART, PolicyChanged("", None))
+    bench.remote.refuses = PushResult.PROTECTED
+    desk = Desk(bench)
+    desk.prove()
+    assert (desk.open_alerts(CHECKOUT), desk.open_alerts(CART)) == ([LOST], [])
+    bench.reconciler.submit(CART, PolicyChanged("shop/cart", spec()))
+    desk.prove(after=3600)
+    assert desk.open_alerts(CART) == [LOST]
+    assert dry_runs == ["main"]
+
+
+def test_what_nobody_guards_is_not_asked(dry_runs: list[str]) -> None:
+    """A repository without a policy gets no traffic from us."""
+    bench = Bench()
+    bench.reconciler.resume()
+    desk = Desk(bench)
+    desk.prove()
+    assert dry_runs == []
+    assert f"git:{URL}" not in bench.lanes.made

@@ -1,0 +1,90 @@
+"""The facts beside Git: the brake, who reads the same paths, what was decided elsewhere."""
+
+import pytest
+
+from controller.core.application import ApplicationKey, GitSource
+from controller.core.events import Limits
+from controller.ports.store import Pause, StoreUnavailable
+from controller.runtime.surroundings import Surroundings, pause_of, read_same_paths
+from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application
+
+NOW = 1000.0
+
+
+def source(*paths: str, url: str = URL, branch: str = "main") -> GitSource:
+    return GitSource(url, branch, paths)
+
+
+def test_a_pause_holds_until_its_end_for_its_own_or_for_all() -> None:
+    """One's own pause or that of all counts; another's and one that is over do not."""
+    mine, other = Pause(CHECKOUT, NOW + 1, "mine", "ann", 0.0), Pause(CART, None, "other", "bob", 0.0)
+    everybody, over = Pause(None, None, "freeze", "eve", 0.0), Pause(None, NOW, "over", "eve", 0.0)
+    assert pause_of([other, over], CHECKOUT, NOW) is None
+    assert pause_of([other, mine], CHECKOUT, NOW).reason == "mine"  # type: ignore[union-attr]
+    assert pause_of([everybody], CHECKOUT, NOW).by == "eve"  # type: ignore[union-attr]
+    assert pause_of([mine], CHECKOUT, NOW + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (source("apps/checkout"), True),
+        (source("apps"), True),
+        (source("apps/checkout/overlays/prod"), True),
+        (source(""), True),
+        (source("base", "apps/checkout"), True),
+        (source("apps/checkout-old"), False),
+        (source("apps/check"), False),
+        (source("apps/cart"), False),
+        (source("apps/checkout", branch="next"), False),
+        (source("apps/checkout", url="https://git.example.com/shop/other.git"), False),
+        (source("apps/checkout", url="https://bot@GIT.example.com/shop/manifests"), True),
+    ],
+)
+def test_paths_are_shared_where_one_lies_in_the_other(other: GitSource, same: bool) -> None:
+    """Whole folders only, in the same branch of the same repository however its URL is spelled; either way round."""
+    assert read_same_paths(source("apps/checkout"), other) is same
+    assert read_same_paths(other, source("apps/checkout")) is same
+
+
+def test_readers_and_decisions_are_those_of_all_applications() -> None:
+    """An application that reads the same folder is a reader, and told to breach once it does; one's own state is not."""
+    twin = application(ApplicationKey("shop", "twin"))
+    shared = type(twin)(twin.key, source("apps/checkout"))
+    bench = Bench([application(CHECKOUT), shared]).guard()
+    bench.deploy("two", CHECKOUT)
+    bench.report(bench.remote.head(), key=shared.key)
+    assert [(each.application, each.breached) for each in readers(bench)] == [(shared.key, False)]
+    bench.metrics.share = 0.3
+    bench.pass_until(lambda: readers(bench)[0].breached)
+    world = bench.surroundings.world(bench.rollout())
+    assert {each.application for each in world.decisions} == {CHECKOUT, shared.key}
+    bench.clock.advance(4 * 3600)
+    assert bench.surroundings.world(bench.rollout()).decisions == ()
+
+
+def readers(bench: Bench) -> tuple[object, ...]:
+    return bench.surroundings.world(bench.rollout()).readers
+
+
+def test_the_commits_form_comes_from_the_settings() -> None:
+    """Prefix and sign-off are handed to whoever writes the message."""
+    bench = Bench().guard()
+    made = Surroundings(
+        bench.store,
+        bench.clock,
+        Limits(),
+        bench.reconciler.rollouts,
+        subject_prefix="[ops] ",
+        signoff="Rollguard <r@example.com>",
+    )
+    world = made.world(bench.rollout())
+    assert (world.subject_prefix, world.signoff) == ("[ops] ", "Rollguard <r@example.com>")
+
+
+def test_without_the_store_there_are_no_facts() -> None:
+    """Who is paused and what was decided is not guessed."""
+    bench = Bench().guard()
+    bench.store.fail_with = StoreUnavailable("locked")
+    with pytest.raises(StoreUnavailable):
+        bench.surroundings.world(bench.rollout())
