@@ -1,0 +1,219 @@
+"""Every family of deployments that the scoreboard knows."""
+
+from collections.abc import Iterable
+from math import erf, log, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmarks.detection.runs import BASE, Family, Floats, Kind, Runs
+from benchmarks.detection.services import (
+    Draw,
+    Generator,
+    Shape,
+    between,
+    bursts,
+    clustered,
+    constant,
+    drifting,
+    fold,
+    random_walk,
+    restarting,
+    season,
+    service,
+    traffic_stops,
+    with_controls,
+    with_gaps,
+)
+
+OUTAGE, OUTAGE_SECONDS = 0.05, 600.0
+CONTROLS_UNJUDGED = "controls are not judged yet"
+TRAFFIC_UNJUDGED = "lost traffic is not judged yet"
+SPREAD = 0.5
+"""Standard deviation of the logarithm of a request's latency."""
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def outage(share: float) -> Shape:
+    """Ten minutes of errors that begin at a random time of the first quarter of an hour."""
+
+    def shape(family: Family, draw: Generator, runs: int) -> ArrayLike:
+        begun = draw.uniform(0, 900, (runs, 1))
+        return np.where((family.ends > begun) & (family.ends <= begun + OUTAGE_SECONDS), share, BASE)
+
+    return shape
+
+
+def leak(until: float) -> Shape:
+    """A share that rises evenly over the window."""
+    return lambda family, draw, runs: BASE + (until - BASE) * family.middles / family.deadline
+
+
+def flapping(share: float, each: float) -> Shape:
+    """Bad, fine, bad, fine, each so many seconds."""
+    return lambda family, draw, runs: np.where(np.floor(family.middles / each) % 2 == 0, share, BASE)
+
+
+def rollout(share: float) -> Shape:
+    """The new version takes over evenly until the deployment is healthy."""
+
+    def shape(family: Family, draw: Generator, runs: int) -> ArrayLike:
+        return BASE + (share - BASE) * np.minimum(family.middles / family.healthy_at, 1.0)
+
+    return shape
+
+
+def slower(times: float) -> float:
+    """Share beyond the threshold's bucket once every request takes so many times as long; it was ``BASE`` before."""
+    low, high = 0.0, 10.0
+    for _ in range(80):  # the threshold in standard deviations: a bisection
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tail(middle) > BASE else (low, middle)
+    return _tail(low - log(times) / SPREAD)
+
+
+def _tail(deviations: float) -> float:
+    return (1 - erf(deviations / sqrt(2))) / 2
+
+
+def breached_before(share: float, seconds: float) -> Draw:
+    """A breach that began so long before the start, and goes on."""
+    inner = service(constant(share))
+
+    def drawn(family: Family, draw: Generator, runs: int) -> Runs:
+        found = inner(family, draw, runs)
+        ticks = round(seconds / family.interval)
+        bad, total = found.past.ticks.bad, found.past.ticks.total
+        bad[:, -ticks:] = draw.binomial(total[:, -ticks:].astype(int), share)
+        newer = fold(found.past.ticks, family.interval)
+        found.past.day.bad[:, -newer.bad.shape[1] :] = newer.bad
+        return found
+
+    return drawn
+
+
+def same(share: Floats, base: float) -> Floats:
+    """The controls fail as the service does, and as they always did."""
+    return share - BASE + base
+
+
+def multiplied(share: Floats, base: float) -> Floats:
+    """The controls' own share grows as many times as the service's."""
+    return share / BASE * base
+
+
+def clean(rps: float) -> Family:
+    return Family(f"clean-{rps:g}", f"clean, {rps:g} rps", Kind.FINE, service(constant(BASE)), rps=rps)
+
+
+def step(share: float, rps: float, goal: float | None = None, target: str = "99", base: float = BASE) -> Family:
+    slo = "" if target == "99" else f", SLO {target} %"
+    name = f"step-{100 * share:g}%-{rps:g}" + ("" if target == "99" else f"-slo{target}")
+    title = f"{_per_cent(share)} bad, {rps:g} rps{slo}"
+    draw = service(constant(share), base)
+    return Family(name, title, Kind.BAD, draw, rps=rps, median_goal=goal, target=target)
+
+
+def _fine() -> Iterable[Family]:
+    yield from (clean(rps) for rps in (100.0, 10.0, 1.0, 0.1, 0.02))
+    yield Family("steady-0.9%", "steady at 0.9 %", Kind.FINE, service(constant(0.009), 0.009))
+    yield Family("clusters", "0.5 % in clusters of 15", Kind.FINE, clustered(0.005, 15))
+    yield Family("gaps", "one tick of ten not answered", Kind.FINE, with_gaps(service(constant(BASE)), 0.1))
+    yield Family("warm-up-spike", "30 % bad for 45 s", Kind.FINE, service(between(0.3, 0, 45)))
+    yield Family("restarts", "0.9 %, pods restart and are replaced", Kind.FINE, restarting(0.009, 5, 0.03))
+
+
+def _unstable() -> Iterable[Family]:
+    kind = Kind.UNSTABLE
+    yield Family("random-walk", "share walks between 0.02 and 2 %", kind, drifting(random_walk(0.3, 2e-4, 0.02)))
+    yield Family("bursts", "two bursts an hour, 90 s of 5 %", kind, drifting(bursts(2.0, 6.0, 0.05)))
+    yield Family("season", "daily wave from 0.05 to 0.9 %", kind, drifting(season(5e-4, 0.009, 0.15)))
+    yield Family("rare-bursts", "one burst in six hours, 90 s of 5 %", kind, drifting(bursts(1 / 6, 6.0, 0.05)))
+
+
+def _attribution() -> Iterable[Family]:
+    kind, hurt = Kind.ATTRIBUTION, service(outage(OUTAGE))
+    for name, title, base, fate in (
+        ("outage", "outage, 5 % for 10 min", BASE, same),
+        ("outage-noisy-controls", "the same, controls at 1 % before", 0.01, same),
+        ("outage-clean-controls", "the same, controls never failed before", 0.0, same),
+        ("outage-multiplied", "the same, controls from 0.2 to 10 %", 0.002, multiplied),
+    ):
+        yield Family(name, title, kind, with_controls(hurt, base, fate), note=CONTROLS_UNJUDGED)
+    for minutes in (120, 30, 10):
+        draw = with_controls(breached_before(OUTAGE, 60.0 * minutes))
+        yield Family(f"breached-{minutes}min", f"5 % bad since {minutes} min before", kind, draw)
+    gone = traffic_stops(with_controls(service(constant(BASE))), 60.0, controls_too=True)
+    yield Family("traffic-gone", "traffic stops, of the controls too", kind, gone, note=TRAFFIC_UNJUDGED)
+    other = with_controls(service(between(OUTAGE, 300)))
+    title = "5 % from 5 min on, by another deployment"
+    yield Family("two-deployments", title, kind, other, note="two deployments are not told apart yet")
+
+
+def _worse() -> Iterable[Family]:
+    yield Family("step-0.5%", "0.5 % bad", Kind.WORSE, service(constant(0.005)))
+    title = f"1.3 times as slow: {_per_cent(round(slower(1.3), 4))}"
+    yield Family("latency-1.3", title, Kind.WORSE, service(constant(slower(1.3))))
+
+
+def _steps() -> Iterable[Family]:
+    yield step(0.02, 100)
+    yield step(0.02, 10, 300)
+    yield step(0.05, 10, 90)
+    yield step(0.2, 10, 90)
+    yield step(1.0, 10, 75)
+    yield step(0.02, 1)
+    yield step(0.05, 1)
+    yield step(0.2, 1, 90)
+    yield step(1.0, 1, 75)
+    yield step(0.2, 0.1)
+    yield step(1.0, 0.1)
+    yield step(1.0, 0.02)
+    yield step(0.005, 10, target="99.9", base=1e-4)
+    yield step(0.005, 100, target="99.9", base=1e-4)
+
+
+def _bad() -> Iterable[Family]:
+    bad, five = Kind.BAD, 0.05
+    yield from _steps()
+    yield Family("never-failed", "5 % bad, nothing failed before", bad, service(constant(five), 0.0), median_goal=90)
+    yield Family("leak", "from 0.1 to 10 % over the window", bad, service(leak(0.1)))
+    late = service(between(five, 600))
+    yield Family("late-5%", "5 % bad from 10 min on", bad, late, onset=600, median_goal=45)
+    late = service(between(0.02, 600))
+    yield Family("late-2%", "2 % bad from 10 min on", bad, late, onset=600)
+    yield Family("flapping", "10 % bad, every other 2 min", bad, service(flapping(0.1, 120)))
+    for times in (2, 5):
+        share = slower(times)
+        yield Family(
+            f"latency-{times}", f"{times} times as slow: {_per_cent(round(share, 3))}", bad, service(constant(share))
+        )
+    pods = constant((4 * BASE + 0.25) / 5)
+    yield Family("one-pod", "1 of 5 pods 25 % bad", bad, service(pods))
+    yield Family("scrape-60s", "5 % bad, 60 s scrapes", bad, service(constant(five)), interval=60)
+    for minutes in (3, 10):
+        taken = 60.0 * minutes
+        title = f"5 % bad, rolled out over {minutes} min"
+        draw = service(rollout(five))
+        yield Family(f"rollout-{minutes}min", title, bad, draw, healthy_at=taken, delay_from=taken, median_goal=90)
+    draw = service(constant(five))
+    title = "5 % bad, another sync at 75 s"
+    yield Family("second-sync", title, bad, draw, starts=(0.0, 75.0), healthy_at=75.0, median_goal=90)
+    guilty = with_controls(service(constant(five)))
+    yield Family("guilty-of-two", "5 % bad, another deployment at 5 min", bad, guilty)
+    both = with_controls(service(constant(0.22)), BASE, lambda share, base: share - 0.2)
+    yield Family("outage-and-bad", "20 % bad in an outage of 2 %", bad, both)
+
+
+def _hold() -> Iterable[Family]:
+    kind = Kind.HOLD
+    shared = with_controls(service(constant(0.05)), BASE, same)
+    yield Family("breaks-controls", "5 % bad, and so are its controls", kind, shared, note=CONTROLS_UNJUDGED)
+    gone = traffic_stops(with_controls(service(constant(BASE))), 60.0, controls_too=False)
+    yield Family("traffic-lost", "traffic stops, the controls' goes on", kind, gone, note=TRAFFIC_UNJUDGED)
+
+
+FAMILIES = tuple(family for part in (_fine, _unstable, _attribution, _worse, _bad, _hold) for family in part())
