@@ -14,7 +14,7 @@ from controller.core.policy import BreachAction
 from controller.core.recovery import Recovery, RecoveryKind, judge_recovery
 from controller.core.state import Analysis, Good, Origin, Rollback, Stage, Standing, Way
 from controller.core.step import Step
-from controller.core.syncs import close_analysis, open_chain
+from controller.core.syncs import close_analysis, open_chain, with_restore
 from controller.core.verdict import Judgement, Reason, VerdictKind
 
 PRESUMED_AFTER = 3600.0
@@ -183,7 +183,7 @@ def recovery_over(step: Step, analysis: Analysis, found: Recovery, kind: Recover
         step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
         return close_analysis(step, "recovered").set(rollback=None)
     if analysis.before is not None:
-        step = step.set(good=replace(analysis.before, revision=newest.revision, content=newest.content))
+        step = step.set(good=with_restore(analysis.before, newest))
     if kind is RecoveryKind.INEFFECTIVE:
         step = step.tell(
             AlertName.ROLLBACK_INEFFECTIVE,

@@ -162,9 +162,18 @@ def _new_sync(step: Step, sync: Sync, facts: Identified) -> Step:
     bad = rollout.knows_bad(sync.content)
     if analysis is not None and analysis.kind is AnalysisKind.RECOVERY:
         step = close_analysis(step, "another deployment came before the recovery was judged").set(rollback=None)
+        if (
+            analysis.before is not None and analysis.newest.healthy_at is not None
+        ):  # what was restored is what was good
+            step = step.set(good=with_restore(analysis.before, analysis.newest))
         analysis = None
     step = _extend(step, sync) if analysis is not None else open_chain(step, sync)
     return step if bad is None else _known_bad_again(step, sync, bad, facts.commit)
+
+
+def with_restore(good: Good, restore: Sync) -> Good:
+    """The last good version, known by the sync that brought it back: what comes later is undone up to there."""
+    return replace(good, revision=restore.revision, content=restore.content)
 
 
 def _warm_up(rollout: Rollout) -> float:
