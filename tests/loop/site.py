@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from controller.app import Rollguard, build
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
+from controller.ports.clock import Clock
 from controller.runtime.logs import Redactor
 from controller.settings import load_settings
 from tests.servers.git import GitRemote, run_git
@@ -167,11 +168,15 @@ class Site:
         }
         return write_yaml(self.folder / "rollguard.yaml", declared | self.extra)
 
-    def start(self) -> "Site":
-        """Start the controller, and wait until every application is adopted."""
-        made = build(load_settings(self.settings(), {}), self.policies, Redactor())
+    def run(self, clock: Clock | None = None) -> Rollguard:
+        """Start the controller."""
+        self.running = made = build(load_settings(self.settings(), {}), self.policies, Redactor(), clock)
         made.controller.start()
-        self.running = made
+        return made
+
+    def start(self, clock: Clock | None = None) -> "Site":
+        """Start the controller, and wait until every application is adopted."""
+        self.run(clock)
         until(lambda: all(self.rollout(name).good for name in self.names), "adoption")
         return self
 
