@@ -13,6 +13,7 @@ from benchmarks.detection.services import (
     Shape,
     between,
     bursts,
+    by_time,
     clustered,
     constant,
     drifting,
@@ -49,21 +50,17 @@ def outage(share: float) -> Shape:
 
 def leak(until: float) -> Shape:
     """A share that rises evenly over the window."""
-    return lambda family, draw, runs: BASE + (until - BASE) * family.middles / family.deadline
+    return by_time(lambda family: BASE + (until - BASE) * family.middles / family.deadline)
 
 
 def flapping(share: float, each: float) -> Shape:
     """Bad, fine, bad, fine, each so many seconds."""
-    return lambda family, draw, runs: np.where(np.floor(family.middles / each) % 2 == 0, share, BASE)
+    return by_time(lambda family: np.where(np.floor(family.middles / each) % 2 == 0, share, BASE))
 
 
 def rollout(share: float) -> Shape:
     """The new version takes over evenly until the deployment is healthy."""
-
-    def shape(family: Family, draw: Generator, runs: int) -> ArrayLike:
-        return BASE + (share - BASE) * np.minimum(family.middles / family.healthy_at, 1.0)
-
-    return shape
+    return by_time(lambda family: BASE + (share - BASE) * np.minimum(family.middles / family.healthy_at, 1.0))
 
 
 def slower(times: float) -> float:
@@ -204,7 +201,7 @@ def _bad() -> Iterable[Family]:
     yield Family("second-sync", title, bad, draw, starts=(0.0, 75.0), healthy_at=75.0, median_goal=90)
     guilty = with_controls(service(constant(five)))
     yield Family("guilty-of-two", "5 % bad, another deployment at 5 min", bad, guilty)
-    both = with_controls(service(constant(0.22)), BASE, lambda share, base: share - 0.2)
+    both = with_controls(service(constant(0.22)), BASE, lambda share, _: share - 0.2)
     yield Family("outage-and-bad", "20 % bad in an outage of 2 %", bad, both)
 
 

@@ -117,7 +117,7 @@ class Family:
     @property
     def ends(self) -> Floats:
         """The ends of the ticks after the start, in seconds."""
-        return self.interval * np.arange(1, self.ticks + 1)
+        return np.arange(1, self.ticks + 1) * np.float64(self.interval)
 
     @property
     def middles(self) -> Floats:
@@ -127,7 +127,7 @@ class Family:
     @property
     def middles_before(self) -> Floats:
         """The middles of the ticks of the day before."""
-        return self.interval * np.arange(-round(DAY / self.interval), 0) + self.interval / 2
+        return (np.arange(-round(DAY / self.interval), 0) + 0.5) * np.float64(self.interval)
 
     @property
     def limit(self) -> float:

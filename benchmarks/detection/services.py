@@ -49,14 +49,23 @@ def steady_past(family: Family, draw: Generator, runs: int, share: float = BASE,
     return Past(fine, day)
 
 
+def by_time(share: Callable[[Family], ArrayLike]) -> Shape:
+    """The same course of the share in every run."""
+
+    def shape(family: Family, _draw: Generator, _runs: int) -> ArrayLike:
+        return share(family)
+
+    return shape
+
+
 def constant(share: float) -> Shape:
     """Always the same share."""
-    return lambda family, draw, runs: share
+    return by_time(lambda _: share)
 
 
 def between(share: float, begun: float, over: float = np.inf, base: float = BASE) -> Shape:
     """A share between two times, in seconds after the start."""
-    return lambda family, draw, runs: np.where((family.ends > begun) & (family.ends <= over), share, base)
+    return by_time(lambda family: np.where((family.ends > begun) & (family.ends <= over), share, base))
 
 
 def service(after: Shape, base: float = BASE) -> Draw:
