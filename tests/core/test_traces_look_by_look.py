@@ -13,7 +13,8 @@ from tests.core.recordings import INTERVAL, Controller, Written
 WINDOW = 600
 UNHEALTHY = 900
 SHARES = st.sampled_from([0.0, 0.001, 0.008, 0.03, 0.3, 1.0])
-KINDS = ["counted"] * 12 + ["missing", "failed", "partial", "quiet", "versions"]
+NOISE = ["missing", "failed", "partial", "quiet", "versions"]
+BROKEN = {"failed": [{"failed": "503 from the server"}]}
 
 
 @st.composite
@@ -30,8 +31,9 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
     analysis = {
         "window": f"{WINDOW}s",
         "warmUp": draw(st.sampled_from(["0s", "60s"])),
-        "falseRollbackRate": draw(st.sampled_from([0.001, 0.05])),
-        "minimumBadEvents": 3,
+        "falseRollbackRate": draw(st.sampled_from([0.001, 0.1])),
+        "falsePassRate": draw(st.sampled_from([0.05, 0.5])),
+        "minimumBadEvents": draw(st.sampled_from([3, 30])),
     }
     return {"objectives": objectives, "analysis": analysis}
 
@@ -44,38 +46,34 @@ def traces(draw: st.DrawFn) -> Written:
         "healthy_at": draw(st.sampled_from([0, 0, 47, 180, None])),
         "syncs": [0, *sorted(draw(st.sets(st.sampled_from([75, 100, 320, 700]), max_size=2)))],
     }
-    if draw(st.booleans()):
-        written.header["until"] = draw(st.sampled_from([10, 290, 700, 1300, 2300]))
+    until = draw(st.sampled_from([None, None, None, 2300, 1300, 700, 290, 10]))
+    written.header |= {} if until is None else {"until": until}
     offset = draw(st.sampled_from([0.0, 0.0, 7.5, 3.2]))
-    shares = [draw(st.sampled_from([0.001, 0.03])), draw(SHARES), draw(SHARES), draw(SHARES)]
+    shares = [draw(st.sampled_from([0.001, 0.03])), *draw(st.lists(SHARES, min_size=1, max_size=8))]
+    spell = draw(st.sampled_from([3, 12]))
+    kinds = ["counted"] * draw(st.sampled_from([200, 12, 3, 0])) + NOISE
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    requests = draw(st.sampled_from([2, 40, 400]))
-    for index in range(-draw(st.sampled_from([0, 8, 240])), draw(st.sampled_from([0, 30, 60, 150]))):
-        share = shares[0] if index < 0 else shares[1 + min(2, index // 12)]
+    requests = draw(st.sampled_from([400, 40, 2]))
+    for index in range(-draw(st.sampled_from([240, 8, 0])), draw(st.sampled_from([60, 150, 40, 20, 0]))):
+        share = shares[0] if index < 0 else shares[min(len(shares) - 1, 1 + index // spell)]
         for objective in written.policy["objectives"]:
-            written.ticks.extend(_ticks(random, objective, (index + 1) * INTERVAL + offset, share, requests))
+            what = str(random.choice(kinds))
+            about = {"t": (index + 1) * INTERVAL + offset, "objective": objective["name"]}
+            events = [{"events": int(random.poisson(share))}]
+            counts = events if objective["name"] == "restarts" else _counts(random, what, share, requests)
+            found = BROKEN.get(what) or [{**each, "partial": what == "partial"} for each in counts]
+            written.ticks.extend({**about, **each} for each in found if what != "missing")
     return written
 
 
-def _ticks(
-    random: np.random.Generator, objective: dict[str, Any], at: float, share: float, requests: int
-) -> list[dict[str, Any]]:
-    """What is recorded of an objective at one moment: mostly counts, sometimes nothing."""
-    what = KINDS[random.integers(len(KINDS))]
-    about = {"t": at, "objective": objective["name"]}
-    if what == "missing":
-        return []
-    if what == "failed":
-        return [{**about, "failed": "503 from the server"}]
-    more = {"partial": True} if what == "partial" else {}
-    if "events" in objective["indicator"]:
-        return [{**about, "events": int(random.poisson(share)), **more}]
+def _counts(random: np.random.Generator, what: str, share: float, requests: int) -> list[dict[str, Any]]:
+    """What is recorded of a share at one moment: mostly counts, sometimes nothing."""
     total = 0 if what == "quiet" else requests
     bad = int(random.binomial(total, share))
     if what != "versions":
-        return [{**about, "bad": bad, "total": total, **more}]
+        return [{"bad": bad, "total": total}]
     old = {"version": "old", "bad": 0, "total": int(random.integers(requests))}
-    return [{**about, "version": "new", "bad": bad, "total": total}, {**about, **old}]
+    return [{"version": "new", "bad": bad, "total": total}, old]
 
 
 def controller(written: Written) -> Controller:
