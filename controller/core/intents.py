@@ -136,7 +136,7 @@ class DueTick:
     interval: float
     objectives: tuple[str, ...]
     again: bool = False
-    """It was asked before and failed."""
+    """It was asked before."""
 
 
 # Failures after which the same question may be answered later.
@@ -156,13 +156,14 @@ MOST_TICKS_AT_ONCE = 40
 def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[DueTick, ...]:
     """The ticks that are due, oldest first, at most ``MOST_TICKS_AT_ONCE``.
 
-    A tick is asked one interval after its end, when every scrape that belongs to it has arrived. With ``again``:
-    those that failed before and may be answered now.
+    A tick is asked one interval after its end, when every scrape that belongs to it should have arrived. With ``again``,
+    once new ones were answered: those that failed before, and the tick before the newest, since a sample that came late
+    shows only then.
     """
     analysis = rollout.analysis
     if analysis is None or analysis.reference is None or analysis.ended_at is not None:
         return ()
-    find = _failed_ticks if again else _new_ticks
+    find = _ticks_again if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
     for objective in filter(is_judged, analysis.policy.objectives):
         length = _tick_length(analysis.reference, objective)
@@ -197,13 +198,17 @@ def _new_ticks(analysis: Analysis, objective: str, length: float, now: float) ->
     return [first + step * length for step in range(count) if first + step * length <= newest]
 
 
-def _failed_ticks(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
+def _ticks_again(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
     column = next((each for each in analysis.ticks if each.objective == objective), None)
-    if column is None or column.measured.all():
+    if column is None:
         return []
+    before = [float(at) for at in column.at[-2:-1][column.measured[-2:-1]]]
+    if column.measured.all():
+        return before
     oldest = now - max(analysis.policy.analysis.window, 3600.0) - length
-    return [
+    failed = [
         float(at)
         for index, at in enumerate(column.at)
         if column.missing[index] and at > oldest and column.reason(index) in _PASSING
     ]
+    return sorted({*before, *failed})

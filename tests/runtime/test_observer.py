@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from controller.core.events import PolicyChanged
 from controller.core.intents import due_ticks
-from controller.core.observation import Failed, Measured, MissingReason, Observation
+from controller.core.observation import Failed, Measured, MissingReason, Observation, Partial
 from controller.core.state import Rollout, Standing
 from controller.ports.metrics import MetricsUnavailable, Question
 from controller.runtime.observer import HAND_IN_SECONDS, SKEW_CHECK_SECONDS, Observer
@@ -39,17 +39,19 @@ def failing(reason: MissingReason) -> object:
     return lambda _question, _at: Failed(reason, "no")
 
 
-def test_each_tick_is_asked_once_in_order_one_interval_after_its_end() -> None:
-    """Ticks end at multiples of the interval, and none is asked before its scrapes have arrived."""
+def test_each_tick_is_asked_in_order_one_interval_after_its_end_and_once_more_with_the_next() -> None:
+    """Ticks end at multiples of the interval; none is asked before its scrapes have arrived, each again for late samples."""
     bench = watching()
     for _ in range(60):
         bench.pass_time(5)
         newest = max((at for _, at in bench.metrics.asked), default=0.0)
         assert newest <= bench.clock.now() - 15
-    asked = [at for _, at in bench.metrics.asked]
+    all_asked = [at for _, at in bench.metrics.asked]
+    asked = list(dict.fromkeys(all_asked))
     assert asked == [asked[0] + 15 * number for number in range(len(asked))]
     assert asked[0] % 15 == 0
     assert len(asked) >= 18
+    assert all_asked == [asked[0], *(at for pair in zip(asked[1:], asked, strict=False) for at in pair)]
 
 
 def test_a_failed_tick_is_asked_again_once_the_source_has_answered() -> None:
@@ -77,12 +79,13 @@ def test_what_the_server_calls_wrong_is_not_asked_again() -> None:
     bench.metrics.says = None
     bench.pass_time(60)
     assert reasons(bench).count(MissingReason.REFUSED_QUERY) == 3
+    refused = [at for _, at in bench.metrics.asked][:3]
     asked = [at for _, at in bench.metrics.asked]
-    assert len(asked) == len(set(asked))
+    assert all(asked.count(at) == 1 for at in refused)
 
 
 def test_ticks_missed_while_nobody_looked_are_asked_in_portions() -> None:
-    """An hour without looks: 40 ticks at a time, oldest first, each once."""
+    """An hour without looks: 40 ticks at a time, oldest first, and the last but one of each portion once more."""
     bench = watching(analysis={"interval": "15s", "window": "2h"})
     bench.pass_time(30)
     seen = len(bench.metrics.asked)
@@ -93,10 +96,10 @@ def test_ticks_missed_while_nobody_looked_are_asked_in_portions() -> None:
         bench.observer.look()
         portions.append(len(bench.metrics.asked) - before)
     asked = [at for _, at in bench.metrics.asked]
-    assert max(portions) == 40
-    assert sum(portions) == 240
-    assert asked == sorted(set(asked))
-    assert len(asked) == seen + 240
+    assert portions == [41] * 6
+    firsts = list(dict.fromkeys(asked))
+    assert firsts == sorted(firsts)
+    assert len(asked) == seen + 246
 
 
 @pytest.mark.parametrize("away", [3600.0, -3600.0, 86400.0, 6.0])
@@ -312,3 +315,22 @@ def test_an_observer_that_never_started_stops_at_once() -> None:
     watcher = observer(watching(), "default", ScriptedMetrics(Bench().clock), threading.Event())
     watcher.close()
     assert watcher.join(0.0)
+
+
+def test_a_sample_that_came_late_takes_its_tick_out_of_the_evidence() -> None:
+    """The tick before the newest is asked once more; where its counts have changed it is Partial from then on."""
+    bench = watching()
+    bench.pass_time(60)
+    seen: set[float] = set()
+
+    def late(_question: Question, at: float) -> Observation:
+        if at in seen:
+            return Partial(3, 151, MissingReason.LATE_SAMPLE)
+        seen.add(at)
+        return Measured(0, 150)
+
+    bench.metrics.says = late
+    bench.pass_time(60)
+    found = reasons(bench)
+    assert found[-1] is None
+    assert found[-2] is MissingReason.LATE_SAMPLE

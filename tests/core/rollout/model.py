@@ -169,9 +169,11 @@ class Model:
 
     def look(self) -> None:
         """Ask the metrics for what is due."""
+        asked = False
         while due := due_ticks(self.rollout, self.now):
             self._observe(due)
-        if self.metrics != "down" and (again := due_ticks(self.rollout, self.now, again=True)):
+            asked = True
+        if asked and self.metrics != "down" and (again := due_ticks(self.rollout, self.now, again=True)):
             self._observe(again)
 
     def _observe(self, due: object) -> None:
