@@ -132,7 +132,7 @@ def _bound(kind: str, context: dict[str, Any], given: object) -> tuple[str, str]
 
 _REGRESSION = "regressions are not judged yet: that needs a week of history, and comes with the engine's next stage"
 _LIMIT = "gauges are not judged yet; a ratio, latency or events objective is"
-_CONTROL = "controls are not judged yet: a fault that the service shares with others counts as the deployment's"
+_CONTROL = "controls are not judged yet: a policy that declares any ends in Hold where it would roll back"
 
 
 def not_judged(spec: PolicySpec) -> tuple[tuple[str, str], ...]:
