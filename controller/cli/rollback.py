@@ -30,7 +30,7 @@ def rollback(
     settings: SettingsFile = DEFAULT_SETTINGS,
     output: Output = Format.TEXT,
 ) -> None:
-    """Restore an application in Git to its last good revision, now.
+    """Restore an application in Git to its last good revision (the one before, where that is what is live), now.
 
     The controller does it within seconds: fetch, the same three-way restore as after a breach, a compare-and-swap push.
     Budgets and freezes do not hold a person back; what must never be pushed (protected paths, conflicts) still goes to
@@ -45,15 +45,15 @@ def rollback(
     with opened(settings) as place:
         key = place.application(application)
         rollout = _rollout(place, key)
-        if to is None and rollout.good is None:
-            raise CommandError(f"{key} has no last good revision yet: say which one by --to")
+        if to is None and rollout.fallback is None:
+            raise CommandError(f"{key} has no other good revision than what is live: say which one by --to")
         target = None if to is None else _revision(place, rollout, to)
         command = RollbackCommand(target, person(), clean(reason)[:LONGEST_REASON])
         receipt = place.store.receive("command", key, dump_command(command), time.time())
     if output is Format.JSON:
         print_json({"application": str(key), "to": target, "receipt": receipt})
     else:
-        where = "its last good revision" if target is None else target[:12]
+        where = (target or (rollout.fallback.revision if rollout.fallback is not None else ""))[:12]
         typer.echo(f"asked: {key} back to {where}; follow it with: rollguard status {key}")
 
 
@@ -85,6 +85,6 @@ def _revision(place: Opened, rollout: Rollout, text: str) -> Revision:
 
 def _revisions_of(rollout: Rollout) -> set[str]:
     """The revisions in the application's present state."""
-    deployed = {each.revision for each in (rollout.live, rollout.good) if each is not None}
+    deployed = {each.revision for each in (rollout.live, rollout.good, *rollout.earlier) if each is not None}
     syncs = rollout.analysis.syncs if rollout.analysis is not None else ()
     return deployed | {each.revision for each in syncs}

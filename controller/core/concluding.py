@@ -121,7 +121,7 @@ def _good(step: Step, standing: Standing) -> Step:
         return step
     newest = analysis.newest
     known_bad = tuple(each for each in step.rollout.known_bad if each.content != newest.content)
-    return step.set(good=Good(newest.revision, newest.content, standing, step.now), known_bad=known_bad)
+    return step.set(known_bad=known_bad).set_good(Good(newest.revision, newest.content, standing, step.now))
 
 
 def _verified(step: Step) -> Step:
@@ -183,7 +183,7 @@ def recovery_over(step: Step, analysis: Analysis, found: Recovery, kind: Recover
         step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
         return close_analysis(step, "recovered").set(rollback=None)
     if analysis.before is not None:
-        step = step.set(good=with_restore(analysis.before, newest))
+        step = step.set_good(with_restore(analysis.before, newest))
     if kind is RecoveryKind.INEFFECTIVE:
         step = step.tell(
             AlertName.ROLLBACK_INEFFECTIVE,

@@ -88,6 +88,7 @@ def rule(rollout: Rollout, rollback: Rollback, facts: RestoreFacts, world: World
     for found in (
         _done(facts),
         _possible(rollout, facts),
+        _worthwhile(rollout, rollback, facts),
         _waits(rollout, rollback, facts, world, now) if automatic else None,
     ):
         if found is not None:
@@ -116,13 +117,21 @@ def _possible(rollout: Rollout, facts: RestoreFacts) -> Ruling | None:
         return Withdraw(
             f"{request.live[:12]} is no longer in {request.branch}, and the paths there hold something else"
         )
+    return None
+
+
+def _worthwhile(rollout: Rollout, rollback: Rollback, facts: RestoreFacts) -> Ruling | None:
+    """Whether a restore would change what is deployed, and is no cascade."""
+    person = rollback.origin is Origin.PERSON
     if facts.live_known and not facts.suspects and facts.target_content == facts.live_content:
+        if person:
+            return Withdraw(f"what is live is the same as at {rollback.target[:12]} already")
         return Refuse(
             "no commit between the last good and the deployed revision touches the application's paths",
             "look for what else changed: a chart or image outside the repository, configuration, a dependency",
         )
     ours = [commit for commit in facts.protected_restores if _is_ours(rollout, commit.revision)]
-    if ours:
+    if ours and not person:
         return Refuse(
             f"what would be undone is Rollguard's own restore {ours[0].revision[:12]}",
             "the last good version does not mend the service: look for another cause",

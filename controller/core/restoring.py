@@ -141,7 +141,10 @@ def _refuse(step: Step, ruling: Refuse) -> Step:
     key = step.rollout.application.key
     step = step.set_rollback(stage=Stage.REFUSED).say(f"not revertible: {ruling.sentence}")
     name = AlertName.ROLLBACK_INEFFECTIVE if ruling.cascade else AlertName.NOT_REVERTIBLE
-    step = step.tell(name, f"{key} breaks its SLO, and cannot be restored: {ruling.sentence}", ruling.manual_step)
+    rollback = step.rollout.rollback
+    asked = rollback is not None and rollback.origin is Origin.PERSON
+    why = "the rollback that was asked for cannot be made" if asked else "it breaks its SLO, and cannot be restored"
+    step = step.tell(name, f"{key}: {why}: {ruling.sentence}", ruling.manual_step)
     return step.record()
 
 
@@ -321,13 +324,12 @@ def _told(rollback: Rollback) -> str:
 def take_request(step: Step, event: RollbackRequested) -> Step:
     """A person wants a version back: the same protocol, without waiting for budgets, pauses or evidence."""
     rollout = step.rollout
-    good, live = rollout.good, rollout.live
+    good, live = rollout.fallback, rollout.live
     target = event.to or (good.revision if good is not None else None)
     if live is None or target is None:
         return step.tell(
             AlertName.NOT_REVERTIBLE,
-            f"{rollout.application.key}: {one_line(event.by, 40)} asked for a rollback; nothing was deployed yet, "
-            "or no good version is known",
+            f"{rollout.application.key}: {one_line(event.by, 40)} asked for a rollback; no other good version is known",
             f"Name one: `rollguard rollback {rollout.application.key} --to REVISION`.",
         )
     known = good.content if good is not None and good.revision == target else Content(())

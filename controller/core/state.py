@@ -22,6 +22,7 @@ from controller.core.recovery import RecoveryKind
 from controller.core.verdict import Judgement, VerdictKind
 
 STATE_VERSION = 1
+MOST_EARLIER = 10
 
 
 class Phase(StrEnum):
@@ -282,6 +283,8 @@ class Rollout:
     policy_error: str = ""
     live: Deployed | None = None
     good: Good | None = None
+    earlier: tuple[Good, ...] = ()
+    """Good versions before that one, newest first."""
     analysis: Analysis | None = None
     rollback: Rollback | None = None
     unidentified: tuple[Unidentified, ...] = ()
@@ -313,6 +316,19 @@ class Rollout:
             return Phase.IDLE
         healthy = self.analysis.newest.healthy_at is not None
         return Phase.ANALYSING if healthy or self.analysis.unhealthy_at is not None else Phase.DEPLOYING
+
+    @property
+    def fallback(self) -> Good | None:
+        """What a person's rollback goes back to: the newest good version that is not what is live."""
+        live = self.live.content if self.live is not None else None
+        known = (self.good, *self.earlier)
+        return next((each for each in known if each is not None and each.content != live), None)
+
+    def with_good(self, good: Good) -> "Rollout":
+        """With another last good version; the one before is kept among the earlier ones."""
+        before = (self.good, *self.earlier) if self.good is not None else self.earlier
+        kept = tuple(each for each in before if each is not None and each.content != good.content)
+        return replace(self, good=good, earlier=kept[:MOST_EARLIER])
 
     def open_alert(self, name: AlertName, objective: str = "") -> Alert | None:
         """The open alert of this name, or None."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.alerts import Alert, AlertName
-from controller.core.state import Analysis, Record, Rollback, Rollout
+from controller.core.state import Analysis, Good, Record, Rollback, Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class Step:
     def set(self, **changes: Any) -> "Step":
         """With fields of the rollout replaced."""
         return replace(self, rollout=replace(self.rollout, **changes))
+
+    def set_good(self, good: Good) -> "Step":
+        """With another last good version."""
+        return replace(self, rollout=self.rollout.with_good(good))
 
     def set_analysis(self, **changes: Any) -> "Step":
         """With fields of the open analysis replaced; nothing where none is open."""

@@ -142,8 +142,10 @@ def _first_sight(step: Step, report: Unidentified, facts: Identified) -> Step:
 
 def _adopt(step: Step, live: Deployed) -> Step:
     good = Good(live.revision, live.content, Standing.ADOPTED, live.since)
-    return step.set(live=live, good=good).say(
-        f"{live.revision[:12]} was live and healthy when first seen: adopted as good"
+    return (
+        step.set(live=live)
+        .set_good(good)
+        .say(f"{live.revision[:12]} was live and healthy when first seen: adopted as good")
     )
 
 
@@ -165,7 +167,7 @@ def _new_sync(step: Step, sync: Sync, facts: Identified) -> Step:
         if (
             analysis.before is not None and analysis.newest.healthy_at is not None
         ):  # what was restored is what was good
-            step = step.set(good=with_restore(analysis.before, analysis.newest))
+            step = step.set_good(with_restore(analysis.before, analysis.newest))
         analysis = None
     step = _extend(step, sync) if analysis is not None else open_chain(step, sync)
     return step if bad is None else _known_bad_again(step, sync, bad, facts.commit)

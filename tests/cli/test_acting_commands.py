@@ -179,13 +179,13 @@ def test_a_rollback_is_asked_for(run: Run, scenario: Scenario) -> None:
 
 
 def test_a_rollback_needs_something_to_go_back_to(run: Run, scenario: Scenario) -> None:
-    """Without a last good revision one must be named; a state that cannot be read is an outside failure."""
+    """With no good revision but what is live one must be named; a state that cannot be read is an outside failure."""
     store = SqliteStore(scenario.database)
     store.commit(Change(CART, 1, dump_rollout(replace(healthy(), good=None))))
     done = run("rollback", "cart")
     assert (done.exit_code, done.stderr) == (
         2,
-        "rollguard: shop/cart has no last good revision yet: say which one by --to\n",
+        "rollguard: shop/cart has no other good revision than what is live: say which one by --to\n",
     )
     assert run("rollback", "cart", "--to", GOOD).exit_code == 0
     store.commit(Change(CART, 2, '{"version": 99}'))

@@ -1,6 +1,7 @@
 """The main path: a bad deployment is found, restored in Git, told, and its recovery judged."""
 
 from controller.core.alerts import AlertName
+from controller.core.events import RollbackRequested
 from controller.core.recovery import RecoveryKind
 from controller.core.state import Phase, Stage, Standing, Way
 from controller.core.verdict import VerdictKind
@@ -209,8 +210,6 @@ def test_the_slo_is_judged_before_it_is_healthy() -> None:
 
 def test_a_persons_rollback_goes_ahead_at_once() -> None:
     """A person's rollback needs no breach, and is pushed by the same protocol."""
-    from controller.core.events import RollbackRequested
-
     model = Model().guard()
     model.commit("two")
     model.sync_head()
@@ -227,3 +226,30 @@ def test_a_restore_that_does_not_land_is_told() -> None:
     model.pass_until(model.restores)
     model.pass_time(700)
     assert AlertName.SYNC_BLOCKED.value in model.open_alerts()
+
+
+def test_a_persons_rollback_from_a_verified_version_goes_to_the_one_before() -> None:
+    """A version that passed but is bad in a way no SLO shows: the rollback brings back the good version before it."""
+    model = Model().guard()
+    model.commit("two")
+    model.sync_head()
+    model.pass_until(lambda: model.rollout.analysis is None)
+    assert model.rollout.good is not None
+    assert model.rollout.good.content == content("two")
+    model.take(RollbackRequested(None, "ann", "wrong prices"))
+    assert [each.holds for each in model.restores()] == ["one"]
+    model.sync_head()
+    model.pass_until(lambda: model.rollout.analysis is None)
+    assert model.open_alerts() == set()
+    assert model.rollout.good.content == content("one")
+
+
+def test_a_persons_rollback_to_what_is_live_changes_nothing_and_alerts_nobody() -> None:
+    """Asked for the revision that is live: nothing to do, said in the log."""
+    model = Model().guard()
+    live = model.branch[-1].revision
+    model.take(RollbackRequested(live, "ann", "to be sure"))
+    model.pass_time(60)
+    assert model.pushes == []
+    assert model.open_alerts() == set()
+    assert model.rollout.phase is Phase.IDLE
