@@ -1,10 +1,12 @@
 """A pipeline that reports and people at the command line, against a running controller: no embedded reconciler."""
 
 import json
+import socket
 from pathlib import Path
 
 from controller.core.state import Obstacle, Standing
 from tests.faults.parts import Pipeline, idle, open_alerts, rollguard, waits_for
+from tests.loop.process import controller
 from tests.loop.site import Site, until
 
 
@@ -49,3 +51,17 @@ def test_a_pipeline_reports_and_people_use_the_command_line(site: Site, tmp_path
     rollguard(site, "rollback", "checkout", "--reason", "it looks wrong")
     until(lambda: len(site.restores()) == 2, "rollback by hand")
     assert site.remote.files()["apps/checkout/app.yaml"] == site.remote.read(first, "apps/checkout/app.yaml")
+
+
+def test_a_port_that_is_taken_is_one_sentence(site: Site) -> None:
+    """The address is somebody else's: the controller says so and ends with 3; nothing of it is left running."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        site.extra = {"server": {"listen": address}}
+        process = controller(site)
+        assert process.wait(30) == 3
+    said = (site.folder / "controller.log").read_text()
+    assert f"rollguard: cannot listen on {address}" in said
+    assert "Traceback" not in said
