@@ -30,6 +30,10 @@ from benchmarks.detection.services import (
 OUTAGE, OUTAGE_SECONDS = 0.05, 600.0
 CONTROLS_UNJUDGED = "controls are not judged yet"
 TRAFFIC_UNJUDGED = "lost traffic is not judged yet"
+RARE = "seen too seldom on the day before to be in its 99th percentile"
+YOUNG = "ten minutes are too little of the baseline's hour, and of the day's windows, to be seen there"
+FEW = "five bad requests are asked for (minimumBadEvents)"
+UNTOLD = "old and new pods are not told apart yet, so the second sync's warm-up hides a minute"
 SPREAD = 0.5
 """Standard deviation of the logarithm of a request's latency."""
 
@@ -110,13 +114,14 @@ def step(share: float, rps: float, goal: float | None = None, target: str = "99"
     slo = "" if target == "99" else f", SLO {target} %"
     name = f"step-{100 * share:g}%-{rps:g}" + ("" if target == "99" else f"-slo{target}")
     title = f"{_per_cent(share)} bad, {rps:g} rps{slo}"
-    draw = service(constant(share), base)
-    return Family(name, title, Kind.BAD, draw, rps=rps, median_goal=goal, target=target)
+    draw, note = service(constant(share), base), FEW if share == 1 and rps < 1 else ""
+    return Family(name, title, Kind.BAD, draw, rps=rps, median_goal=goal, target=target, note=note)
 
 
 def _fine() -> Iterable[Family]:
     yield from (clean(rps) for rps in (100.0, 10.0, 1.0, 0.1, 0.02))
     yield Family("steady-0.9%", "steady at 0.9 %", Kind.FINE, service(constant(0.009), 0.009))
+    yield Family("steady-0.9%-1", "steady at 0.9 %, 1 rps", Kind.FINE, service(constant(0.009), 0.009), rps=1)
     yield Family("clusters", "0.5 % in clusters of 15", Kind.FINE, clustered(0.005, 15))
     yield Family("gaps", "one tick of ten not answered", Kind.FINE, with_gaps(service(constant(BASE)), 0.1))
     yield Family("warm-up-spike", "30 % bad for 45 s", Kind.FINE, service(between(0.3, 0, 45)))
@@ -128,7 +133,8 @@ def _unstable() -> Iterable[Family]:
     yield Family("random-walk", "share walks between 0.02 and 2 %", kind, drifting(random_walk(0.3, 2e-4, 0.02)))
     yield Family("bursts", "two bursts an hour, 90 s of 5 %", kind, drifting(bursts(2.0, 6.0, 0.05)))
     yield Family("season", "daily wave from 0.05 to 0.9 %", kind, drifting(season(5e-4, 0.009, 0.15)))
-    yield Family("rare-bursts", "one burst in six hours, 90 s of 5 %", kind, drifting(bursts(1 / 6, 6.0, 0.05)))
+    rare = drifting(bursts(1 / 6, 6.0, 0.05))
+    yield Family("rare-bursts", "one burst in six hours, 90 s of 5 %", kind, rare, note=RARE)
 
 
 def _attribution() -> Iterable[Family]:
@@ -141,8 +147,8 @@ def _attribution() -> Iterable[Family]:
     ):
         yield Family(name, title, kind, with_controls(hurt, base, fate), note=CONTROLS_UNJUDGED)
     for minutes in (120, 30, 10):
-        draw = with_controls(breached_before(OUTAGE, 60.0 * minutes))
-        yield Family(f"breached-{minutes}min", f"5 % bad since {minutes} min before", kind, draw)
+        draw, note = with_controls(breached_before(OUTAGE, 60.0 * minutes)), YOUNG if minutes == 10 else ""
+        yield Family(f"breached-{minutes}min", f"5 % bad since {minutes} min before", kind, draw, note=note)
     gone = traffic_stops(with_controls(service(constant(BASE))), 60.0, controls_too=True)
     yield Family("traffic-gone", "traffic stops, of the controls too", kind, gone, note=TRAFFIC_UNJUDGED)
     other = with_controls(service(between(OUTAGE, 300)))
@@ -198,7 +204,7 @@ def _bad() -> Iterable[Family]:
         yield Family(f"rollout-{minutes}min", title, bad, draw, healthy_at=taken, delay_from=taken, median_goal=90)
     draw = service(constant(five))
     title = "5 % bad, another sync at 75 s"
-    yield Family("second-sync", title, bad, draw, starts=(0.0, 75.0), healthy_at=75.0, median_goal=90)
+    yield Family("second-sync", title, bad, draw, starts=(0.0, 75.0), healthy_at=75.0, median_goal=90, note=UNTOLD)
     guilty = with_controls(service(constant(five)))
     yield Family("guilty-of-two", "5 % bad, another deployment at 5 min", bad, guilty)
     both = with_controls(service(constant(0.22)), BASE, lambda share, _: share - 0.2)

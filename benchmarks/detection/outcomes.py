@@ -51,6 +51,8 @@ class Outcome:
     dispersed: int = 0
     nats: list[float] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
+    """The true bad share at the fault's height."""
 
     def add(self, family: Family, runs: Runs) -> None:
         """Judges some more runs."""
@@ -71,6 +73,7 @@ class Outcome:
         self.worst.append(float(np.median(ours.worst)))
         self.dispersed += ours.dispersed
         self.nats.append(best.nats)
+        self.levels.append(float(np.max(np.median(runs.share, axis=0))))
         self.bounds.extend([] if best.bound is None else [best.bound])
 
     def delays(self, rule: str, setting: int = 0) -> Floats:
