@@ -1,6 +1,7 @@
 """Every family of deployments that the scoreboard knows."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import erf, log, sqrt
 
 import numpy as np
@@ -23,6 +24,7 @@ from benchmarks.detection.services import (
     season,
     service,
     traffic_stops,
+    whole_ticks,
     with_controls,
     with_gaps,
 )
@@ -31,6 +33,8 @@ OUTAGE, OUTAGE_SECONDS = 0.05, 600.0
 CONTROLS_UNJUDGED = "controls are not judged yet"
 TRAFFIC_UNJUDGED = "lost traffic is not judged yet"
 RARE = "seen too seldom on the day before to be in its 99th percentile"
+RARE_CLUSTERS = "clusters so rare that the six hours before do not always show them"
+NEW_CLUSTERS = "clusters are looked for before the deployment only"
 YOUNG = "ten minutes are too little of the baseline's hour, and of the day's windows, to be seen there"
 FEW = "five bad requests are asked for (minimumBadEvents)"
 UNTOLD = "old and new pods are not told apart yet, so the second sync's warm-up hides a minute"
@@ -123,6 +127,8 @@ def _fine() -> Iterable[Family]:
     yield Family("steady-0.9%", "steady at 0.9 %", Kind.FINE, service(constant(0.009), 0.009))
     yield Family("steady-0.9%-1", "steady at 0.9 %, 1 rps", Kind.FINE, service(constant(0.009), 0.009), rps=1)
     yield Family("clusters", "0.5 % in clusters of 15", Kind.FINE, clustered(0.005, 15))
+    whole = whole_ticks(1 / 300)
+    yield Family("whole-ticks", "one tick of 300 fails altogether", Kind.FINE, whole, note=RARE_CLUSTERS)
     yield Family("gaps", "one tick of ten not answered", Kind.FINE, with_gaps(service(constant(BASE)), 0.1))
     yield Family("warm-up-spike", "30 % bad for 45 s", Kind.FINE, service(between(0.3, 0, 45)))
     yield Family("restarts", "0.9 %, pods restart and are replaced", Kind.FINE, restarting(0.009, 5, 0.03))
@@ -156,10 +162,24 @@ def _attribution() -> Iterable[Family]:
     yield Family("two-deployments", title, kind, other, note="two deployments are not told apart yet")
 
 
+def service_then(before: Draw, after: Draw) -> Draw:
+    """One service until the start, another one from then on."""
+
+    def drawn(family: Family, draw: Generator, runs: int) -> Runs:
+        first = before(family, draw, runs)
+        return replace(after(family, draw, runs), past=first.past)
+
+    return drawn
+
+
 def _worse() -> Iterable[Family]:
     yield Family("step-0.5%", "0.5 % bad", Kind.WORSE, service(constant(0.005)))
     title = f"1.3 times as slow: {_per_cent(round(slower(1.3), 4))}"
     yield Family("latency-1.3", title, Kind.WORSE, service(constant(slower(1.3))))
+
+    draw = service_then(service(constant(BASE)), clustered(0.005, 15))
+    title = "0.5 % in clusters of 15, in none before"
+    yield Family("clusters-later", title, Kind.WORSE, draw, note=NEW_CLUSTERS)
 
 
 def _steps() -> Iterable[Family]:

@@ -139,13 +139,31 @@ def season(low: float, high: float, spread: float) -> Callable[[Family, Generato
 def clustered(share: float, size: float) -> Draw:
     """Errors in clusters inside a tick: whole groups of requests fail together (geometric sizes)."""
 
+    def bad(draw: Generator, total: NDArray[np.int64], requests: float) -> NDArray[np.int64]:
+        clusters = draw.poisson(requests * share / size, total.shape)
+        more = draw.negative_binomial(np.maximum(clusters, 1), 1 / size)  # a sum of geometric sizes
+        return np.where(clusters > 0, clusters + more, 0)
+
+    return _together(bad, share)
+
+
+def whole_ticks(chance: float) -> Draw:
+    """Now and then all requests of a tick fail; otherwise none does."""
+
+    def bad(draw: Generator, total: NDArray[np.int64], _requests: float) -> NDArray[np.int64]:
+        return np.where(draw.random(total.shape) < chance, total, 0)
+
+    return _together(bad, chance)
+
+
+def _together(fail: Callable[[Generator, NDArray[np.int64], float], NDArray[np.int64]], share: float) -> Draw:
+    """A service whose requests fail together, before the start as after it."""
+
     def some(family: Family, draw: Generator, runs: int, steps: int) -> Counts:
         requests = family.rps * family.interval
         total = draw.poisson(requests, (runs, steps))
-        clusters = draw.poisson(requests * share / size, (runs, steps))
-        more = draw.negative_binomial(np.maximum(clusters, 1), 1 / size)  # a sum of geometric sizes
-        bad = np.where(clusters > 0, clusters + more, 0)
-        return Counts(np.minimum(bad, total).astype(float), total.astype(float))
+        bad = np.minimum(fail(draw, total, requests), total)
+        return Counts(bad.astype(float), total.astype(float))
 
     def drawn(family: Family, draw: Generator, runs: int) -> Runs:
         before = some(family, draw, runs, round(DAY / family.interval))
