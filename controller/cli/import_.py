@@ -30,7 +30,7 @@ def import_(
     made = convert(_read(file), source, application)
     typer.echo(made.text, nl=False)
     for each in made.refused:
-        typer.echo(f"not carried over: {clean(each)}", err=True)
+        typer.echo(clean(f"{'<stdin>' if file == '-' else file}: not carried over: {each}"), err=True)
     if made.refused:
         raise typer.Exit(ExitCode.FOUND)
 

@@ -86,12 +86,23 @@ def _said(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str, 
         return "missing", f"add {expected_at(root, location)}"
     if kind in {"enum", "literal_error"}:
         return f"{shown(detail['input'])} is not allowed", f"write {context['expected']}"
-    return _bound(kind, context, detail["input"]) or (_KINDS.get(kind) or detail["msg"], "")
+    return _bound(kind, context, detail["input"]) or _shape(detail, location, root) or (_known(detail), "")
+
+
+def _shape(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str, str] | None:
+    """A plain value where a mapping or a list belongs: with what to write there."""
+    if detail["type"] in {"model_type", "model_attributes_type"}:
+        return "must be a mapping of fields", f"write {expected_at(root, location)}"
+    if detail["type"] == "tuple_type" and isinstance(detail["input"], str):
+        return "must be a list", f"write [{shown(detail['input'])}]"
+    return None
+
+
+def _known(detail: Any) -> str:
+    return _KINDS.get(detail["type"]) or str(detail["msg"])
 
 
 _KINDS = {
-    "model_type": "must be a mapping of fields, such as {name: …}",
-    "model_attributes_type": "must be a mapping of fields, such as {name: …}",
     "dict_type": "must be a mapping, such as {team: shop}",
     "tuple_type": "must be a list",
     "string_type": "must be text; put it in quotes",

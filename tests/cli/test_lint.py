@@ -243,4 +243,4 @@ def test_source_that_does_not_answer_exits_3(lint: Lint) -> None:
     """The checks are not complete, which is neither good nor bad."""
     result = lint(_write("good.yaml", GOOD), "--live", "--prometheus", "http://127.0.0.1:1")
     assert result.exit_code == 3
-    assert "the metrics source did not answer" in result.output
+    assert "the metrics source default did not answer" in result.output

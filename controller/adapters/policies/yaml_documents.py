@@ -109,7 +109,8 @@ def _document(text: str, first: int) -> Document | None:
         at = error.problem_mark or error.context_mark
         said = (error.problem or "cannot be read").splitlines()[0][:160]
         mark = Mark(first + at.line, at.column + 1) if at else Mark(first)
-        raise DocumentError(f"not valid YAML: {said}", mark) from None
+        remedy = "; indent with spaces" if "'\\t'" in said else ""
+        raise DocumentError(f"not valid YAML: {said}{remedy}", mark) from None
     except (YAMLError, ValueError, RecursionError, AssertionError, AttributeError, IndexError, TypeError) as error:
         if isinstance(error, DocumentError):
             raise

@@ -83,7 +83,7 @@ def test_busy_service_has_nothing_to_mend(source: PrometheusSource) -> None:
     (only,) = lint_live(_policy(RATIO), source, TARGET)
     assert (only.rule, only.severity) == (Rule.EFFECT, Severity.NOTE)
     assert "10 events/s, 0.1 % bad over 1h" in only.text
-    assert "a window of 30m shows 0.711 % bad or more" in only.text
+    assert "a window of 30m finds 0.711 % bad or more" in only.text
 
 
 def test_quiet_service_is_told_the_window_that_it_needs(source: PrometheusSource) -> None:
@@ -177,4 +177,4 @@ def test_source_that_does_not_answer_is_no_fault_of_the_policy() -> None:
     """Nothing is known then, and that is what lint says."""
     (only,) = lint_live(_policy(RATIO), PrometheusSource("http://127.0.0.1:1", timeout=2), TARGET)
     assert only.rule is Rule.SOURCE_FAILED
-    assert "did not answer" in only.text
+    assert "the metrics source default did not answer" in only.text

@@ -15,6 +15,10 @@ from controller.adapters.policies.importers.draft import Data, Draft, NotExpress
 from controller.adapters.policies.yaml_documents import Document, read_documents
 
 _WIDTH = 118
+_SEVERAL = (
+    "One of {number} policies from one file. An application is guarded by one policy: if several of them are about one, "
+    "import them again with --application NAME, which makes one of them."
+)
 
 
 class SourceFormat(StrEnum):
@@ -23,6 +27,19 @@ class SourceFormat(StrEnum):
     PYRRA = "pyrra"
     SLOTH = "sloth"
     OPENSLO = "openslo"
+
+    @property
+    def called(self) -> str:
+        """What its people call it."""
+        return _TITLES[self]
+
+
+_TITLES = {SourceFormat.PYRRA: "Pyrra", SourceFormat.SLOTH: "Sloth", SourceFormat.OPENSLO: "OpenSLO"}
+_BEGINNINGS = {
+    SourceFormat.PYRRA: "kind: ServiceLevelObjective",
+    SourceFormat.SLOTH: "version: prometheus/v1, or kind: PrometheusServiceLevel",
+    SourceFormat.OPENSLO: "kind: SLO, with apiVersion: openslo/v1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +69,14 @@ def convert(text: str, source: SourceFormat, application: str | None = None) -> 
             refused.append(f"line {each.mark.line}: {each}")
     drafts = _drafts(documents, source, refused)
     if not drafts and not refused:
-        refused.append(f"there is nothing of {source} in it")
+        refused.append(f"it holds nothing of {source.called}, which has {_BEGINNINGS[source]}")
     drafts = _one_for_each_application(drafts, application)
     refused.extend(reason for each in drafts for reason in each.refused)
-    written = [_written(each, source, refused) for each in drafts if each.objectives]
+    drafts = [each for each in drafts if each.objectives]
+    if len(drafts) > 1:
+        for draft in drafts:
+            draft.comments.append(_SEVERAL.format(number=len(drafts)))
+    written = [_written(each, source, refused) for each in drafts]
     return Imported("---\n".join(each for each in written if each), tuple(refused))
 
 
@@ -109,10 +130,10 @@ def _written(draft: Draft, source: SourceFormat, refused: list[str]) -> str:
         refused.extend(f"{draft.name}: {each}" for each in problems)
         return ""
     said = [
-        f"Imported from {source}. Check application and namespace: a policy guards what deploys into its own namespace."
+        f"Imported from {source.called}. Check application and namespace: a policy guards what deploys into its own one."
     ]
     if draft.namespace is None:
-        said.append(f"{source} names no namespace, so it is default.")
+        said.append(f"{source.called} names no namespace, so it is default.")
     lines = dict.fromkeys([*said, *draft.comments, *(f"Not carried over: {each}" for each in draft.refused)])
     return "".join(_comment(each) for each in lines) + body
 

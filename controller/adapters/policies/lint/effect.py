@@ -61,13 +61,13 @@ def _seen(spec: PolicySpec, objective: Objective, past: Past, location: Location
     wanted = min(5 * analysis.breach_at_burn_rate * objective.epsilon, 0.5)
     window = format_duration(analysis.window)
     if isfinite(seen) and seen <= max(wanted, 1.5 * limit):
-        said = f"{objective.name}: {traffic}; a window of {window} shows {_percent(seen)} bad or more"
+        said = f"{objective.name}: {traffic}; a window of {window} finds {_percent(seen)} bad or more"
         return note(Rule.EFFECT, location, said)
-    shows = f"shows {_percent(seen)} bad or more" if isfinite(seen) else "shows no fault at all"
+    finds = f"finds {_percent(seen)} bad or more" if isfinite(seen) else "finds no fault at all"
     needed = _needed(max(wanted, 1.5 * limit), limit, alpha, analysis.minimum_bad_events) / past.per_second
     remedy = f"{_percent(max(wanted, 1.5 * limit))} would need a window of about {_time(needed)}"
     return warning(
-        Rule.LITTLE_TRAFFIC, location, f"{objective.name}: {traffic}; a window of {window} {shows}", remedy
+        Rule.LITTLE_TRAFFIC, location, f"{objective.name}: {traffic}; a window of {window} {finds}", remedy
     )
 
 

@@ -52,14 +52,14 @@ def lint_live(policy: LoadedPolicy, source: MetricsSource, target: Target) -> li
     try:
         now = source.server_time()
     except MetricsError as failure:
-        return placed(policy, [_failed(failure, ("spec", "metrics"))])
+        return placed(policy, [_failed(spec, failure, ("spec", "metrics"))])
     complaints: list[Complaint] = []
     for index, objective in enumerate(spec.objectives):
         check = _Check(source, spec, objective, index, now)
         try:
             complaints.extend(check.all(target))
         except MetricsError as failure:
-            complaints.append(_failed(failure, check.here))
+            complaints.append(_failed(spec, failure, check.here))
             if not isinstance(failure, MetricsRefused):
                 break
     reference = policy.policy.spec.application
@@ -68,12 +68,11 @@ def lint_live(policy: LoadedPolicy, source: MetricsSource, target: Target) -> li
     return placed(policy, complaints)
 
 
-def _failed(failure: MetricsError, location: Location) -> Complaint:
+def _failed(spec: PolicySpec, failure: MetricsError, location: Location) -> Complaint:
     if failure.reason is MissingReason.REFUSED_QUERY:
-        return error(Rule.QUERY_REFUSED, location, f"the metrics source refuses the query: {failure}")
-    return error(
-        Rule.SOURCE_FAILED, location, f"the metrics source did not answer: {failure}", "nothing was checked here"
-    )
+        return error(Rule.QUERY_REFUSED, location, f"the metrics source {spec.metrics} refuses the query: {failure}")
+    said = f"the metrics source {spec.metrics} did not answer: {failure}"
+    return error(Rule.SOURCE_FAILED, location, said, "nothing was checked here")
 
 
 @dataclass(frozen=True, slots=True)
