@@ -8,16 +8,28 @@ from rich.text import Text
 
 from controller.cli.common import DEFAULT_SETTINGS, Output, SettingsFile, opened
 from controller.cli.evidence_path import evidence_path
-from controller.cli.output import Format, cell, clean, console, lasted, moment, print_json, short, table
+from controller.cli.output import (
+    Format,
+    cell,
+    clean,
+    console,
+    is_wide,
+    lasted,
+    moment,
+    print_json,
+    print_table,
+    short,
+)
 from controller.cli.plot import drawn, in_one_line
-from controller.cli.records import find_record
+from controller.cli.records import cause_of, find_record
 from controller.cli.story import judgement_of, story_data, target_of, timeline
 from controller.cli.views import rollback_sentence
 from controller.core.revert import before_text, measured_text
-from controller.core.state import Analysis, Record, Rollback
-from controller.core.verdict import Judgement, ObjectiveJudgement
+from controller.core.state import Analysis, AnalysisKind, Record, Rollback
+from controller.core.verdict import ObjectiveJudgement
 
 _MOST_SUSPECTS = 20
+_LEGS = ("SLO leg", "own leg", "could be seen")
 
 
 def explain(
@@ -43,11 +55,14 @@ def explain(
     """
     with opened(settings) as place:
         record = find_record(place, analysis)
+        cause = cause_of(place, record)
     if output is Format.JSON:
         print_json(story_data(record))
         return
     screen = console()
     _print_head(screen, record)
+    if cause is not None:
+        screen.print(f"why it was restored: rollguard explain {clean(cause)}", soft_wrap=True)
     _print_timeline(screen, record)
     _print_numbers(screen, record)
     _print_evidence(screen, record.analysis, plot=screen.is_terminal and not no_plot)
@@ -62,9 +77,10 @@ def _print_head(screen: Console, record: Record) -> None:
         Text.assemble(cell(record.application.key, "bold"), "  ", cell(analysis.id), "  ", cell(given, "bold cyan"))
     )
     judgement = judgement_of(record)
-    screen.print(
-        clean(analysis.outcome or (judgement.sentence if judgement is not None else "no look yet")), soft_wrap=True
-    )
+    sentences = (judgement.sentence if judgement is not None else "no look yet", analysis.outcome)
+    for sentence in sentences:
+        if sentence and sentence.lower() != given.lower():
+            screen.print(clean(sentence), soft_wrap=True)
     policy = f"policy {analysis.policy_name}, {analysis.kind.value}"
     window = f"window {lasted(analysis.policy.analysis.window)}"
     good = f"last good {short(analysis.before.revision)}" if analysis.before is not None else "no last good"
@@ -83,10 +99,16 @@ def _print_numbers(screen: Console, record: Record) -> None:
     if judgement is None:
         return
     _heading(screen, f"What was measured, until {moment(judgement.decided_at or judgement.at)}")
-    columns = ["objective", "target", "measured", "before", "bad of all", "SLO leg", "own leg", "could be seen"]
     judged = [each for each in judgement.objectives if each.judged]
-    screen.print(table(columns, [_numbers(record.analysis, each) for each in judged]))
-    _print_sum(screen, judgement)
+    restore = record.analysis.kind is AnalysisKind.RECOVERY
+    columns = ["objective", "target", "measured", "before", "bad of all"]
+    rows = [_numbers(record.analysis, each) for each in judged]
+    if not restore:  # of a restore neither leg decides
+        columns += _LEGS if is_wide(screen) else [each.replace(" ", "\n", 1) for each in _LEGS]
+        rows = [[*row, *_legs(each)] for row, each in zip(rows, judged, strict=True)]
+    print_table(screen, columns, rows, ["objective"])
+    if not restore:
+        _print_sum(screen, judgement.evidence, judgement.threshold)
     for each in judgement.objectives:
         if not each.judged or each.objective != judgement.objective:
             screen.print(f"  {clean(each.sentence)}", soft_wrap=True)
@@ -94,27 +116,22 @@ def _print_numbers(screen: Console, record: Record) -> None:
 
 def _numbers(analysis: Analysis, found: ObjectiveJudgement) -> list[object]:
     counted = f"{found.bad:,.10g} of {found.total:,.10g}" if found.total else f"{found.bad:,.10g}"
-    least = "–" if found.detectable is None else f"{100 * found.detectable:.2g} % bad"
-    return [
-        found.objective,
-        target_of(analysis.policy, found.objective),
-        measured_text(found),
-        before_text(found),
-        counted,
-        _leg(found.log_e_slo),
-        _leg(found.log_e_baseline),
-        least,
-    ]
+    target = target_of(analysis.policy, found.objective)
+    return [found.objective, target, measured_text(found), before_text(found), counted]
+
+
+def _legs(found: ObjectiveJudgement) -> list[object]:
+    least = "–" if found.detectable is None else f"{100 * found.detectable:.2g} %"
+    return [_leg(found.log_e_slo), _leg(found.log_e_baseline), least]
 
 
 def _leg(log_e: float | None) -> str:
     return "–" if log_e is None else f"{log_e:.2f}"
 
 
-def _print_sum(screen: Console, judgement: Judgement) -> None:
-    above = judgement.evidence >= judgement.threshold
-    said = "reached" if above else "not reached"
-    screen.print(f"  evidence ln E {judgement.evidence:.2f} against {judgement.threshold:.2f}: {said}")
+def _print_sum(screen: Console, evidence: float, threshold: float) -> None:
+    said = "reached" if evidence >= threshold else "not reached"
+    screen.print(f"  evidence ln E {evidence:.2f} against {threshold:.2f}: {said}")
 
 
 def _print_evidence(screen: Console, analysis: Analysis, *, plot: bool) -> None:
@@ -127,6 +144,8 @@ def _print_evidence(screen: Console, analysis: Analysis, *, plot: bool) -> None:
     else:
         screen.print(f"  {path.title}; threshold {path.threshold:.2f}")
         screen.print(f"  {in_one_line(path, analysis.started_at)}", soft_wrap=True)
+    if analysis.kind is AnalysisKind.RECOVERY:
+        _print_sum(screen, path.log_e[-1], path.threshold)
 
 
 def _print_rollback(screen: Console, rollback: Rollback) -> None:
@@ -140,8 +159,11 @@ def _print_rollback(screen: Console, rollback: Rollback) -> None:
         screen.print(f"  commit {rollback.revision} on {clean(rollback.branch)}", soft_wrap=True)
     if rollback.suspects:
         _heading(screen, "Suspects")
-        rows = [[short(each.revision), moment(each.at), each.author, each.subject] for each in rollback.suspects]
-        screen.print(table(["commit", "when", "author", "subject"], rows[:_MOST_SUSPECTS]))
+        rows = [
+            [short(each.revision), moment(each.at, seconds=False), each.author, each.subject]
+            for each in rollback.suspects
+        ]
+        print_table(screen, ["commit", "when", "author", "subject"], rows[:_MOST_SUSPECTS], ["author", "subject"])
         if len(rows) > _MOST_SUSPECTS:
             screen.print(f"  and {len(rows) - _MOST_SUSPECTS} more")
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -51,10 +52,19 @@ def explained() -> Iterator[None]:
         _stop_writing()
         raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
-        if hasattr(error, "format_message") or os.environ.get(DEBUG):  # the parser's own errors show the usage
+        if hasattr(error, "format_message"):  # the parser's own errors show the usage
+            _plain(error)
+            raise
+        if os.environ.get(DEBUG):
             raise
         typer.echo(f"rollguard: {message_of(error)}", err=True)
         raise typer.Exit(code_of(error)) from None
+
+
+def _plain(error: Any) -> None:
+    """The parser's own message, without the words of the library below it."""
+    if isinstance(getattr(error, "message", None), str):
+        error.message = error.message.replace("Value error, ", "")
 
 
 def message_of(error: Exception) -> str:

@@ -1,12 +1,25 @@
 """``rollguard history``: what was decided, newest first."""
 
 import time
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from controller.cli.common import DEFAULT_SETTINGS, Output, SettingsFile, opened
-from controller.cli.output import Format, cell, console, iso, lasted, moment, print_json, short, table
+from controller.cli.output import (
+    Format,
+    cell,
+    console,
+    is_wide,
+    iso,
+    lasted,
+    moment,
+    print_json,
+    print_table,
+    short,
+)
 from controller.cli.records import read_record
 from controller.core.state import Record
 from controller.ports.store import AnalysisRecord
@@ -41,23 +54,46 @@ def history(
     if not found:
         screen.print("nothing was judged yet")
         return
-    now = time.time()
-    rows = [_row(stored, record, now) for stored, record in found]
-    screen.print(table(["analysis", "application", "began", "took", "revision", "verdict", "why"], rows))
+    rows = [_Row(stored, record, time.time()) for stored, record in found]
+    if is_wide(screen):
+        columns = ["analysis", "application", "began", "took", "revision", "verdict", "why"]
+        print_table(screen, columns, [each.wide() for each in rows], ["why"])
+    else:
+        columns = ["analysis", *([] if application else ["application"]), "began", "took", "verdict"]
+        cells = [each.narrow(named=application is None) for each in rows]
+        print_table(screen, columns, cells, ["application", "verdict"])
     screen.print("\nwhy, in full: rollguard explain ANALYSIS")
 
 
-def _row(stored: AnalysisRecord, record: Record | None, now: float) -> list[object]:
-    verdict = stored.verdict or "undecided"
-    return [
-        stored.id,
-        str(stored.application),
-        moment(stored.started_at),
-        lasted((stored.ended_at or now) - stored.started_at),
-        short(stored.revision),
-        cell(verdict, _COLOURS.get(verdict, "")),
-        _why(record),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One analysis as a line of the table."""
+
+    stored: AnalysisRecord
+    record: Record | None
+    now: float
+
+    @property
+    def _verdict(self) -> Text:
+        verdict = self.stored.verdict or "undecided"
+        return cell(verdict, _COLOURS.get(verdict, ""))
+
+    @property
+    def _took(self) -> str:
+        return lasted((self.stored.ended_at or self.now) - self.stored.started_at)
+
+    def wide(self) -> list[object]:
+        """A column for each fact."""
+        stored = self.stored
+        began, revision = moment(stored.started_at), short(stored.revision)
+        return [stored.id, str(stored.application), began, self._took, revision, self._verdict, _why(self.record)]
+
+    def narrow(self, *, named: bool) -> list[object]:
+        """What 80 columns hold: the id begins with the revision, and the verdict's column has the reason as well."""
+        why = _why(self.record)
+        said = Text.assemble(self._verdict, cell("" if why.lower() == self._verdict.plain.lower() else f": {why}"))
+        name = [str(self.stored.application)] if named else []
+        return [self.stored.id, *name, moment(self.stored.started_at, seconds=False), self._took, said]
 
 
 def _why(record: Record | None) -> str:

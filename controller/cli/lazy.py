@@ -26,6 +26,21 @@ class Entry:
     panel: str
 
 
+class PlainCommand(TyperCommand):
+    """A command whose help shows no type beside an option that takes no value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters, ``--help`` too."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(parameters: Any) -> Any:
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
 class LazyCommand(TyperCommand):
     """Stands for a command until it is used."""
 
@@ -44,7 +59,7 @@ class LazyCommand(TyperCommand):
         if isinstance(target, typer.Typer):
             return _reflowed(get_command(target))
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        single.command(self._entry.name)(target)
+        single.command(self._entry.name, cls=PlainCommand)(target)
         return _reflowed(get_command(single))
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -72,6 +87,10 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands.update({entry.name: LazyCommand(entry) for entry in self.entries})
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters, ``--help`` too."""
+        return _without_types(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

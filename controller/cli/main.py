@@ -52,6 +52,11 @@ Exit codes: 0 done, 1 found something (lint errors, a breach), 2 wrong use, 3 an
 """
 
 
+def _paragraphs(text: str) -> str:
+    """Each paragraph in one line, to be broken where the terminal is as wide."""
+    return "\n\n".join(" ".join(each.split()) for each in text.strip().split("\n\n"))
+
+
 class Commands(LazyGroup):
     """All commands of ``rollguard``."""
 
@@ -61,7 +66,7 @@ class Commands(LazyGroup):
 app = typer.Typer(
     name="rollguard",
     cls=Commands,
-    help=HELP,
+    help=_paragraphs(HELP),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

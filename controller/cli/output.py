@@ -6,20 +6,22 @@ is never read as markup; JSON is complete, one document, with ``null`` where the
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from controller.core.durations import format_duration
 
-_PLAIN_WIDTH = 160
+_PLAIN_WIDTH = 10_000
+_WIDE = 120
+"""Columns of a terminal from which on a table may have a column for each fact."""
 _DAY = 86400.0
 
 
@@ -46,11 +48,16 @@ def _finite(data: Any) -> Any:
 
 
 def console() -> Console:
-    """Standard output; wide where it is no terminal, so that a pipe gets whole lines."""
+    """Standard output; wide where it is no terminal, so that a pipe gets a line for each row, however long it is."""
     made = Console(highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = _PLAIN_WIDTH
     return made
+
+
+def is_wide(screen: Console) -> bool:
+    """Whether a table may have a column for each fact."""
+    return screen.width >= _WIDE
 
 
 def clean(text: object) -> str:
@@ -63,21 +70,38 @@ def cell(text: object, style: str = "") -> Text:
     return Text(clean(text), style=style)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A plain table; cells that are no ``Text`` are cleaned."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, column in enumerate(columns):
-        made.add_column(column, overflow="fold", no_wrap=number == 0)
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], wrapping: Collection[str] = ()) -> Table:
+    """A plain table; cells that are no ``Text`` are cleaned. Where it is too wide, only ``wrapping`` columns wrap."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold", no_wrap=column not in wrapping)
     for row in rows:
         made.add_row(*(each if isinstance(each, Text) else cell(each) for each in row))
     return made
 
 
-def moment(at: float | None) -> str:
+def print_table(
+    screen: Console, columns: Sequence[str], rows: Sequence[Sequence[object]], wrapping: Collection[str] = ()
+) -> None:
+    """Write a table."""
+    print_lines(screen, table(columns, rows, wrapping))
+
+
+def print_lines(screen: Console, what: RenderableType) -> None:
+    """Write it without the blanks at its lines' ends, which a pipe would carry on."""
+    for segments in screen.render_lines(what, pad=False):
+        line = Text()
+        for each in segments:
+            line.append(each.text, each.style)
+        line.rstrip()
+        screen.print(line, soft_wrap=True)
+
+
+def moment(at: float | None, *, seconds: bool = True) -> str:
     """A time as people read it, in UTC; a dash for none."""
     if at is None:
         return "–"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ" if seconds else "%Y-%m-%d %H:%MZ")
 
 
 def iso(at: float | None) -> str | None:

@@ -46,10 +46,11 @@ def pause(
 
       rollguard pause --all --until-resumed --reason "incident 4711"
     """
-    if not reason.strip():
-        raise CommandError('say why: --reason "…"')
+    wanting = [] if reason.strip() else ['why: --reason "…"']
     if (lasting is None) != until_resumed:
-        raise CommandError("say how long: --for 2h, or --until-resumed")
+        wanting.append("how long: --for 2h, or --until-resumed")
+    if wanting:
+        raise CommandError(f"say {'; and '.join(wanting)}")
     now = time.time()
     until = None if lasting is None else now + length_of_time(lasting)
     with opened(settings) as place:
@@ -88,7 +89,9 @@ def resume(
         data = {"application": None if key is None else str(key), "was_paused": was_paused}
         print_json({**data, "still_paused_by": [pause_data(each) for each in others]})
         return
-    typer.echo(f"{_called(key)} {'goes on' if was_paused else 'was not paused'}")
+    typer.echo(
+        f"the pause of {_called(key)} is taken back" if was_paused else f"there was no pause of {_called(key)}"
+    )
     for each in others:
         typer.echo(f"still paused by the pause of {_called(each.application)}: {clean(each.reason)}", err=True)
 

@@ -10,27 +10,29 @@ from controller.cli.output import lasted
 
 _WIDEST, _HEIGHT = 100, 18
 _POINTS = 10
+_SHORT = 180.0
 HIGHEST = 3.0
 """Times the threshold at which the plot ends: what is beyond it says nothing more, and would hide how it was reached."""
 
 
 def drawn(path: EvidencePath, start: float) -> str:
-    """The evidence over the minutes since ``start``, with the threshold as a dotted line; cut off at three times it."""
+    """The evidence over the time since ``start``, with the threshold as a dotted line; cut off at three times it."""
     import plotext  # noqa: PLC0415  slow to import, and only needed here
 
     figure = plotext.figure
     figure.clear()
     figure.plot_size(min(_WIDEST, shutil.get_terminal_size().columns), _HEIGHT)
     top = HIGHEST * path.threshold
-    minutes = [(at - start) / 60 for at in (path.begin, *path.at)]
-    line = figure.signal(minutes, [min(value, top) for value in (0.0, *path.log_e)], marker="braille")
+    unit, name = (1.0, "seconds") if path.at[-1] - start < _SHORT else (60.0, "minutes")
+    since = [(at - start) / unit for at in (path.begin, *path.at)]
+    line = figure.signal(since, [min(value, top) for value in (0.0, *path.log_e)], marker="braille")
     line.lines()
     figure.draw(line)
     figure.line(path.threshold, "horizontal", style="dotted")
     low, high = min(*path.log_e, 0.0), min(max(*path.log_e, path.threshold), top)
     figure.ruler("y").lim(low - 0.5, high + 0.5)
     figure.title(f"{path.title}; dotted: the threshold {path.threshold:.2f}")
-    figure.label("minutes since the start", "x")
+    figure.label(f"{name} since the start", "x")
     return str(plotext.uncolorize(str(figure.build()))).rstrip()
 
 

@@ -7,7 +7,8 @@ import typer
 
 from controller.cli.common import DEFAULT_SETTINGS, AnApplication, Opened, Output, SettingsFile, opened, person
 from controller.cli.failures import CommandError
-from controller.cli.output import Format, console, iso, moment, print_json, short, table
+from controller.cli.lazy import PlainCommand
+from controller.cli.output import Format, console, iso, moment, print_json, print_table, short
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout, load_rollout
 from controller.ports.inbox import EVERY_FINGERPRINT, ReleaseCommand, dump_command
@@ -22,7 +23,7 @@ quarantine = typer.Typer(
 )
 
 
-@quarantine.command("list")
+@quarantine.command("list", cls=PlainCommand)
 def list_known_bad(
     application: Annotated[str | None, typer.Argument(metavar="APP", help="Only this application.")] = None,
     *,
@@ -47,13 +48,17 @@ def list_known_bad(
         for each in rollouts
         for bad in each.known_bad
     ]
-    screen.print(table(["version", "application", "revision", "rolled back", "since then"], rows) if rows else "none")
+    if rows:
+        columns = ["version", "application", "revision", "rolled back", "since then"]
+        print_table(screen, columns, rows, ["application", "since then"])
+    else:
+        screen.print("none")
     for each in rollouts:
         if each.frozen:
             screen.print(f"{each.application.key} is frozen: {each.frozen}")
 
 
-@quarantine.command("release")
+@quarantine.command("release", cls=PlainCommand)
 def release(
     application: AnApplication,
     version: Annotated[str | None, typer.Argument(metavar="VERSION", help="As `quarantine list` names it.")] = None,

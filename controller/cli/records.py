@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from controller.cli.common import Opened, chosen
 from controller.cli.failures import CommandError
 from controller.core.application import ApplicationKey
-from controller.core.state import Record, load_record, load_rollout
+from controller.core.state import AnalysisKind, Record, load_record, load_rollout
 from controller.ports.store import AnalysisRecord, Store, StoredRollout
+
+_LOOKED_THROUGH = 50
 
 
 def read_record(stored: AnalysisRecord) -> Record | None:
@@ -47,6 +49,15 @@ def find_record(place: Opened, wanted: str) -> Record:
     if len(by_id) == 1:
         return by_id[0]
     return _newest_of(place, wanted, opened_now)
+
+
+def cause_of(place: Opened, record: Record) -> str | None:
+    """The id of the analysis that a restore came of; None where this is no restore's, or that one is gone."""
+    if record.analysis.kind is not AnalysisKind.RECOVERY or record.rollback is None:
+        return None
+    undone, own = record.rollback.live, record.analysis.id
+    before = place.store.analyses(record.application.key, limit=_LOOKED_THROUGH)
+    return next((each.id for each in before if each.revision == undone and each.id != own), None)
 
 
 def _begins(analysis_id: str, wanted: str) -> bool:

@@ -5,10 +5,23 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from controller.cli.common import DEFAULT_SETTINGS, Opened, Output, SettingsFile, opened
-from controller.cli.output import Format, ago, cell, clean, console, print_json, short, table
+from controller.cli.output import (
+    Format,
+    ago,
+    cell,
+    clean,
+    console,
+    is_wide,
+    print_json,
+    print_lines,
+    print_table,
+    short,
+)
 from controller.cli.pause import applies, pause_data
 from controller.cli.views import View, data_of, rollback_sentence, unjudged, view_of
 from controller.core.state import Rollout
@@ -22,6 +35,7 @@ _COLOURS = {
     "Unreadable": "red",
     "NotRestored": "red",
 }
+_NAME_WIDTH = 15
 
 
 def status(
@@ -43,7 +57,7 @@ def status(
     now = time.time()
     with opened(settings) as place:
         views = _views(place, application, now)
-        pending = place.store.outbox_pending()
+        pending = place.store.outbox_untold()
         pauses = [each for each in place.store.pauses() if applies(each, each.application, now)]
     if output is Format.JSON:
         shown = {"pauses": [pause_data(each) for each in pauses], "alerts_to_deliver": pending}
@@ -67,18 +81,32 @@ def _print_overview(views: list[View], pending: int, now: float) -> None:
     if not views:
         screen.print("no application is declared or known yet")
         return
-    rows = [[str(view.key), view.phase, *_revisions(view.rollout, now), view.so_far] for view in views]
-    screen.print(table(["application", "phase", "live", "last good", "so far"], rows))
-    notes = [(view, condition) for view in views for condition in view.conditions if condition.name != "Watching"]
+    _print_table(screen, views, now)
+    notes = [(str(view.key), name, sentence) for view in views for name, sentence in _notes(view)]
+    if not is_wide(screen):
+        notes = [(str(view.key), "so far", view.so_far) for view in views if view.so_far] + notes
     if notes:
         screen.print()
-    for view, condition in notes:
-        screen.print(_note(str(view.key), condition.name, condition.sentence))
-    for view in views:
-        for alert in view.rollout.alerts if view.rollout is not None else ():
-            screen.print(_note(str(view.key), alert.name.value, alert.summary))
+    for note in notes:
+        _print_note(screen, *note)
     if pending:
-        screen.print(f"\n{pending} alerts wait to be delivered")
+        screen.print(f"\n{pending} alert{'' if pending == 1 else 's'} not delivered yet")
+
+
+def _print_table(screen: Console, views: list[View], now: float) -> None:
+    columns = ["application", "phase", "live", "last good"]
+    rows = [[str(view.key), view.phase, *_revisions(view.rollout, now)] for view in views]
+    if is_wide(screen):
+        columns.append("so far")
+        rows = [[*row, view.so_far] for row, view in zip(rows, views, strict=True)]
+    print_table(screen, columns, rows, ["application", "so far"])
+
+
+def _notes(view: View) -> list[tuple[str, str]]:
+    """What stands in the way, and what people were told."""
+    conditions = [(each.name, each.sentence) for each in view.conditions if each.name != "Watching"]
+    alerts = view.rollout.alerts if view.rollout is not None else ()
+    return conditions + [(each.name.value, each.summary) for each in alerts]
 
 
 def _revisions(rollout: Rollout | None, now: float) -> tuple[str, str]:
@@ -89,8 +117,15 @@ def _revisions(rollout: Rollout | None, now: float) -> tuple[str, str]:
     return live, good
 
 
-def _note(where: str, name: str, sentence: str) -> Text:
-    return Text.assemble(cell(where), "  ", cell(name, _COLOURS.get(name, "bold")), "  ", cell(sentence))
+def _print_note(screen: Console, where: str, name: str, sentence: str) -> None:
+    """A line; where that is too long for the terminal, the sentence goes below its name."""
+    head = Text.assemble(cell(where), "  ", cell(name, _COLOURS.get(name, "bold")))
+    said = cell(sentence)
+    if len(head) + 2 + len(said) <= screen.width:
+        screen.print(Text.assemble(head, "  ", said))
+        return
+    screen.print(head)
+    screen.print(Padding(said, (0, 0, 0, 2)))
 
 
 def _print_whole(view: View, now: float) -> None:
@@ -130,4 +165,9 @@ def _print_rollout(screen: Console, rollout: Rollout, now: float) -> None:
 
 
 def _line(screen: Console, name: str, text: str, style: str = "") -> None:
-    screen.print(Text.assemble(f"  {clean(name):<12} ", cell(text, style)), soft_wrap=True)
+    """A fact; what does not fit into a line goes on below where it began."""
+    row = Table.grid(padding=0)
+    row.add_column(width=max(_NAME_WIDTH, len(clean(name)) + 3), no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(f"  {clean(name)}", cell(text, style))
+    print_lines(screen, row)

@@ -13,7 +13,7 @@ from controller.core.alerts import Alert, AlertName
 from controller.core.application import ApplicationKey
 from controller.core.past import is_judged
 from controller.core.policy import Mode
-from controller.core.state import Analysis, Rollback, Rollout, Stage, Way, load_rollout
+from controller.core.state import Analysis, Phase, Rollback, Rollout, Stage, Way, load_rollout
 from controller.core.wording import not_judged
 from controller.ports.store import Pause, StoredRollout
 
@@ -84,6 +84,8 @@ def _conditions(rollout: Rollout, now: float, maximum: Mode) -> list[Condition]:
         found += _of_analysis(rollout.analysis, rollout.alerts, now)
     if rollout.rollback is not None and rollout.rollback.stage not in (Stage.DONE, Stage.WITHDRAWN):
         found += _of_rollback(rollout.rollback)
+    if rollout.phase is Phase.RESTORED and rollout.rollback is not None:
+        found.append(Condition("NotDeployed", _not_deployed(rollout.rollback)))
     if rollout.unidentified:
         waiting = ", ".join(short(each.revision) for each in rollout.unidentified)
         found.append(Condition("WaitingForGit", f"what {waiting} deploys is not known yet"))
@@ -117,6 +119,13 @@ def _of_rollback(rollback: Rollback) -> list[Condition]:
             )
         ]
     return []
+
+
+def _not_deployed(rollback: Rollback) -> str:
+    """What a restore in Git waits for: until then the bad version goes on serving."""
+    what = "the restore" if rollback.revision is None else f"the restore {short(rollback.revision)}"
+    since = "" if rollback.done_at is None else f" since {moment(rollback.done_at)}"
+    return f"{what} is in Git{since}, and waits to be deployed"
 
 
 def _so_far(analysis: Analysis) -> str:

@@ -165,7 +165,11 @@ class Store(Protocol):
         ...
 
     def outbox_pending(self) -> int:
-        """How many deliveries wait."""
+        """How many entries the outbox has: deliveries that wait, and open alerts that are repeated."""
+        ...
+
+    def outbox_untold(self) -> int:
+        """How many deliveries wait that the sink was never told, or did not take the last time."""
         ...
 
     def delivered(self, entry: int, at: float) -> None:

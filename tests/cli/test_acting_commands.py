@@ -37,7 +37,7 @@ def test_pause_of_everything_and_its_end(run: Run, scenario: Scenario) -> None:
     assert run("pause", "--all", "--until-resumed", "--reason", "incident").exit_code == 0
     assert run("pause", "cart", "--for", "1h", "--reason", "x", "-o", "json").exit_code == 0
     resumed = run("resume", "cart")
-    assert resumed.stdout == "shop/cart goes on\n"
+    assert resumed.stdout == "the pause of shop/cart is taken back\n"
     assert resumed.stderr == "still paused by the pause of every application: incident\n"
     assert json.loads(run("resume", "--all", "-o", "json").stdout) == {
         "application": None,
@@ -46,7 +46,7 @@ def test_pause_of_everything_and_its_end(run: Run, scenario: Scenario) -> None:
     }
     with scenario.store() as store:
         assert store.pauses() == []
-    assert run("resume", "--all").stdout == "every application was not paused\n"
+    assert run("resume", "--all").stdout == "there was no pause of every application\n"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,14 @@ def test_the_help_names_every_command() -> None:
     assert "Exit codes: 0 done, 1 found something" in shown
 
 
+@pytest.mark.parametrize("command", ["", "demo", "pause", "quarantine release"])
+def test_an_option_without_a_value_shows_none(command: str) -> None:
+    """``--all`` takes no value, so the help shows no type beside it."""
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "140"}).stdout
+    assert "--help" in shown
+    assert "bool" not in shown
+
+
 def test_the_help_needs_none_of_the_commands(tmp_path: Path) -> None:
     """NumPy, pydantic and the like are imported by commands, not by the list of them."""
     code = (

@@ -265,6 +265,98 @@ def test_what_is_not_there_is_said(run: Run, wanted: str, said: str) -> None:
     assert said in done.stderr
 
 
+WORDS = {
+    "shop/checkout",
+    "shop/cart",
+    "Verified",
+    "RollguardRolledBack",
+    ANALYSIS,
+    RESTORE,
+    BAD,
+    "numbers",
+    "99.5",
+    "150",
+}
+
+
+def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+
+@pytest.mark.parametrize("command", ["status", "status checkout", "history", "history checkout", "quarantine list"])
+def test_tables_fit_into_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """No line is longer, and no name, id or sentence of a pipe's lines is cut or left out."""
+    words = {word for word in run(*command.split()).stdout.split() if word in WORDS}
+    assert words
+    _on_a_terminal(monkeypatch, 80)
+    text = run(*command.split()).stdout
+    assert max(len(line) for line in text.splitlines()) <= 80
+    asked_for = {"shop/checkout"} if command == "history checkout" else set()
+    assert words - asked_for <= set(text.split())
+
+
+def test_the_numbers_of_a_story_fit_into_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The objective's name and its figures stand in one line."""
+    _on_a_terminal(monkeypatch, 80)
+    lines = run("explain", "checkout", "--no-plot").stdout.splitlines()
+    row = next(line for line in lines if line.startswith("availability ") and "of 150 " in line)
+    assert len(row) <= 80
+    assert "99.5 %" in row
+
+
+def test_a_pipe_gets_a_line_for_each_row(run: Run) -> None:
+    """However long the sentence is: no line breaks inside, no blanks behind."""
+    for command in ("status", "history", "explain checkout", "quarantine list"):
+        text = run(*command.split()).stdout
+        assert [line for line in text.splitlines() if line != line.rstrip()] == []
+    rows = [line for line in run("history").stdout.splitlines() if line.startswith(ANALYSIS)]
+    assert len(rows) == 1
+    assert "availability 90 % against 99.5 %" in rows[0]
+
+
+def test_a_restore_in_git_that_is_not_deployed_is_said(run: Run) -> None:
+    """Until then the bad version goes on serving: whoever deploys must know."""
+    (shown,) = json.loads(run("status", "checkout", "-o", "json").stdout)["applications"]
+    (said,) = (each["sentence"] for each in shown["conditions"] if each["name"] == "NotDeployed")
+    assert RESTORE[:12] in said
+    assert "waits to be deployed" in said
+    assert "NotDeployed" in run("status").stdout
+
+
+def test_alerts_that_were_told_are_not_called_undelivered(run: Run, scenario: Scenario) -> None:
+    """An open alert stays in the outbox to be repeated; only what a sink was not told is counted."""
+    assert "not delivered" not in run("status").stdout
+    with scenario.store() as store:
+        store.enqueue([("on-call", rolled_back().alerts[0])])
+    assert "1 alert not delivered yet" in run("status").stdout
+    with scenario.store() as store:
+        (entry,) = store.outbox("on-call", now=0.0)
+        store.postpone(entry.id, 60.0, "")
+    assert "not delivered" not in run("status").stdout
+
+
+def test_a_recovery_leads_to_what_it_recovers_from(run: Run, scenario: Scenario) -> None:
+    """Explaining APP after a restore shows the restore's watch, its own evidence, and the way to the breach."""
+    chain = bad_analysis()
+    column = chain.ticks[0]
+    for number in range(1, TICKS + 1):
+        column = column.with_tick(START + 15 * number, Measured(0, 1500))
+    recovery = replace(
+        chain, id="c3c3c3c-00000001", kind=AnalysisKind.RECOVERY, ticks=(column,), recovery=RecoveryKind.RECOVERED
+    )
+    rollout = rolled_back()
+    with scenario.store() as store:
+        known = store.rollout(CHECKOUT)
+        assert known is not None
+        store.commit(Change(CHECKOUT, known.version, dump_rollout(replace(rollout, analysis=recovery))))
+    text = run("explain", "checkout").stdout
+    assert f"why it was restored: rollguard explain {ANALYSIS}" in text
+    assert "against 3.00: reached" in text
+    assert "SLO leg" not in text
+
+
 def test_keys_of_the_scenario_are_the_declared_ones(run: Run) -> None:
     """The scenario's applications and its settings agree."""
     shown = json.loads(run("status", "-o", "json").stdout)["applications"]

@@ -195,6 +195,18 @@ def test_the_outbox_waits_and_is_delivered_once(store: Store) -> None:
     assert len(store.outbox("chat", now=0.0, limit=1)) == 1
 
 
+def test_what_a_sink_was_told_is_not_counted_as_untold(store: Store) -> None:
+    """An open alert that is only repeated waits for nobody; one that was refused does."""
+    store.enqueue([("on-call", alert("one")), ("on-call", alert("two")), ("on-call", alert("three"))])
+    assert store.outbox_untold() == 3
+    one, two, _ = store.outbox("on-call", now=0.0)
+    store.postpone(one.id, 60.0, "")
+    store.postpone(two.id, 60.0, "refused")
+    assert (store.outbox_pending(), store.outbox_untold()) == (3, 2)
+    store.postpone(two.id, 120.0, "")
+    assert store.outbox_untold() == 1
+
+
 def test_pauses_replace_each_other_by_scope(store: Store) -> None:
     """One pause for each application and one for all; taking one back leaves the others."""
     everything = Pause(None, None, "incident", "ada", 1.0)

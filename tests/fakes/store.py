@@ -33,6 +33,7 @@ class MemoryDatabase:
     analyses: dict[str, AnalysisRecord] = field(default_factory=dict)
     inbox: dict[int, InboxEntry] = field(default_factory=dict)
     outbox: dict[int, OutboxEntry] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
     pauses: dict[ApplicationKey | None, Pause] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
     ids: "count[int]" = field(default_factory=lambda: count(1))
@@ -152,6 +153,11 @@ class MemoryStore:
     def outbox_pending(self) -> int:
         return len(self._use().outbox)
 
+    def outbox_untold(self) -> int:
+        data = self._use()
+        with data.lock:
+            return sum(each.attempts == 0 or each.id in data.refused for each in data.outbox.values())
+
     def delivered(self, entry: int, at: float) -> None:
         data = self._use(write=True)
         with data.lock:
@@ -163,6 +169,7 @@ class MemoryStore:
             if entry in data.outbox:
                 waiting = data.outbox[entry]
                 data.outbox[entry] = replace(waiting, attempts=waiting.attempts + 1, next_at=next_at)
+                (data.refused.add if error else data.refused.discard)(entry)
 
     def enqueue(self, alerts: Sequence[tuple[str, Alert]]) -> None:
         data = self._use(write=True)

@@ -148,9 +148,15 @@ class SqliteStore:
         return [OutboxEntry(row[0], sink, alert, row[2], row[3]) for row, alert in alerts if alert is not None]
 
     def outbox_pending(self) -> int:
-        """How many deliveries wait."""
+        """How many entries there are: deliveries that wait, and open alerts that are repeated."""
         with self._database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def outbox_untold(self) -> int:
+        """How many deliveries wait that the sink was never told, or did not take the last time."""
+        with self._database.reading() as connection:
+            untold = "SELECT count(*) FROM outbox WHERE attempts = 0 OR error != ''"
+            return int(connection.execute(untold).fetchone()[0])
 
     def delivered(self, entry: int, at: float) -> None:  # noqa: ARG002  nothing is kept of it
         """An alert has reached its sink."""
