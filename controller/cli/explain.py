@@ -83,8 +83,15 @@ def _print_head(screen: Console, record: Record) -> None:
             screen.print(clean(sentence), soft_wrap=True)
     policy = f"policy {analysis.policy_name}, {analysis.kind.value}"
     window = f"window {lasted(analysis.policy.analysis.window)}"
-    good = f"last good {short(analysis.before.revision)}" if analysis.before is not None else "no last good"
-    screen.print(clean(f"{policy}, {window}, {good}"), style="dim")
+    screen.print(clean(f"{policy}, {window}, {_back(record)}"), style="dim")
+
+
+def _back(record: Record) -> str:
+    """What a breach would bring back, or what this restore has brought back."""
+    analysis, rollback = record.analysis, record.rollback
+    if analysis.kind is AnalysisKind.RECOVERY and rollback is not None:
+        return f"restores {short(rollback.target)}"
+    return f"last good {short(analysis.before.revision)}" if analysis.before is not None else "no last good"
 
 
 def _print_timeline(screen: Console, record: Record) -> None:

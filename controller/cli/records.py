@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from controller.cli.common import Opened, chosen
 from controller.cli.failures import CommandError
 from controller.core.application import ApplicationKey
-from controller.core.state import AnalysisKind, Record, load_record, load_rollout
+from controller.core.state import AnalysisKind, Origin, Record, load_record, load_rollout
 from controller.ports.store import AnalysisRecord, Store, StoredRollout
 
 _LOOKED_THROUGH = 50
@@ -52,8 +52,10 @@ def find_record(place: Opened, wanted: str) -> Record:
 
 
 def cause_of(place: Opened, record: Record) -> str | None:
-    """The id of the analysis that a restore came of; None where this is no restore's, or that one is gone."""
+    """The id of the analysis that a restore came of; None where this is no restore, a person's, or that one is gone."""
     if record.analysis.kind is not AnalysisKind.RECOVERY or record.rollback is None:
+        return None
+    if record.rollback.origin is Origin.PERSON:
         return None
     undone, own = record.rollback.live, record.analysis.id
     before = place.store.analyses(record.application.key, limit=_LOOKED_THROUGH)

@@ -355,6 +355,7 @@ def test_a_recovery_leads_to_what_it_recovers_from(run: Run, scenario: Scenario)
     assert f"why it was restored: rollguard explain {ANALYSIS}" in text
     assert "against 3.00: reached" in text
     assert "SLO leg" not in text
+    assert f"restores {GOOD[:12]}" in text
 
 
 def test_keys_of_the_scenario_are_the_declared_ones(run: Run) -> None:
