@@ -137,7 +137,8 @@ def _fine() -> Iterable[Family]:
 def _unstable() -> Iterable[Family]:
     kind = Kind.UNSTABLE
     yield Family("random-walk", "share walks between 0.02 and 2 %", kind, drifting(random_walk(0.3, 2e-4, 0.02)))
-    yield Family("bursts", "two bursts an hour, 90 s of 5 %", kind, drifting(bursts(2.0, 6.0, 0.05)))
+    often = drifting(bursts(2.0, 6.0, 0.05))
+    yield Family("bursts", "two bursts an hour, 90 s of 5 %", kind, often, note="bursts in blocks are not judged yet")
     yield Family("season", "daily wave from 0.05 to 0.9 %", kind, drifting(season(5e-4, 0.009, 0.15)))
     rare = drifting(bursts(1 / 6, 6.0, 0.05))
     yield Family("rare-bursts", "one burst in six hours, 90 s of 5 %", kind, rare, note=RARE)
@@ -188,7 +189,7 @@ def _steps() -> Iterable[Family]:
     yield step(0.05, 10, 90)
     yield step(0.2, 10, 90)
     yield step(1.0, 10, 75)
-    yield step(0.02, 1)
+    yield replace(step(0.02, 1), note="so little evidence that the mixture's price tells: 7 nats in all")
     yield step(0.05, 1)
     yield step(0.2, 1, 90)
     yield step(1.0, 1, 75)

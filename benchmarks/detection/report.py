@@ -131,7 +131,7 @@ def _served(figures: Figures) -> str:
     rows = []
     for family, scored in _of(figures, Kind.BAD):
         bound, ours = scored["bound"], scored["rules"][ROLLGUARD]["served"]
-        times = "" if bound is None else f"{ours / bound:.2g}"
+        times = "" if bound is None else number(ours / bound)
         first = [family.title, "" if bound is None else number(bound), f"**{number(ours)}**", times]
         rows.append([*first, _cell(scored, ORACLE, "served"), *_peer_cells(scored, "served")])
     head = ["family", "bound", "Rollguard", "times the bound", "oracle", *(peer.name for peer in PEERS)]

@@ -16,7 +16,8 @@ warm-up 60 s); the others are rules written from their documentation. What each 
 `benchmarks/detection/families.py`.
 
 *Fine* families keep the assumptions of [statistics.md](statistics.md), so their rates are guaranteed and here only
-confirmed; *fine, outside the assumptions* are simulated only: other walks and bursts give other figures."""
+confirmed (where that fails, the family's note says why); *fine, outside the assumptions* are simulated only: other walks
+and bursts give other figures."""
 
 NOT_JUDGED_YET = """Controls, versions, lost traffic, gauges, seasons and bursts in blocks are not judged yet (see
 [statistics.md](statistics.md)). Families that need them are run all the same, on the two legs that are judged: an outage
