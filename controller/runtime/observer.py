@@ -121,10 +121,8 @@ class Observer:
             if self._stopping.is_set():
                 break
             found = self._observe(batch, at, interval)
-            failed, total = (
-                failed + sum(isinstance(each.observation, Failed) for _, each in found),
-                total + len(found),
-            )
+            failed += sum(isinstance(tick.observation, Failed) for _, tick in found)
+            total += len(found)
             answers += found
             if self._clock.monotonic() - handed_at > HAND_IN_SECONDS:
                 self._hand_in(answers, since)
