@@ -68,11 +68,41 @@ def opened(settings_file: Path) -> Iterator[Opened]:
         raise CommandError(
             "this command reads the store.sqlite of the settings, and these keep state in the cluster: use kubectl there"
         )
+    refuse_strangers(settings.store.sqlite)
     store = SqliteStore(settings.store.sqlite, create=False)
     try:
         yield Opened(settings, store)
     finally:
         store.close()
+
+
+def refuse_strangers(path: Path) -> None:
+    """Tell who runs the controller to somebody who may not open its store.
+
+    Raises:
+        CommandError: the file is there, or may be, and this user may not read and write it.
+    """
+    try:
+        path.stat()
+    except PermissionError:
+        pass
+    except OSError:
+        return
+    else:
+        if os.access(path, os.R_OK | os.W_OK):
+            return
+    owner = next((name for each in (path, *path.parents) if (name := _owner(each))), "the controller's user")
+    raise CommandError(
+        f"{path} may not be opened by {person()}: run this as the controller's user, with sudo -u {owner}"
+    )
+
+
+def _owner(path: Path) -> str:
+    """The name of a file's owner; empty where it cannot be told."""
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return ""
 
 
 def chosen(text: str, known: Iterable[ApplicationKey]) -> ApplicationKey:

@@ -125,7 +125,7 @@ def _print_note(screen: Console, where: str, name: str, sentence: str) -> None:
         screen.print(Text.assemble(head, "  ", said))
         return
     screen.print(head)
-    screen.print(Padding(said, (0, 0, 0, 2)))
+    print_lines(screen, Padding(said, (0, 0, 0, 2)))
 
 
 def _print_whole(view: View, now: float) -> None:
