@@ -89,12 +89,16 @@ def refuse_strangers(path: Path) -> None:
     except OSError:
         return
     else:
-        if os.access(path, os.R_OK | os.W_OK):
+        if _may_open(path):
             return
     owner = next((name for each in (path, *path.parents) if (name := _owner(each))), "the controller's user")
     raise CommandError(
         f"{path} may not be opened by {person()}: run this as the controller's user, with sudo -u {owner}"
     )
+
+
+def _may_open(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.W_OK)
 
 
 def _owner(path: Path) -> str:

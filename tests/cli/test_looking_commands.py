@@ -360,7 +360,7 @@ def test_a_recovery_leads_to_what_it_recovers_from(run: Run, scenario: Scenario)
 
 def test_a_stranger_is_told_whose_store_it_is(run: Run, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not open the controller's file learns as whom to run the command; nothing is made or changed."""
-    monkeypatch.setattr("controller.cli.common.os.access", lambda *_: False)
+    monkeypatch.setattr("controller.cli.common._may_open", lambda _: False)
     done = run("status")
     assert (done.exit_code, done.stdout) == (2, "")
     assert f"run this as the controller's user, with sudo -u {scenario.database.owner()}" in done.stderr
