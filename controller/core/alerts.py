@@ -84,3 +84,37 @@ class Alert:
     def identity(self) -> tuple[str, str, str, str]:
         """What makes two alerts the same one."""
         return (self.name.value, str(self.application), self.policy, self.objective)
+
+
+OF_WAITING = (
+    AlertName.ROLLBACK_FAILED,
+    AlertName.NO_CREDENTIALS,
+    AlertName.BUDGET_USED_UP,
+    AlertName.BREAKER,
+    AlertName.BREACHED,
+)
+"""About a restore that does not get on: over when it is in Git, or not wanted any more."""
+
+OF_OFFER = (AlertName.PULL_REQUEST_OPENED, AlertName.PROTECTED_CHANGE)
+"""About a restore that waits for a person: over when it is merged, or not wanted any more."""
+
+OF_LANDING = (AlertName.ROLLED_BACK, AlertName.SYNC_BLOCKED)
+"""About a restore that is in Git: over when somebody took it out again."""
+
+OF_SERVICE = (
+    *OF_WAITING,
+    *OF_OFFER,
+    AlertName.HOLD,
+    AlertName.ANALYSIS_BLIND,
+    AlertName.TRAFFIC_LOST,
+    AlertName.NOT_REVERTIBLE,
+    AlertName.ROLLED_BACK,
+    AlertName.ROLLBACK_INEFFECTIVE,
+)
+"""Over when the service is shown to keep its SLO."""
+
+OF_CHAIN = (*OF_SERVICE, AlertName.UNHEALTHY, AlertName.OBJECTIVE_BREACHED)
+"""Over when a deployment is found good."""
+
+OF_DEPLOYMENT = tuple(each for each in OF_CHAIN if each not in (AlertName.HOLD, AlertName.UNHEALTHY))
+"""Over when something else is deployed. A breach that was held, and a deployment that failed, are over only when seen."""

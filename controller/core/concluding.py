@@ -1,4 +1,4 @@
-"""How a chain ends: the deadline's verdict, what is presumed good later, a restore that begins, a recovery that is over.
+"""How a chain ends: the deadline's verdict, the chain that grows too long, a recovery that is over.
 
 Invariant: Healthy, Hold and Inconclusive are given at the deadline; a revision that is not verified stays unjudged until
 it is presumed good, and the target of a restore stays what it was before.
@@ -6,85 +6,18 @@ it is presumed good, and the target of a restore stays what it was before.
 
 from dataclasses import replace
 
-from controller.core.alerts import AlertName
-from controller.core.durations import format_duration
+from controller.core.alerts import OF_CHAIN, AlertName
+from controller.core.analysis import Analysis, Good, Standing
+from controller.core.chains import watch_on_its_own
+from controller.core.closing import end_analysis, landed, rest_analysis
+from controller.core.deciding import withdraw
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
-from controller.core.policy import BreachAction
-from controller.core.recovery import Recovery, RecoveryKind, judge_recovery
-from controller.core.state import Analysis, Good, Origin, Rollback, Stage, Standing, Way
+from controller.core.recovery import Recovery, RecoveryKind
 from controller.core.step import Step
-from controller.core.syncs import close_analysis, open_chain, with_restore
 from controller.core.verdict import Judgement, Reason, VerdictKind
 
-PRESUMED_AFTER = 3600.0
-CHAIN_WINDOWS = 4
-CHAIN_ALERTS = (
-    AlertName.HOLD,
-    AlertName.ANALYSIS_BLIND,
-    AlertName.UNHEALTHY,
-    AlertName.OBJECTIVE_BREACHED,
-    AlertName.TRAFFIC_LOST,
-    AlertName.BREACHED,
-    AlertName.NOT_REVERTIBLE,
-    AlertName.ROLLED_BACK,
-    AlertName.PULL_REQUEST_OPENED,
-    AlertName.PROTECTED_CHANGE,
-    AlertName.ROLLBACK_FAILED,
-    AlertName.ROLLBACK_INEFFECTIVE,
-    AlertName.NO_CREDENTIALS,
-    AlertName.BREAKER,
-)
-"""Alerts that are over when a deployment is found healthy."""
-
-
-def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str = "") -> Step:
-    """Decide to restore what was live before the chain; told instead where there is nothing to restore."""
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
-    if step.rollout.rollback is not None and step.rollout.rollback.stage not in (Stage.WITHDRAWN, Stage.REFUSED):
-        return step
-    if analysis.before is None:
-        return step.tell(
-            AlertName.NOT_REVERTIBLE,
-            f"{step.rollout.application.key}: {analysis.newest.revision[:12]} is the first deployment that is known",
-            "There is no last good version to restore. Fix it forward, or name an older revision: "
-            f"`rollguard rollback {step.rollout.application.key} --to REVISION`.",
-        )
-    rollback = Rollback(
-        origin=origin,
-        target=analysis.before.revision,
-        target_content=analysis.before.content,
-        live=analysis.newest.revision,
-        way=Way.PUSH if action is BreachAction.ROLLBACK else Way.PULL_REQUEST,
-        why_not_push="" if action is BreachAction.ROLLBACK else "the policy asks for a pull request",
-        scope=analysis.policy.on_breach.scope,
-        decided_at=step.now,
-        note=note,
-        judgement=analysis.judgement,
-        superseded_until=step.now + analysis.policy.on_breach.supersede_wait,
-    )
-    return step.set(rollback=rollback)
-
-
-def _since(evidence: Evidence, start: float) -> Evidence:
-    """The part of the evidence after a time, as if a deployment had begun there."""
-    ticks = []
-    for column in evidence.ticks:
-        keep = column.at > start
-        ticks.append(
-            ObjectiveTicks(
-                column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
-            )
-        )
-    return replace(evidence, starts=(start,), healthy_at=start, deadline=None, ticks=tuple(ticks))
-
-
-def recovered_since(step: Step, evidence: Evidence, start: float) -> Recovery | None:
-    """What the evidence after a time says about recovery, judged as if a restore had begun there."""
-    analysis = step.rollout.analysis
-    return judge_recovery(analysis.policy, _since(evidence, start), step.now) if analysis is not None else None
+UNMEASURED = "The metrics source did not answer: neither the time before nor the time since could be measured."
 
 
 def conclude(step: Step, judgement: Judgement, verdict: VerdictKind) -> Step:
@@ -94,28 +27,46 @@ def conclude(step: Step, judgement: Judgement, verdict: VerdictKind) -> Step:
         return step
     if analysis.unhealthy_at is not None and verdict in (VerdictKind.HEALTHY, VerdictKind.INCONCLUSIVE):
         verdict = VerdictKind.UNHEALTHY
+    if verdict is VerdictKind.HEALTHY and restore_pending(step):
+        return withdraw(step, f"{analysis.newest.revision[:12]} is found good")
     step = step.set_analysis(verdict=verdict, verdict_at=step.now).say(f"{verdict}: {judgement.sentence}")
     if verdict is VerdictKind.HEALTHY:
         return _verified(step)
     if verdict is VerdictKind.UNHEALTHY:
-        return close_analysis(step, "it never became healthy")
+        return rest_analysis(step, "it never became healthy")
     if verdict is VerdictKind.HOLD:
-        return step.tell(
-            AlertName.HOLD,
-            f"{step.rollout.application.key} breaches its SLO; {analysis.newest.revision[:12]} is not shown to be the cause",
-            judgement.sentence,
-        ).record()
+        return tell_hold(step, judgement).record()
     if judgement.blind or judgement.reason in (Reason.NO_DATA, Reason.SELECTOR_LOST):
-        step = step.tell(
-            AlertName.ANALYSIS_BLIND,
-            f"{step.rollout.application.key}: {analysis.newest.revision[:12]} could not be judged",
-            judgement.sentence,
-        )
+        step = tell_blind(step, analysis, judgement.sentence)
     settled = None if judgement.slo_rejected else analysis.newest.started_at
     return step.set_analysis(settled_from=settled).record()
 
 
-def _good(step: Step, standing: Standing) -> Step:
+def restore_pending(step: Step) -> bool:
+    """Whether a restore that nobody asked for is on its way or offered: it is withdrawn in order before a chain ends."""
+    rollback = step.rollout.rollback
+    return rollback is not None and rollback.automatic and (rollback.in_flight or rollback.offered)
+
+
+def tell_hold(step: Step, judgement: Judgement) -> Step:
+    """People are told that the SLO is broken, and the deployment not shown to be the cause."""
+    analysis = step.rollout.analysis
+    if analysis is None:
+        return step
+    key, newest = step.rollout.application.key, analysis.newest.revision[:12]
+    return step.tell(
+        AlertName.HOLD, f"{key} breaches its SLO; {newest} is not shown to be the cause", judgement.sentence
+    )
+
+
+def tell_blind(step: Step, analysis: Analysis, why: str) -> Step:
+    """People are told that a deployment could not be judged."""
+    key = step.rollout.application.key
+    return step.tell(AlertName.ANALYSIS_BLIND, f"{key}: {analysis.newest.revision[:12]} could not be judged", why)
+
+
+def call_good(step: Step, standing: Standing) -> Step:
+    """The newest sync's revision is what a restore goes back to from now on."""
     analysis = step.rollout.analysis
     if analysis is None:
         return step
@@ -125,65 +76,79 @@ def _good(step: Step, standing: Standing) -> Step:
 
 
 def _verified(step: Step) -> Step:
-    step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
-    return close_analysis(step, "verified good").set(rollback=None)
+    """An objective that only alerts may still breach: its alert stays, and is watched."""
+    judgement = step.rollout.analysis.judgement if step.rollout.analysis is not None else None
+    step = call_good(step, Standing.VERIFIED)
+    step = step.resolve(*(each for each in OF_CHAIN if each is not AlertName.OBJECTIVE_BREACHED))
+    return rest_analysis(
+        step.resolve_objectives(judgement.alerting if judgement is not None else ()), "verified good"
+    )
 
 
-def settle(step: Step, evidence: Evidence) -> Step:
-    """After Inconclusive or Hold: presumed good once it has been live long enough without breaching."""
+def too_long(step: Step) -> bool:
+    """Whether the chain is to be cut: it closes now, and some of its syncs are younger than a window."""
     analysis = step.rollout.analysis
-    if analysis is None or analysis.verdict_at is None or analysis.judgement is None:
-        return step
-    patience = max(analysis.policy.analysis.window, PRESUMED_AFTER)
-    settled = analysis.settled_from
-    if settled is None:
-        found = recovered_since(step, evidence, analysis.verdict_at)
-        if found is not None and found.kind is RecoveryKind.RECOVERED:
-            settled = step.now
-    elif analysis.verdict is VerdictKind.INCONCLUSIVE and analysis.judgement.slo_rejected:
-        settled = None
-    step = step.set_analysis(settled_from=settled)
-    if settled is not None and step.now >= settled + patience:
-        step = _good(step, Standing.PRESUMED).resolve(*CHAIN_ALERTS)
-        step = step.say(f"{analysis.newest.revision[:12]} is presumed good: live for {format_duration(patience)}")
-        return close_analysis(step, "presumed good").set(rollback=None)
-    longest = max(CHAIN_WINDOWS * analysis.policy.analysis.window, analysis.policy.analysis.window + 2 * patience)
-    if step.now >= analysis.started_at + longest:
-        return close_analysis(step, "closed unjudged: the last good revision stays what it was").set(rollback=None)
-    return step
+    if analysis is None or step.now < analysis.closes_at or len(analysis.syncs) == 1:
+        return False
+    return analysis.newest.started_at > step.now - analysis.policy.analysis.window
 
 
-def cut_chain(step: Step, evidence: Evidence) -> Step:
-    """A chain closes at the latest four windows after its start: what is a window old is judged, the rest begins anew."""
-    analysis = step.rollout.analysis
-    if analysis is None:
-        return step
+def without_young(analysis: Analysis, now: float) -> Analysis:
+    """The chain's syncs that are a window old; there is one, where the chain is too long."""
     window = analysis.policy.analysis.window
-    if step.now < analysis.started_at + CHAIN_WINDOWS * window or len(analysis.syncs) == 1:
+    return replace(analysis, syncs=tuple(each for each in analysis.syncs if each.started_at <= now - window))
+
+
+def judged_without_young(analysis: Analysis, evidence: Evidence, now: float) -> tuple[Analysis, Judgement]:
+    """The chain's syncs that are a window old, and what the evidence up to the first younger one says of them."""
+    chain = without_young(analysis, now)
+    until = analysis.syncs[len(chain.syncs)].started_at
+    seen = replace(
+        evidence,
+        starts=evidence.starts[: len(chain.syncs)],
+        healthy_at=chain.newest.healthy_at,
+        deadline=until,
+        ticks=tuple(ticks_between(column, 0.0, until) for column in evidence.ticks),
+    )
+    return chain, judge(chain.policy, seen, now)
+
+
+def ticks_between(column: ObjectiveTicks, after: float, until: float) -> ObjectiveTicks:
+    """The ticks that end in (after, until]."""
+    keep = (column.at > after) & (column.at <= until)
+    if keep.all():
+        return column
+    return ObjectiveTicks(
+        column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
+    )
+
+
+def cut_chain(step: Step, kept: Analysis, judgement: Judgement | None) -> Step:
+    """Give the old syncs their verdict, and let the young ones begin the next chain."""
+    whole = step.rollout.analysis
+    if whole is None:
         return step
-    old = [each for each in analysis.syncs if each.started_at <= step.now - window]
-    young = analysis.syncs[len(old) :]
-    if not old or not young:
-        return step
-    kept = replace(analysis, syncs=tuple(old))
-    judged = judge(kept.policy, replace(evidence, starts=evidence.starts[: len(old)], deadline=step.now), step.now)
-    step = step.set(analysis=replace(kept, judgement=judged))
-    step = conclude(step, judged, judged.verdict or VerdictKind.INCONCLUSIVE)
-    if step.rollout.analysis is not None:
-        step = close_analysis(step, "the chain was cut: younger deployments begin the next one")
-    step = open_chain(step, young[0])
-    return step.set_analysis(syncs=tuple(young))
+    young = whole.syncs[len(kept.syncs) :]
+    verdict = (judgement.verdict if judgement is not None else None) or VerdictKind.INCONCLUSIVE
+    step = step.set(analysis=replace(kept, judgement=judgement or kept.judgement))
+    step = step.set_analysis(verdict=verdict, verdict_at=step.now)
+    if verdict is VerdictKind.HEALTHY:
+        step = call_good(step, Standing.VERIFIED)
+    if verdict is VerdictKind.HOLD and judgement is not None:
+        step = tell_hold(step, judgement)
+    if judgement is None or judgement.blind:
+        step = tell_blind(step, kept, judgement.sentence if judgement is not None else UNMEASURED)
+    step = end_analysis(step, f"{verdict}: the chain was cut, younger deployments begin the next one")
+    return watch_on_its_own(step, whole, young, young[0].started_at)
 
 
 def recovery_over(step: Step, analysis: Analysis, found: Recovery, kind: RecoveryKind) -> Step:
     """A recovery is decided."""
     key, newest = step.rollout.application.key, analysis.newest
-    step = step.set_analysis(recovery=kind, verdict_at=step.now).say(f"{kind}: {found.sentence}")
+    step = landed(step.set_analysis(recovery=kind, verdict_at=step.now).say(f"{kind}: {found.sentence}"))
     if kind is RecoveryKind.RECOVERED:
-        step = _good(step, Standing.VERIFIED).resolve(*CHAIN_ALERTS)
-        return close_analysis(step, "recovered").set(rollback=None)
-    if analysis.before is not None:
-        step = step.set_good(with_restore(analysis.before, newest))
+        step = call_good(step, Standing.VERIFIED).resolve(*OF_CHAIN)
+        return rest_analysis(step, "recovered")
     if kind is RecoveryKind.INEFFECTIVE:
         step = step.tell(
             AlertName.ROLLBACK_INEFFECTIVE,
@@ -191,5 +156,5 @@ def recovery_over(step: Step, analysis: Analysis, found: Recovery, kind: Recover
             f"{found.sentence} The restored version is not the cause: look at dependencies, data and traffic. "
             "Nothing more is rolled back by itself.",
         )
-        return close_analysis(step, "the restore did not mend it").set(rollback=None)
-    return close_analysis(step, "whether it recovered could not be shown").set(rollback=None)
+        return rest_analysis(step, "the restore did not mend it")
+    return rest_analysis(step, "whether it recovered could not be shown")

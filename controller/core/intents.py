@@ -5,9 +5,10 @@ performing one twice is harmless: a push is a compare-and-swap of one finished c
 """
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import TypeAlias
 
+from controller.core.analysis import Analysis
 from controller.core.application import Revision
 from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, RestoreRequest
@@ -15,7 +16,8 @@ from controller.core.observation import MissingReason
 from controller.core.past import is_judged, tick_of
 from controller.core.policy import Objective, PolicySpec
 from controller.core.revert import commit_message, restore_branch
-from controller.core.state import Analysis, Rollback, Rollout, Stage, Way
+from controller.core.rollback import Origin, Rollback, Stage, Way
+from controller.core.state import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +105,16 @@ def _restoring(rollout: Rollout, rollback: Rollback, now: float, verdict_max_age
         if rollback.way is Way.PULL_REQUEST:
             return (Push(commit, restore_branch(rollout.application.key, commit.revision), None, fresh),)
         return (Push(commit, source.branch, commit.parent, fresh),)
-    if rollback.stage is Stage.DONE and rollback.way is Way.PUSH and rollback.refreshed_at is None:
+    if rollback.landing and rollback.refreshed_at is None:
         return (Refresh(),)
     return ()
 
 
 def _fresh_until(rollout: Rollout, rollback: Rollback, verdict_max_age: float) -> float | None:
-    if rollback.by or rollback.way is Way.PULL_REQUEST or rollout.analysis is None:
+    """Only a verdict grows old; an Unhealthy deployment and known-bad content are so until something is reported."""
+    if rollback.origin is not Origin.VERDICT or rollout.analysis is None:
         return None
-    seen = rollout.analysis.breach_seen_at
-    return None if seen is None else seen + verdict_max_age
+    return rollout.analysis.breach_fresh_until(verdict_max_age)
 
 
 def _request(rollout: Rollout, rollback: Rollback) -> RestoreRequest:
@@ -161,7 +163,7 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
     shows only then.
     """
     analysis = rollout.analysis
-    if analysis is None or analysis.reference is None or analysis.ended_at is not None:
+    if analysis is None or analysis.reference is None:
         return ()
     find = _ticks_again if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
@@ -192,7 +194,8 @@ def _last_at(analysis: Analysis, objective: str, now: float) -> float | None:
 
 def _new_ticks(analysis: Analysis, objective: str, length: float, now: float) -> list[float]:
     last = _last_at(analysis, objective, now)
-    first = (floor(analysis.started_at / length) + 1) * length if last is None else last + length
+    begin = max(analysis.started_at, now - analysis.ticks_kept) if analysis.decided else analysis.started_at
+    first = max((floor(begin / length) + 1) * length, -inf if last is None else last + length)
     newest = floor((now - length) / length) * length
     count = max(0, min(MOST_TICKS_AT_ONCE, ceil((newest - first) / length) + 1))
     return [first + step * length for step in range(count) if first + step * length <= newest]

@@ -3,27 +3,32 @@
 Invariant: only ``Breached`` begins a restore, and it needs measured evidence; missing data is neither a pass nor a breach.
 """
 
+from math import inf
+
 from controller.core.alerts import AlertName
+from controller.core.analysis import Analysis, AnalysisKind
 from controller.core.concluding import (
-    CHAIN_ALERTS,
-    begin_rollback,
     conclude,
     cut_chain,
-    recovered_since,
+    judged_without_young,
     recovery_over,
-    settle,
+    tell_hold,
+    ticks_between,
+    too_long,
 )
+from controller.core.deciding import begin_rollback
 from controller.core.events import Limits, Observed, ReferenceFailed, ReferenceMeasured
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
 from controller.core.policy import BreachAction, Mode
-from controller.core.recovery import RecoveryKind, judge_recovery
-from controller.core.state import AnalysisKind, Origin, Stage, Way
+from controller.core.recovery import judge_recovery
+from controller.core.rollback import Obstacle, Origin
+from controller.core.settling import settle, watch_breached, watch_on
 from controller.core.step import Step
-from controller.core.syncs import close_analysis
 from controller.core.verdict import Judgement, VerdictKind
 
 LOOKS_BEFORE_HOLD = 2
+LONGEST_RETRY = 60.0
 
 
 def take_reference(step: Step, event: ReferenceMeasured) -> Step:
@@ -41,58 +46,83 @@ def take_reference_failure(step: Step, event: ReferenceFailed) -> Step:
     if analysis is None or analysis.id != event.analysis_id or analysis.reference is not None:
         return step
     failures = analysis.reference_failures + 1
-    return step.set_analysis(reference_failures=failures, reference_retry_at=step.now + min(60.0, 2.0**failures)).say(
+    wait = min(LONGEST_RETRY, 2.0 ** min(failures, 10))
+    return step.set_analysis(reference_failures=failures, reference_retry_at=step.now + wait).say(
         f"the time before could not be measured: {event.message}"
     )
 
 
 def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
-    """More evidence: look at it."""
+    """More evidence: look at it. A clock that was ahead, and was set back, may have left ticks of the future: they go."""
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or not event.ticks:
         return step
-    columns = {each.objective: _not_after(each, step.now) for each in analysis.ticks}
+    columns = {each.objective: ticks_between(each, -inf, step.now) for each in analysis.ticks}
     for tick in event.ticks:
         column = columns.get(tick.objective, ObjectiveTicks.empty(tick.objective))
         columns[tick.objective] = column.with_tick(tick.at, tick.observation)
-    step = step.set_analysis(ticks=tuple(columns.values()))
-    if analysis.kind is AnalysisKind.RECOVERY:
-        return _look_at_recovery(step)
-    return _look(step, limits)
-
-
-def _not_after(column: ObjectiveTicks, now: float) -> ObjectiveTicks:
-    """The ticks that have ended: a clock that was ahead, and was set back, may have left some of the future."""
-    keep = column.at <= now
-    if keep.all():
-        return column
-    return ObjectiveTicks(
-        column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
-    )
-
-
-def _look(step: Step, limits: Limits) -> Step:
-    analysis = step.rollout.analysis
-    evidence = analysis.evidence if analysis is not None else None
-    if analysis is None or evidence is None:
+    step = step.set_analysis(ticks=_kept(analysis, tuple(columns.values()), step.now))
+    seen = step.rollout.analysis
+    if seen is None or seen.evidence is None:
         return step
+    if seen.kind is AnalysisKind.RECOVERY and not seen.over:
+        return _look_at_recovery(step, seen, seen.evidence)
+    return _look(step, seen, seen.evidence, limits)
+
+
+def _kept(analysis: Analysis, ticks: tuple[ObjectiveTicks, ...], now: float) -> tuple[ObjectiveTicks, ...]:
+    """Where nothing is decided from old ticks any more they are forgotten: a watch may go on for weeks."""
+    oldest = now - analysis.ticks_kept
+    if not analysis.decided or not any(each.at.size and each.at[0] <= oldest for each in ticks):
+        return ticks
+    return tuple(ticks_between(each, oldest, now) for each in ticks)
+
+
+def _look(step: Step, analysis: Analysis, evidence: Evidence, limits: Limits) -> Step:
     judgement = judge(analysis.policy, evidence, step.now)
-    held = analysis.looks_held + 1 if judgement.slo_rejected and judgement.verdict is not VerdictKind.BREACHED else 0
-    step = step.set_analysis(
-        judgement=judgement,
-        looks_held=held,
-        breach_seen_at=judgement.at if judgement.breaching_now else analysis.breach_seen_at,
-    )
-    step = _tell_of_look(step, judgement, held)
+    step = _breach_seen(step, analysis, judgement)
+    if analysis.over:
+        return watch_on(step, evidence, judgement)
     if analysis.verdict is VerdictKind.BREACHED:
-        return _watch_pending(step, evidence)
+        return watch_breached(step.resolve_objectives(judgement.alerting), evidence)
+    held = analysis.looks_held + 1 if judgement.slo_rejected and judgement.verdict is not VerdictKind.BREACHED else 0
+    step = _tell_of_look(step.set_analysis(judgement=judgement, looks_held=held), judgement, held)
     if judgement.verdict is VerdictKind.BREACHED:
         return _breached(step, judgement, limits)
+    return _undecided(step, evidence, judgement, limits)
+
+
+def _undecided(step: Step, evidence: Evidence, judgement: Judgement, limits: Limits) -> Step:
+    """Not Breached: a deadline's verdict, what becomes of one, or a chain that is too long."""
+    analysis, rollback = step.rollout.analysis, step.rollout.rollback
+    busy = rollback is not None and (rollback.landing or rollback.withdrawing)
+    if analysis is None or busy or analysis.verdict is VerdictKind.UNHEALTHY:
+        return step
     if analysis.verdict is not None:
-        return settle(step, evidence)
+        return settle(step, evidence, judgement)
     if judgement.verdict is not None:
         return conclude(step, judgement, judgement.verdict)
-    return cut_chain(step, evidence)
+    active = rollback is not None and (rollback.in_flight or rollback.offered)
+    if active or not too_long(step):
+        return step
+    kept, without = judged_without_young(analysis, evidence, step.now)
+    if without.verdict is VerdictKind.BREACHED:
+        return _breached(step.set_analysis(judgement=without), without, limits)
+    return cut_chain(step, kept, without)
+
+
+def _breach_seen(step: Step, analysis: Analysis, judgement: Judgement) -> Step:
+    """Note until when the breach goes on, by what was measured; a restore that waits for that is woken."""
+    column = next((each for each in analysis.ticks if each.objective == judgement.objective), None)
+    if not judgement.breaching_now or column is None or not column.measured.any():
+        return step
+    seen = float(column.at[column.measured][-1])
+    if analysis.breach_seen_at is not None and seen <= analysis.breach_seen_at:
+        return step
+    rollback = step.rollout.rollback
+    if rollback is not None and rollback.in_flight and rollback.obstacle is Obstacle.STALE_VERDICT:
+        step = step.set_rollback(next_at=step.now)
+    return step.set_analysis(breach_seen_at=seen)
 
 
 def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
@@ -101,6 +131,7 @@ def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
         return step
     if judgement.passed_early and analysis.passed_early_at is None and analysis.newest.healthy_at is not None:
         step = step.set_analysis(passed_early_at=step.now).say("passed early: what waits for it may go on")
+    step = step.resolve_objectives(judgement.alerting)
     for objective in judgement.alerting:
         step = step.tell(
             AlertName.OBJECTIVE_BREACHED,
@@ -108,13 +139,7 @@ def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
             next((each.sentence for each in judgement.objectives if each.objective == objective), ""),
             objective=objective,
         )
-    if held >= LOOKS_BEFORE_HOLD and analysis.verdict is None:
-        step = step.tell(
-            AlertName.HOLD,
-            f"{step.rollout.application.key} breaches its SLO; {analysis.newest.revision[:12]} is not shown to be the cause",
-            judgement.sentence,
-        )
-    return step
+    return tell_hold(step, judgement) if held >= LOOKS_BEFORE_HOLD and analysis.verdict is None else step
 
 
 def _breached(step: Step, judgement: Judgement, limits: Limits) -> Step:
@@ -133,39 +158,7 @@ def _breached(step: Step, judgement: Judgement, limits: Limits) -> Step:
     return begin_rollback(step, Origin.VERDICT, policy.on_breach.action).record()
 
 
-def _watch_pending(step: Step, evidence: Evidence) -> Step:
-    """Breached already: while nothing has been restored, see whether the service recovers by itself."""
-    analysis, rollback = step.rollout.analysis, step.rollout.rollback
-    if analysis is None or analysis.breach_seen_at is None:
-        return step
-    if rollback is not None and rollback.origin is not Origin.VERDICT:
-        return step
-    if rollback is not None and rollback.stage is Stage.DONE and rollback.way is Way.PUSH:
-        return step
-    waits = rollback is not None and rollback.confirm_after is not None
-    since = analysis.newest.started_at if waits else analysis.breach_seen_at
-    found = recovered_since(step, evidence, since)
-    if waits and found is not None and found.kind is RecoveryKind.INEFFECTIVE:
-        return step.set_rollback(confirm_after=None, next_at=step.now).say(
-            f"the breach goes on after {analysis.newest.revision[:12]}: {found.sentence}"
-        )
-    if found is None or found.kind is not RecoveryKind.RECOVERED:
-        return step
-    if rollback is not None and rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN):
-        step = step.set_rollback(stage=Stage.WITHDRAWN, obstacle=None, obstacle_sentence="")
-    step = step.resolve(*CHAIN_ALERTS).say(
-        f"the service recovered by itself; the restore is withdrawn: {found.sentence}"
-    )
-    return close_analysis(step, "Breached, then recovered without a restore").set(rollback=None)
-
-
-def _look_at_recovery(step: Step) -> Step:
-    analysis = step.rollout.analysis
-    evidence = analysis.evidence if analysis is not None else None
-    if analysis is None or evidence is None:
-        return step
+def _look_at_recovery(step: Step, analysis: Analysis, evidence: Evidence) -> Step:
     found = judge_recovery(analysis.policy, evidence, step.now)
-    step = step.set_analysis(judgement=found.judgement)
-    if found.kind is None:
-        return step
-    return recovery_over(step, analysis, found, found.kind)
+    step = _breach_seen(step.set_analysis(judgement=found.judgement), analysis, found.judgement)
+    return step if found.kind is None else recovery_over(step, analysis, found, found.kind)

@@ -85,6 +85,8 @@ _EXAMPLES = {
 
 def expected_at(root: type[BaseModel], location: Location) -> str:
     """An example of the missing field at a place."""
+    if not location:
+        return f"its fields, for example {', '.join(f'{each}: …' for each in list(fields_of(root))[:2])}"
     name = str(location[-1])
     model = _model_at(root, location)
     if name in _EXAMPLES:

@@ -17,6 +17,8 @@ alone (``core.intents.pending``), so that a crash between any two steps loses an
 from dataclasses import replace
 
 from controller.core.alerts import AlertName
+from controller.core.asking import close_refused, take_proof, take_release, take_request, tell_path
+from controller.core.closing import end_analysis
 from controller.core.events import (
     ApplicationChanged,
     Built,
@@ -42,18 +44,8 @@ from controller.core.events import (
 )
 from controller.core.looking import take_reference, take_reference_failure, take_ticks
 from controller.core.overdue import take_time
-from controller.core.restoring import (
-    close_refused,
-    take_built,
-    take_failure,
-    take_inspection,
-    take_proof,
-    take_push,
-    take_release,
-    take_request,
-    take_restart,
-    take_withheld,
-)
+from controller.core.pushing import take_built, take_failure, take_push, take_restart, take_withheld
+from controller.core.restoring import take_inspection
 from controller.core.state import Rollout
 from controller.core.step import Step
 from controller.core.syncs import take_identity, take_report, take_unidentifiable
@@ -61,8 +53,9 @@ from controller.core.syncs import take_identity, take_report, take_unidentifiabl
 
 def advance(rollout: Rollout, event: Event, now: float, limits: Limits | None = None) -> Step:
     """The state after an event. ``now`` is Unix seconds; ``limits`` are the administrator's."""
-    step = _take(Step(rollout, now), event, limits or Limits())
-    return close_refused(take_time(step))
+    limits = limits or Limits()
+    step = _take(Step(rollout, now), event, limits)
+    return close_refused(take_time(step, limits))
 
 
 def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0911, PLR0912  one line an event
@@ -74,7 +67,7 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
         case SyncReported():
             return take_report(step, event)
         case Identified():
-            return take_identity(step, event)
+            return take_identity(step, event, limits)
         case Unidentifiable():
             return take_unidentifiable(step, event)
         case ReferenceMeasured():
@@ -109,28 +102,29 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
 
 def _policy_changed(step: Step, event: PolicyChanged) -> Step:
     """An edit applies from the next chain: what is being judged keeps the policy that was in force before it."""
-    step = step.set(policy=event.policy, policy_name=event.name, policy_error=event.error)
-    key = step.rollout.application.key
+    since = step.now if event.policy != step.rollout.policy else step.rollout.policy_since
+    step = step.set(policy=event.policy, policy_name=event.name, policy_error=event.error, policy_since=since)
+    step, key = tell_path(step), step.rollout.application.key
     if event.error:
-        step = step.resolve(AlertName.POLICY_INVALID) if _error_changed(step, event) else step
         why = ": ".join(each for each in (event.name, event.error) if each)
-        return step.tell(AlertName.POLICY_INVALID, f"{key} is not guarded: {why}")
+        return step.tell_anew(AlertName.POLICY_INVALID, f"{key} is not guarded: {why}")
     return step.resolve(AlertName.POLICY_INVALID)
-
-
-def _error_changed(step: Step, event: PolicyChanged) -> bool:
-    told = step.rollout.open_alert(AlertName.POLICY_INVALID)
-    return told is not None and event.error not in told.summary
 
 
 def _application_changed(step: Step, event: ApplicationChanged) -> Step:
     """A changed source cannot be restored from the old one: what is known of it is forgotten."""
-    if step.rollout.application.source == event.application.source:
+    old = step.rollout
+    if old.application.source == event.application.source:
         return step.set(application=event.application)
-    fresh = replace(
-        Rollout(event.application),
-        policy_name=step.rollout.policy_name,
-        policy=step.rollout.policy,
+    step = end_analysis(step, "its repository, branch or paths have changed")
+    step = step.resolve(*(each for each in AlertName if each is not AlertName.POLICY_INVALID))
+    fresh = Rollout(
+        event.application,
+        policy_name=old.policy_name,
+        policy=old.policy,
+        policy_error=old.policy_error,
+        policy_since=old.policy_since,
+        restores=old.restores,
         alerts=step.rollout.alerts,
     )
     return replace(step, rollout=fresh).say("its repository, branch or paths have changed: watching anew")

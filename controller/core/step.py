@@ -88,12 +88,28 @@ class Step:
         told = self.set(alerts=(*self.rollout.alerts, alert))
         return replace(told, alerts=(*self.alerts, alert))
 
+    def tell_anew(self, name: AlertName, summary: str, description: str = "", **more: Any) -> "Step":
+        """With an alert raised; one of this name that is open is ended first, since it told of something else."""
+        open_already = self.rollout.open_alert(name)
+        if open_already is not None and open_already.summary == summary:
+            return self
+        return self.resolve(name).tell(name, summary, description, **more)
+
     def resolve(self, *names: AlertName) -> "Step":
         """With open alerts of these names ended."""
-        over = [each for each in self.rollout.alerts if each.name in names]
+        return self._end(each for each in self.rollout.alerts if each.name in names)
+
+    def resolve_objectives(self, breaching: Iterable[str]) -> "Step":
+        """With the alerts of objectives ended that do not breach any more."""
+        still = frozenset(breaching)
+        told = (each for each in self.rollout.alerts if each.name is AlertName.OBJECTIVE_BREACHED)
+        return self._end(each for each in told if each.objective not in still)
+
+    def _end(self, alerts: Iterable[Alert]) -> "Step":
+        over = tuple(alerts)
         if not over:
             return self
-        left = tuple(each for each in self.rollout.alerts if each.name not in names)
+        left = tuple(each for each in self.rollout.alerts if each not in over)
         ended = tuple(replace(each, ended_at=self.now) for each in over)
         return replace(self.set(alerts=left), alerts=(*self.alerts, *ended))
 

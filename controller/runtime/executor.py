@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from controller.core.application import ApplicationKey
+from controller.core.backoff import backoff
 from controller.core.events import (
     Built,
     Event,
@@ -26,7 +27,6 @@ from controller.core.events import (
 )
 from controller.core.git import CommitIdentity
 from controller.core.intents import Build, Identify, Inspect, Intent, Measure, Push, Refresh
-from controller.core.restoring import backoff
 from controller.core.state import Origin, Rollout
 from controller.ports.clock import Clock
 from controller.ports.gitops import SyncSource

@@ -144,7 +144,8 @@ def test_a_bot_that_brings_it_back_every_ten_seconds_gets_no_war(quarantine: str
             bench.report(bench.remote.head())
             bench.metrics.share = 0.3
     assert len(bench.restores()) == most
-    assert bench.told() == ["RollguardRolledBack", "RollguardQuarantined", "RollguardBudgetUsedUp"]
+    assert set(bench.told()) == {"RollguardRolledBack", "RollguardQuarantined", "RollguardBudgetUsedUp"}
+    assert bench.told().count("RollguardRolledBack") == most
     assert bool(bench.rollout().frozen) is (quarantine == "RestoreOnce")
 
 

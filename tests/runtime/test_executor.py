@@ -143,7 +143,8 @@ def test_the_brake_that_comes_on_before_the_push_holds_it() -> None:
     bench.lanes.run()
     assert len(answers(bench, PushWithheld)) == 1
     assert bench.restores() == []
-    assert bench.rollout().rollback.obstacle is Obstacle.PAUSED  # type: ignore[union-attr]
+    bench.pass_until(lambda: bench.rollout().rollback.obstacle is Obstacle.PAUSED, most=60)  # type: ignore[union-attr]
+    assert bench.restores() == []
     bench.store.resume(None)
     bench.pass_until(bench.restores)
 
@@ -164,8 +165,9 @@ def test_what_is_no_longer_wanted_when_its_turn_comes_is_not_done() -> None:
     bench.breach(run=False)
     step_until(bench, Push)
     bench.metrics.share = 0.0
-    bench.pass_until(lambda: bench.rollout().rollback is None, run=False)
+    bench.pass_until(lambda: bench.rollout().rollback.withdrawing, run=False)  # type: ignore[union-attr]
     bench.lanes.run()
+    bench.pass_until(lambda: bench.rollout().rollback is None)
     assert answers(bench, Pushed) + answers(bench, PushWithheld) == []
     assert list(bench.remote.branches) == ["main"]
 

@@ -61,7 +61,7 @@ def test_a_restore_that_is_reported_once_is_counted_too() -> None:
 
 
 def test_an_offer_that_is_withdrawn_and_a_verdict_of_healthy_are_counted() -> None:
-    """By their results, and a good deployment restores nothing."""
+    """By their results: what recovered by itself is judged anew, as a good deployment is; neither restores anything."""
     bench = Bench().guard(spec(onBreach={"action": "PullRequest"}))
     telemetry = counted(bench)
     bench.breach()
@@ -71,7 +71,8 @@ def test_an_offer_that_is_withdrawn_and_a_verdict_of_healthy_are_counted() -> No
     bench.deploy("three")
     bench.pass_until(lambda: bench.rollout().analysis is None)
     assert value(telemetry, "rollbacks_total", result="PullRequest") == 1
-    assert value(telemetry, "verdicts_total", verdict="Healthy") == 1
+    assert value(telemetry, "verdicts_total", verdict="Breached") == 1
+    assert value(telemetry, "verdicts_total", verdict="Healthy") == 2
     assert value(telemetry, "time_to_restore_seconds_count") == 0
 
 

@@ -11,7 +11,7 @@ from math import isfinite
 
 import numpy as np
 
-from controller.core.concluding import CHAIN_WINDOWS
+from controller.core.analysis import CHAIN_WINDOWS
 from controller.core.evidence import Evidence, ObjectiveTicks, Reference
 from controller.core.judging import PATIENCE, Panel, judge
 from controller.core.passing import first_early_pass

@@ -1,10 +1,14 @@
 """A model of the outside world for tests of the state machine: a branch, a metrics server, a clock, and people.
 
-It performs intents as the executor does, but in memory, so that every order of events can be tried quickly.
+It performs intents as the executor does, but in memory, so that every order of events can be tried quickly. It also
+watches over every step: an alert is raised once and ended once, and every push is noted with what was known of it.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from hashlib import sha1
+
+import numpy as np
 
 from controller.core.alerts import Alert
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
@@ -20,6 +24,9 @@ from controller.core.events import (
     PolicyChanged,
     Pushed,
     PushWithheld,
+    Reader,
+    RecentDecision,
+    ReferenceFailed,
     ReferenceMeasured,
     Refreshed,
     Restarted,
@@ -30,17 +37,31 @@ from controller.core.events import (
 )
 from controller.core.evidence import ObjectiveReference, Reference
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, PushResult, RestoreFacts, RestoreRequest
-from controller.core.intents import Build, Identify, Inspect, Intent, Measure, Push, Refresh, due_ticks, pending
+from controller.core.intents import (
+    Build,
+    DueTick,
+    Identify,
+    Inspect,
+    Intent,
+    Measure,
+    Push,
+    Refresh,
+    due_ticks,
+    pending,
+)
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
-from controller.core.policy import PolicySpec
+from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
-from controller.core.state import Record, Rollout, dump_rollout, load_rollout
+from controller.core.state import Origin, Phase, Record, Rollout, dump_rollout, load_rollout
 from controller.core.step import MadeDecision
+from controller.core.verdict import VerdictKind
 
 KEY = ApplicationKey("shop", "checkout")
+CART = ApplicationKey("shop", "cart")
 SOURCE = GitSource("https://git.example.com/shop/manifests.git", "main", ("apps/checkout",))
 APPLICATION = Application(KEY, SOURCE)
 START = 1_800_000_000.0
+BOT = "image-updater[bot] <bot@example.com>"
 
 
 def policy(**changes: object) -> PolicySpec:
@@ -68,19 +89,39 @@ class Commit:
     trailers: tuple[tuple[str, str], ...] = ()
     ours: str = ""
     """The decision id, where Rollguard made it."""
+    files: tuple[str, ...] = ("apps/checkout/x",)
 
     def facts(self) -> CommitFacts:
         """As the port tells it."""
         return CommitFacts(
-            self.revision,
-            (),
-            self.author,
-            self.author,
-            START,
-            f"deploy {self.holds}",
-            self.trailers,
-            ("apps/checkout/x",),
+            self.revision, (), self.author, self.author, START, f"deploy {self.holds}", self.trailers, self.files
         )
+
+    @property
+    def restores(self) -> bool:
+        """Whether it says that it is a restore."""
+        return bool(self.ours) or any(key == "Rollguard-Rollback-Of" for key, _ in self.trailers)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A push that the remote took, and what was known when it was made."""
+
+    branch: str
+    revision: Revision
+    decision: str
+    origin: Origin
+    paused: bool
+    shadow: bool
+    bad_measured: float
+    """Bad events that were measured since the chain's start."""
+    holds: str
+    target_holds: str
+
+    @property
+    def automatic(self) -> bool:
+        """Whether no person asked for it."""
+        return self.origin is not Origin.PERSON
 
 
 def revision(text: str) -> Revision:
@@ -93,61 +134,96 @@ class Model:
     """The world, and one rollout in it."""
 
     branch: list[Commit] = field(default_factory=lambda: [Commit(revision("one"), "one")])
+    gone: dict[Revision, Commit] = field(default_factory=dict)
+    """Commits that were pushed away by force."""
     others: dict[str, Commit] = field(default_factory=dict)
     """Branches of ours, by name."""
     rollout: Rollout = field(default_factory=lambda: Rollout(APPLICATION))
+    peers: "list[Model]" = field(default_factory=list)
+    """Other applications that read the same paths of the same branch."""
     stored: str = ""
     now: float = START
     world: World = field(default_factory=World)
     limits: Limits = field(default_factory=Limits)
     told: list[Alert] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    decisions: list[MadeDecision] = field(default_factory=list)
+    decisions: dict[str, MadeDecision] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     bad_share: float = 0.0
-    """What the deployed version does."""
+    """What is broken, whatever is deployed."""
+    faulty: dict[str, float] = field(default_factory=dict)
+    """What breaks while this content is deployed."""
+    runs: Revision | None = None
+    """What is deployed."""
     rate: float = 10.0
     metrics: str = "up"
     """``up``, ``down`` (every question fails) or ``empty`` (no series)."""
     git: str = "up"
-    """``up``, ``down``, ``denied``; ``reply lost`` and ``push lost`` for the next push only."""
+    """``up``, ``down``, ``denied``; ``read only`` (pushing fails); ``reply lost`` and ``push lost`` for the next push."""
     baseline: tuple[float, float] = (36.0, 36000.0)
     refuses: PushResult | None = None
     """What the branch answers to a push, where it protects itself."""
     race: Commit | None = None
     """Pushed by somebody else between our look and our push."""
+    meanwhile: Callable[[], None] | None = None
+    """What happens between a push that is taken and its answer."""
     pushes: list[tuple[str, Revision]] = field(default_factory=list)
     """Branch and commit of every push that the remote took."""
+    sent: list[Sent] = field(default_factory=list)
+    inspections: int = 0
+    refreshes: int = 0
 
     # --- what people and pipelines do -------------------------------------------------------------------------
 
     def commit(self, holds: str, **more: object) -> Revision:
         """Somebody pushes a commit to the branch."""
-        made = revision(f"{holds}/{len(self.branch)}")
+        made = revision(f"{holds}/{len(self.branch)}/{len(self.gone)}")
         self.branch.append(Commit(made, holds, **more))  # type: ignore[arg-type]
         return made
+
+    def force(self, back_to: int) -> None:
+        """Somebody moves the branch back by force; the first commit always stays."""
+        dropped = self.branch[back_to:]
+        del self.branch[back_to:]
+        self.gone |= {each.revision: each for each in dropped}
 
     def guard(self, spec: PolicySpec | None = None) -> "Model":
         """Declare the policy, and let the first version be adopted."""
         self.take(PolicyChanged("checkout", spec or policy()))
         self.deployed(self.branch[0].revision)
-        self.pass_time(3600)
+        self.pass_time(3600, 3600)
         return self
 
     def deploying(self, what: Revision) -> None:
         """A sync begins."""
+        self.runs = what
         self.take(SyncReported(what, "Started", self.now))
+
+    def healthy(self, what: Revision) -> None:
+        """A deployment is Healthy."""
+        self.take(SyncReported(what, "Healthy", self.now))
+
+    def failed(self, what: Revision, message: str = "it crashed") -> None:
+        """A deployment has failed."""
+        self.take(SyncReported(what, "Failed", self.now, message=message))
 
     def deployed(self, what: Revision) -> None:
         """A sync begins and is healthy at once."""
-        self.take(SyncReported(what, "Started", self.now))
-        self.take(SyncReported(what, "Healthy", self.now))
+        self.deploying(what)
+        self.healthy(what)
 
     def sync_head(self) -> Revision:
         """The reconciler deploys the branch's head."""
         head = self.branch[-1]
         self.deployed(head.revision)
         return head.revision
+
+    def merge_offer(self, *, squashed: bool = False) -> Revision:
+        """A person merges the newest branch of ours."""
+        offered = list(self.others.values())[-1]
+        merged = replace(offered, revision=revision(f"squash {offered.revision}"), ours="") if squashed else offered
+        self.branch.append(merged)
+        return merged.revision
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -159,12 +235,12 @@ class Model:
             self.take(TimePassed())
             self.look()
 
-    def pass_until(self, happened: object, most: float = 7200.0) -> float:
+    def pass_until(self, happened: Callable[[], object], most: float = 7200.0, step: float = 15.0) -> float:
         """Let time pass until a condition holds; returns the seconds it took."""
         begun = self.now
-        while not happened():  # type: ignore[operator]
+        while not happened():
             assert self.now - begun < most, f"it did not happen within {most:g} s: {self.said[-5:]}"
-            self.pass_time(15)
+            self.pass_time(step, step)
         return self.now - begun
 
     def look(self) -> None:
@@ -176,14 +252,10 @@ class Model:
         if asked and self.metrics != "down" and (again := due_ticks(self.rollout, self.now, again=True)):
             self._observe(again)
 
-    def _observe(self, due: object) -> None:
+    def _observe(self, due: Iterable[DueTick]) -> None:
         analysis = self.rollout.analysis
         assert analysis is not None
-        ticks = [
-            Tick(each.at, name, self._answer(each.interval))
-            for each in due  # type: ignore[attr-defined]
-            for name in each.objectives
-        ]
+        ticks = [Tick(each.at, name, self._answer(each.interval)) for each in due for name in each.objectives]
         self.take(Observed(analysis.id, tuple(ticks)))
 
     def _answer(self, interval: float) -> Measured | NoData | Failed:
@@ -192,25 +264,42 @@ class Model:
         if self.metrics == "empty":
             return NoData(MissingReason.NO_SERIES)
         total = round(self.rate * interval)
-        return Measured(round(total * self.bad_share), total)
+        running = self._commit(self.runs) if self.runs is not None else None
+        share = max(self.bad_share, self.faulty.get(running.holds, 0.0) if running is not None else 0.0)
+        return Measured(round(total * share), total)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
     def take(self, event: Event, *, perform: bool = True) -> None:
         """Hand an event in, persist, and do what is to be done."""
-        step = advance(self.rollout, event, self.now, self.limits)
+        before = self.rollout
+        step = advance(before, event, self.now, self.limits)
+        self._check_alerts(before.alerts, step.alerts, step.rollout.alerts)
         self.rollout = step.rollout
-        self.stored = dump_rollout(step.rollout)
+        if step.rollout is not before:
+            self.stored = dump_rollout(step.rollout)
         self.told.extend(step.alerts)
         self.records.extend(step.records)
-        self.decisions.extend(step.decisions)
+        self.decisions |= {each.id: each for each in step.decisions}
         self.said.extend(step.said)
         if perform:
             self.perform()
 
+    @staticmethod
+    def _check_alerts(before: Iterable[Alert], news: Iterable[Alert], after: Iterable[Alert]) -> None:
+        """Every alert is raised once and ended once, and what is open is what was raised and not ended."""
+        open_now = {each.identity: each for each in before}
+        for alert in news:
+            if alert.ended_at is None:
+                assert alert.identity not in open_now, f"raised twice: {alert.name}"
+                open_now[alert.identity] = alert
+            else:
+                assert open_now.pop(alert.identity, None) is not None, f"ended and never raised: {alert.name}"
+        assert set(open_now) == {each.identity for each in after}
+
     def perform(self) -> None:
         """Do what is pending until nothing changes any more."""
-        for _ in range(30):
+        for _ in range(60):
             before = self.stored
             for intent in pending(self.rollout, self.now, self.limits.verdict_max_age):
                 event = self.outcome(intent)
@@ -225,15 +314,15 @@ class Model:
         self.rollout = load_rollout(self.stored)
         self.take(Restarted())
 
-    def outcome(self, intent: Intent) -> Event | None:  # noqa: PLR0911
+    def outcome(self, intent: Intent) -> Event | None:  # noqa: PLR0911  one line an intent
         """What an intent leads to in this world."""
         match intent:
             case Measure():
                 if self.metrics == "down":
-                    return None
-                reference = ObjectiveReference("availability", *self.baseline, 3600.0)
-                return ReferenceMeasured(intent.analysis_id, Reference(intent.until, 15.0, (reference,)))
+                    return ReferenceFailed(intent.analysis_id, "connection refused")
+                return self._measured(intent)
             case Refresh():
+                self.refreshes += 1
                 return Refreshed()
             case _ if self.git in ("down", "denied"):
                 trouble = GitTrouble.DENIED if self.git == "denied" else GitTrouble.UNAVAILABLE
@@ -241,61 +330,103 @@ class Model:
             case Identify():
                 return self._identify(intent)
             case Inspect():
-                return Inspected(self.facts(intent.request), self.world)
+                self.inspections += 1
+                return Inspected(self.facts(intent.request), self._world())
             case Build():
                 made = revision(f"{intent.parent}{intent.tree}{intent.message}{intent.at}")
                 return Built(BuiltCommit(made, intent.parent, intent.tree, "AA=="))
             case Push():
+                if self.git == "read only":
+                    return GitFailed(GitTrouble.UNAVAILABLE, "the server hung up")
                 return self._push(intent)
+
+    def _measured(self, intent: Measure) -> ReferenceMeasured:
+        declared = intent.policy.analysis.interval
+        interval = 15.0 if declared == "auto" else float(declared)
+        names = [each.name for each in intent.policy.objectives]
+        references = tuple(ObjectiveReference(name, *self.baseline, 3600.0) for name in names)
+        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, references))
+
+    def _world(self) -> World:
+        """What deciding needs to know beside Git, with what the peers did."""
+        if not self.peers:
+            return self.world
+        readers = tuple(
+            Reader(
+                peer.rollout.application.key,
+                peer.rollout.analysis is not None and peer.rollout.analysis.verdict is VerdictKind.BREACHED,
+            )
+            for peer in self.peers
+        )
+        made = [
+            (each.rollout.application.key, one) for each in (self, *self.peers) for one in each.decisions.values()
+        ]
+        decisions = tuple(
+            RecentDecision(key, one.suspects, one.decided_at, one.pushed_at)
+            for key, one in made
+            if one.decided_at > self.now - 3 * 3600
+        )
+        return replace(self.world, readers=readers, decisions=(*self.world.decisions, *decisions))
 
     def _index(self, wanted: Revision) -> int | None:
         return next((index for index, each in enumerate(self.branch) if each.revision == wanted), None)
 
+    def _commit(self, wanted: Revision) -> Commit | None:
+        index = self._index(wanted)
+        return self.gone.get(wanted) if index is None else self.branch[index]
+
     def _identify(self, intent: Identify) -> Event:
-        index = self._index(intent.revision)
-        if index is None:
+        found, index = self._commit(intent.revision), self._index(intent.revision)
+        if found is None:
             return Unidentifiable(intent.revision, "unknown revision")
         live = self._index(intent.live) if intent.live else None
         restore = self._index(intent.restore) if intent.restore else None
         return Identified(
             intent.revision,
-            content(self.branch[index].holds),
-            behind=live is not None and index < live,
-            contains_restore=restore is not None and restore <= index,
-            commit=self.branch[index].facts(),
+            content(found.holds),
+            behind=live is not None and index is not None and index < live,
+            contains_restore=restore is not None and index is not None and restore <= index,
+            commit=found.facts(),
         )
 
     def facts(self, request: RestoreRequest) -> RestoreFacts:
         """The facts for a restore, as the repository adapter would find them."""
-        target, live = self._index(request.target), self._index(request.live)
-        head = self.branch[-1]
-        suspects = () if target is None or live is None else tuple(reversed(self._changes(target, live)))
+        target, live, head = self._index(request.target), self._index(request.live), self.branch[-1]
+        aim, undone = self._commit(request.target), self._commit(request.live)
+        in_line = target is not None and live is not None and target <= live
+        suspects = self._suspects(target, live, undone)
         newer = () if live is None else tuple(reversed(self._changes(live, len(self.branch) - 1)))
-        wanted = self.branch[target].holds if target is not None else ""
-        deployed = self.branch[live].holds if live is not None else ""
-        clean = head.holds in (deployed, wanted)
-        known = target is not None and live is not None
+        wanted, deployed = aim.holds if aim else "", undone.holds if undone else ""
+        known = aim is not None and undone is not None
+        clean = known and (deployed == wanted or head.holds in (deployed, wanted))
+        after = head.holds if deployed == wanted else wanted
         return RestoreFacts(
             request=request,
             head=head.revision,
-            target_known=target is not None,
-            live_known=live is not None,
-            target_before_live=known and target <= live,  # type: ignore[operator]
+            target_known=aim is not None,
+            live_known=undone is not None,
+            target_before_live=in_line,
             live_in_branch=live is not None,
-            went_back=known and live < target,  # type: ignore[operator]
+            went_back=target is not None and live is not None and live < target,
             suspects=tuple(each.facts() for each in suspects),
             newer=tuple(each.facts() for each in newer) if suspects else (),
             head_content=content(head.holds),
             live_content=content(deployed),
             target_content=content(wanted),
             chain_contents=(),
-            tree=f"tree {wanted}" if known and clean else None,
-            restored_content=content(wanted) if known and clean else None,
+            tree=f"tree {after}" if clean else None,
+            restored_content=content(after) if clean else None,
             conflicts=() if clean else ("apps/checkout/x",),
+            changed_files=("apps/checkout/x",) if clean and after != head.holds else (),
             plain_tree=f"tree {wanted}" if known else None,
             ours_in_branch=tuple(each for each in request.ours if self._index(each) is not None),
-            protected_restores=tuple(each.facts() for each in suspects if each.ours),
+            protected_restores=tuple(each.facts() for each in suspects if each.restores),
         )
+
+    def _suspects(self, target: int | None, live: int | None, undone: Commit | None) -> tuple[Commit, ...]:
+        if target is not None and live is not None:
+            return tuple(reversed(self._changes(target, live)))
+        return (undone,) if undone is not None and live is None else ()
 
     def _changes(self, after: int, until: int) -> list[Commit]:
         return [
@@ -313,18 +444,25 @@ class Model:
         lost, self.git = self.git, "up" if self.git in ("reply lost", "push lost") else self.git
         if lost in ("reply lost", "push lost"):
             outcome = PushOutcome(PushResult.UNCLEAR, "the connection was closed")
+        if self.meanwhile is not None and outcome.result is PushResult.PUSHED:
+            then, self.meanwhile = self.meanwhile, None
+            then()
         return Pushed(commit.revision, intent.branch, outcome)
 
     def _remote(self, intent: Push) -> PushOutcome:
+        rollback = self.rollout.rollback
+        assert rollback is not None
         if self.git == "push lost":
             return PushOutcome(PushResult.UNCLEAR)
         made = Commit(
             intent.commit.revision,
             intent.commit.tree.removeprefix("tree "),
             author="Rollguard <rollguard@example.com>",
-            ours=self.rollout.rollback.decision_id if self.rollout.rollback else "?",
+            ours=rollback.decision_id,
         )
         if intent.branch != SOURCE.branch:
+            if self.others.get(intent.branch) == made:
+                return PushOutcome(PushResult.PUSHED, "up to date")
             self.others[intent.branch] = made
         elif self.refuses is not None:
             return PushOutcome(self.refuses, "refused by the server")
@@ -332,10 +470,38 @@ class Model:
             return PushOutcome(PushResult.STALE)
         else:
             self.branch.append(made)
-        self.pushes.append((intent.branch, made.revision))
+        self._note(intent, made)
         return PushOutcome(PushResult.PUSHED)
 
+    def _note(self, intent: Push, made: Commit) -> None:
+        rollback, analysis, target = self.rollout.rollback, self.rollout.analysis, None
+        assert rollback is not None
+        target = self._commit(rollback.target)
+        spec = analysis.policy if analysis is not None else self.rollout.policy
+        bad = 0.0
+        for column in analysis.ticks if analysis is not None else ():
+            bad += float(np.where(column.measured, column.bad, 0.0).sum())
+        self.pushes.append((intent.branch, made.revision))
+        self.sent.append(
+            Sent(
+                branch=intent.branch,
+                revision=made.revision,
+                decision=rollback.decision_id,
+                origin=rollback.origin,
+                paused=self.world.pause is not None,
+                shadow=Mode.SHADOW in (self.limits.maximum_mode, spec.mode if spec is not None else Mode.ENFORCE),
+                bad_measured=bad,
+                holds=made.holds,
+                target_holds=target.holds if target is not None else "?",
+            )
+        )
+
     # --- what came of it ---------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """How far the guard is."""
+        return self.rollout.phase
 
     def restores(self) -> list[Commit]:
         """Our commits in the branch."""

@@ -113,10 +113,25 @@ def test_a_breach_that_goes_on_after_the_restore_is_told_and_not_cascaded() -> N
     bad_deployment(model)
     model.pass_until(model.restores)
     model.sync_head()
-    model.pass_until(lambda: model.rollout.analysis is None)
-    assert AlertName.ROLLBACK_INEFFECTIVE.value in model.open_alerts()
+    model.pass_until(lambda: AlertName.ROLLBACK_INEFFECTIVE.value in model.open_alerts())
+    assert model.rollout.phase is Phase.CLOSED
     model.pass_time(7200)
     assert len(model.pushes) == 1
+    assert model.alerts().count(AlertName.ROLLBACK_INEFFECTIVE.value) == 1
+
+
+def test_an_ineffective_restore_is_over_when_the_service_is_well_again() -> None:
+    """The true cause is mended outside of Git: the critical alert ends by itself, and nothing is left open."""
+    model = Model().guard()
+    bad_deployment(model)
+    model.pass_until(model.restores)
+    model.sync_head()
+    model.pass_until(lambda: AlertName.ROLLBACK_INEFFECTIVE.value in model.open_alerts())
+    model.bad_share = 0.0
+    model.pass_until(lambda: model.rollout.phase is Phase.IDLE)
+    assert model.open_alerts() == set()
+    assert model.rollout.good is not None
+    assert model.rollout.good.standing is Standing.VERIFIED
 
 
 def test_a_first_deployment_has_nothing_to_go_back_to() -> None:
