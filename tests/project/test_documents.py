@@ -1,18 +1,30 @@
 """The project's own files say what is true: commands exist, links lead somewhere, examples are valid."""
 
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
+import promql_parser
 import pytest
+from prometheus_client import generate_latest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
-from controller.core.policy import SLOPolicy
+from controller.adapters.policies.files import LoadedPolicy, load_text
+from controller.adapters.policies.lint import Severity, lint_offline
+from controller.cli.main import ENTRIES, app
+from controller.core.signature import matches
+from controller.runtime.telemetry import Telemetry
 from controller.settings.loading import load_settings
+from controller.web.report_body import read_report
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/*.md")])
+FOLDERS = ("*.md", "docs/**/*.md", "charts/*.md", "policies/*.md", "benchmarks/*.md")
+DOCUMENTS = sorted(path for pattern in FOLDERS for path in ROOT.glob(pattern))
 README = (ROOT / "README.md").read_text()
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
 
 def examples(language: str, text: str = README) -> list[str]:
@@ -30,18 +42,42 @@ def test_readme_names_both_commands() -> None:
     assert re.findall(r"^\$ (make \w+)", README, re.MULTILINE)[:2] == ["make demo", "make test"]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_commands_in_documents_exist(document: Path) -> None:
     """Each ``make …`` that a document names is a target."""
     named = set(re.findall(r"(?:^\$ |`)make ([a-z0-9-]+)", document.read_text(), re.MULTILINE))
     assert named <= targets()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def prose(path: Path) -> str:
+    """A document without its code blocks and code spans, in which brackets are no links."""
+    without_blocks = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", without_blocks)
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_links_lead_somewhere(document: Path) -> None:
-    """Each relative link is a file of the project."""
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
-    assert [link for link in links if not (document.parent / link).exists()] == []
+    """Each relative link is a file of the project, and its anchor a heading there."""
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", prose(document)):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_is_in_the_index() -> None:
+    """Whoever looks for a page finds it from docs/README.md, and that from the README."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
+    assert "(docs/README.md)" in README
 
 
 def test_every_decision_is_listed() -> None:
@@ -50,19 +86,82 @@ def test_every_decision_is_listed() -> None:
     assert listed == {path.name for path in (ROOT / "docs/adr").glob("[0-9]*.md")}
 
 
-def test_the_policy_in_the_readme_is_valid() -> None:
-    """The example can be copied as it is."""
-    policies = [YAML(typ="safe").load(text) for text in examples("yaml") if "kind: SLOPolicy" in text]
-    assert [SLOPolicy.model_validate(policy).metadata.name for policy in policies] == ["checkout"]
+YAML_BLOCKS = [
+    pytest.param(block, id=f"{name}-{number}")
+    for path, name in zip(DOCUMENTS, NAMES, strict=True)
+    for number, block in enumerate(examples("yaml", path.read_text()))
+]
+RULE_METRIC = re.compile(r"\brollguard_[a-z_]+")
 
 
-def test_the_settings_in_the_documents_are_valid(tmp_path: Path) -> None:
-    """The examples for the administrator can be copied; only the secret files are missing here."""
-    (example,) = (text for text in examples("yaml") if text.startswith("# rollguard.yaml"))
-    (tmp_path / "token").write_text("t")
-    (tmp_path / "rollguard.yaml").write_text(example.replace("/secrets/", f"{tmp_path}/"))
-    (application,) = load_settings(tmp_path / "rollguard.yaml", {}).applications
-    assert str(application.key) == "shop/checkout"
+@pytest.mark.parametrize("block", YAML_BLOCKS)
+def test_examples_in_yaml_can_be_copied(block: str, tmp_path: Path) -> None:
+    """Each is a policy, settings, part of an application's settings, or rules on metrics that there are."""
+    data = YAML(typ="safe").load(block)
+    if data.get("kind") == "SLOPolicy":
+        (loaded,) = load_text(block, "example.yaml")
+        assert isinstance(loaded, LoadedPolicy), str(loaded)
+        assert [each for each in lint_offline([loaded]) if each.severity is Severity.ERROR] == []
+    elif "groups" in data:
+        exposed = generate_latest(Telemetry.create("1").registry).decode()
+        assert {name for name in RULE_METRIC.findall(block) if name.removesuffix("_bucket") not in exposed} == set()
+        for rule in (each for group in data["groups"] for each in group["rules"]):
+            promql_parser.parse(rule["expr"])
+    else:
+        file = tmp_path / "rollguard.yaml"
+        file.write_text(block if data.keys() != {"reconcile"} else as_application(block))
+        assert load_settings(file, {}) is not None
+
+
+def as_application(block: str) -> str:
+    """Settings with an application that has these fields."""
+    given = "applications:\n  - name: checkout\n    repository: https://git.example.com/shop.git\n    paths: [a]\n"
+    return given + "".join(f"    {line}\n" for line in block.splitlines())
+
+
+def test_the_examples_for_beginners_are_the_same_application() -> None:
+    """The README's policy guards the application of the README's settings."""
+    policy, settings = (YAML(typ="safe").load(text) for text in examples("yaml"))
+    (application,) = settings["applications"]
+    assert (policy["kind"], policy["spec"]["application"]) == ("SLOPolicy", {"name": application["name"]})
+    assert set(policy["spec"]["alerts"]) <= set(settings["alertSinks"])
+
+
+OPTIONS = sorted(
+    {
+        (command, option)
+        for path in DOCUMENTS
+        for line in re.findall(r"rollguard ((?:quarantine )?[a-z-]+[^`\n|]* --[^`\n|]*)", path.read_text())
+        for command in [" ".join(line.split()[: 2 if line.startswith("quarantine ") else 1])]
+        for option in re.findall(r"(?<= )--[a-z-]+", line.partition(" # ")[0])
+        if command.split()[0] in {entry.name for entry in ENTRIES}
+    }
+)
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_options_in_documents_exist(command: str, option: str) -> None:
+    """Each ``rollguard COMMAND --option`` that a document names can be typed."""
+    assert option in CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"}).stdout
+
+
+def test_the_report_script_signs_what_the_hook_takes(tmp_path: Path) -> None:
+    """The script of the installation, with a curl that keeps what it gets, signs as the hook wants it."""
+    (script,) = examples("sh", (ROOT / "docs/install-plain-git.md").read_text())
+    (tmp_path / "report.sh").write_text(script)
+    (tmp_path / "key").write_text("a key of the pipeline\n")
+    curl = tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/given\n')
+    curl.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ROLLGUARD_KEY_FILE": str(tmp_path / "key")}
+    subprocess.run(["sh", str(tmp_path / "report.sh"), "a" * 40, "Healthy"], env=environment, check=True)
+    given = (tmp_path / "given").read_text().split("\0")
+    body = given[given.index("--data-binary") + 1].encode()
+    headers = dict(each.split(": ", 1) for each in given if each.startswith("X-Rollguard-"))
+    key = b"a key of the pipeline"
+    assert matches(key, headers["X-Rollguard-Timestamp"], body, headers["X-Rollguard-Signature"])
+    report = read_report(body, time.time())
+    assert (str(report.application), report.revision, report.phase.value) == ("shop/checkout", "a" * 40, "Healthy")
 
 
 def test_the_settings_for_plain_git_are_valid(tmp_path: Path) -> None:
