@@ -178,9 +178,11 @@ class Bench:
         self.leads = True
         self.performed: list[Intent] = []
         self.answered: list[Event] = []
+        self.woken = 0
+        """How often the outbox was woken."""
         limits = Limits()
         self.reconciler = Reconciler(
-            self.store, self.clock, limits=limits, sinks=("people",), perform=self._perform, told=lambda: None
+            self.store, self.clock, limits=limits, sinks=("people",), perform=self._perform, told=self._told
         )
         self.intake = Intake(self.store, self.clock, self.reconciler.submit, self.reconciler.keys)
         self.surroundings = Surroundings(self.store, self.clock, limits, self.reconciler.rollouts)
@@ -218,6 +220,9 @@ class Bench:
     def _perform(self, rollout: Rollout, intent: Intent) -> None:
         self.performed.append(intent)
         self.executor.perform(rollout, intent)
+
+    def _told(self) -> None:
+        self.woken += 1
 
     def _answer(self, key: ApplicationKey, event: Event) -> bool:
         self.answered.append(event)

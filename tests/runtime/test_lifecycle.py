@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.core.events import PolicyChanged
+from controller.core.intents import Inspect
 from controller.core.state import load_rollout
 from controller.ports.gitops import SyncPhase, SyncReport
 from controller.ports.inbox import dump_report
@@ -101,6 +102,17 @@ def test_it_starts_goes_on_and_stops_in_order(house: House) -> None:
     assert house.second.stopped
     with pytest.raises(StoreUnavailable):
         house.bench.store.rollouts()
+
+
+def test_what_was_left_open_is_gone_on_with() -> None:
+    """An earlier process left a restore: it is inspected at the start, before anything else is done to it."""
+    before = Bench().guard()
+    before.breach(run=False)
+    house = House(Bench(before.applications, database=before.database, remote=before.remote, clock=before.clock))
+    assert house.bench.performed == []
+    house.controller.start()
+    assert [type(each) for each in house.bench.performed[:1]] == [Inspect]
+    house.stop()
 
 
 def test_a_loop_that_does_not_turn_is_not_alive(house: House) -> None:

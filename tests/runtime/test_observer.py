@@ -107,7 +107,7 @@ def test_clocks_that_disagree_are_no_evidence(away: float) -> None:
     """The server's clock is an hour away: every tick is Failed, nothing is asked; mended when the clocks agree."""
     bench = watching()
     bench.metrics.away = away
-    bench.pass_time(60)
+    bench.pass_time(SKEW_CHECK_SECONDS + 35)
     assert set(reasons(bench)) == {MissingReason.SKEWED_CLOCK}
     assert bench.metrics.asked == []
     assert bench.rollout().rollback is None

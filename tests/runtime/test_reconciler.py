@@ -130,6 +130,7 @@ def test_a_fault_in_one_application_stops_no_other(monkeypatch: pytest.MonkeyPat
 def test_evidence_is_written_every_two_minutes_and_when_it_stops() -> None:
     """Between checkpoints looks cost no write; a checkpoint holds all ticks that were seen."""
     bench = Bench().guard()
+    bench.metrics.rate = 0.1
     bench.deploy("two")
     bench.pass_time(30)
     version, begun = stored(bench).version, bench.clock.now()
@@ -218,6 +219,7 @@ def test_every_alert_goes_to_its_own_sinks_or_to_all() -> None:
         bench.metrics.share = 0.3
         bench.pass_until(lambda bench=bench: "RollguardBreached" in bench.told())  # type: ignore[misc]
         assert {each.sink for each in bench.database.outbox.values()} == expected
+        assert bench.woken == 1
 
 
 def test_an_application_whose_place_has_changed_is_watched_anew() -> None:
