@@ -278,7 +278,7 @@ def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, value: str, sa
         ("repositories: [{url: 'https://x/y'}, {url: 'https://X/y.git'}]", "repositories[1] is given twice"),
         ("commit: {name: 'a <b>'}", "commit.name: "),
         ('commit: {subjectPrefix: "x\\ny"}', "control character"),
-        ("commit: {email: nobody}", "commit.email: is not written as it must be"),
+        ("commit: {email: nobody}", "commit.email: is not written as it must be: write an address such as"),
         ("server: {listen: 8080}", "server.listen: must be text; put it in quotes"),
         ("server: {listen: ':8080'}", 'is no address to listen on; write "127.0.0.1:8080"'),
         ("server: {listen: 'x:70000'}", "is no address to listen on"),
@@ -297,7 +297,7 @@ def test_a_mistake_is_named_with_its_remedy(tmp_path: Path, text: str, said: str
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"name": "Checkout"}, "applications[0].name: is not written as it must be"),
+        ({"name": "Checkout"}, "applications[0].name: is not written as it must be: use lower-case letters"),
         ({"branch": "-x"}, '"-x" is not the name of a branch; write the short name, such as main'),
         ({"branch": "refs/heads/main"}, "is not the name of a branch"),
         ({"branch": "a..b"}, "is not the name of a branch"),

@@ -96,11 +96,20 @@ def _said(place: Place, error: Mapping[str, Any]) -> str:
     if kind in ("model_type", "dict_type"):
         return f"must be a mapping{_known(place)}"
     if kind == "string_pattern_mismatch":
-        return f"is not written as it must be: it must match {context['pattern']}"
+        return f"is not written as it must be: {_pattern(str(context['pattern']))}"
     if isinstance(context.get("error"), DeclarationError):
         return str(context["error"])
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:]
+
+
+def _pattern(pattern: str) -> str:
+    """What a pattern asks for, in words where it is a name's or an address'."""
+    if pattern.startswith("^[a-z0-9]([-a-z0-9"):
+        return 'use lower-case letters, digits and "-", with a letter or digit at both ends'
+    if "@" in pattern:
+        return "write an address such as rollguard@example.com"
+    return f"it must match {pattern}"
 
 
 def _known(place: Place) -> str:

@@ -95,7 +95,9 @@ def _post(url: str, body: bytes, headers: dict[str, str], timeout: float) -> tup
     except requests.exceptions.SSLError:
         raise ReportRefused("the controller's certificate is not trusted") from None
     except (requests.RequestException, OSError) as error:
-        raise ReportNotSent(f"the controller cannot be reached: {type(error).__name__}") from None
+        raise ReportNotSent(
+            f"the controller cannot be reached ({type(error).__name__}): is the URL right, and does it run?"
+        ) from None
 
 
 def _answer(content: bytes) -> dict[str, object]:
