@@ -23,6 +23,8 @@ def take_request(step: Step, event: RollbackRequested) -> Step:
     rollout = step.rollout
     live, good = rollout.live, _last_good(rollout)
     target = event.to or (good.revision if good is not None else None)
+    if live is not None and target is None and rollout.good is not None:
+        return step.say(f"{one_line(event.by, 40)} asked for a rollback; what is live is the only good version known")
     if live is None or target is None:
         return step.tell(
             AlertName.NOT_REVERTIBLE,

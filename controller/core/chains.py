@@ -88,8 +88,17 @@ def _next_chain(step: Step, sync: Sync, outcome: str) -> Step:
     rollout = step.rollout
     step = end_analysis(step, outcome).resolve(*OF_DEPLOYMENT)
     if rollout.policy is None:
-        return unguarded(drop_rollback(step), sync)
+        return _unwatched(step, sync)
     return open_chain(step, (sync,), rollout.policy, rollout.policy_name)
+
+
+def _unwatched(step: Step, sync: Sync) -> Step:
+    """The policy is gone: what was told is watched no longer, and what becomes healthy is taken as it is."""
+    step = drop_rollback(step).resolve(AlertName.HOLD)
+    if sync.healthy_at is None and step.rollout.good is not None:
+        good = step.rollout.good
+        step = step.set(live=Deployed(good.revision, good.content, good.at))
+    return unguarded(step, sync)
 
 
 def unguarded(step: Step, sync: Sync) -> Step:
@@ -99,6 +108,8 @@ def unguarded(step: Step, sync: Sync) -> Step:
 
 def adopt(step: Step, live: Deployed) -> Step:
     """What is live and healthy without having been judged counts as good."""
+    if step.rollout.knows_bad(live.content) is not None:
+        return step.set(live=live).say(f"{live.revision[:12]} was rolled back before: it is not adopted as good")
     good = Good(live.revision, live.content, Standing.ADOPTED, live.since)
     step = step.set(live=live).set_good(good).resolve(AlertName.UNHEALTHY, AlertName.NOT_REVERTIBLE)
     return step.say(f"{live.revision[:12]} was live and healthy when first seen: adopted as good")

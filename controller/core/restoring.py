@@ -8,12 +8,13 @@ from controller.core.alerts import AlertName
 from controller.core.deciding import withdrawn
 from controller.core.events import Inspected
 from controller.core.git import RestoreFacts, canonical_url
-from controller.core.guards import AlreadyDone, Proceed, Refuse, Retarget, Ruling, Wait, Withdraw, rule
+from controller.core.guards import rule
 from controller.core.landing import done, nothing_to_land, refuse
 from controller.core.pushing import ATTEMPTS_BEFORE_ALERT, plight
 from controller.core.recoveries import begin_recovery
 from controller.core.revert import decision_id
 from controller.core.rollback import Obstacle, Rollback, Stage, Way
+from controller.core.rulings import AlreadyDone, Proceed, Refuse, Retarget, Ruling, Wait, Withdraw
 from controller.core.step import MadeDecision, Step
 
 MOST_SUSPECTS = 100
@@ -139,7 +140,7 @@ def _withdraw(step: Step, ruling: Withdraw) -> Step:
     step, analysis = withdrawn(step, ruling.sentence), step.rollout.analysis
     if not ruling.went_back or analysis is None or analysis.over:
         return step
-    return begin_recovery(step, analysis.newest, behind=True)
+    return begin_recovery(step, analysis.newest, behind=ruling.warn)
 
 
 def _refuse(step: Step, rollback: Rollback, ruling: Refuse) -> Step:

@@ -20,6 +20,8 @@ from controller.core.step import Step
 from controller.core.verdict import Judgement, Reason, VerdictKind
 
 PRESUMED_AFTER = 3600.0
+TOLD_AFTER = 300.0
+"""Seconds after which people are told of a breach about which nothing else was told."""
 
 
 def recovered_since(analysis: Analysis, evidence: Evidence, start: float, now: float) -> Recovery:
@@ -105,10 +107,30 @@ def watch_breached(step: Step, evidence: Evidence) -> Step:
         )
     if waits and analysis.deadline is not None and step.now >= analysis.deadline:
         return _mended(step, analysis, "Breached, and not shown to go on after a newer deployment", found.sentence)
+    step = _never_silent(step, analysis)
     active = rollback is not None and (rollback.in_flight or (rollback.offered and rollback.automatic))
     if not active and step.now >= analysis.closes_at:
         return rest_analysis(step, "Breached, and not restored")
     return step
+
+
+def _never_silent(step: Step, analysis: Analysis) -> Step:
+    """A breach that goes on is told, whatever became of its restore."""
+    about_it = [each for each in OF_SERVICE if each is not AlertName.ANALYSIS_BLIND]
+    if any(each.name in about_it for each in step.rollout.alerts):
+        return step
+    fresh = analysis.breach_fresh_until(TOLD_AFTER)
+    if (
+        analysis.verdict_at is None
+        or step.now < analysis.verdict_at + TOLD_AFTER
+        or fresh is None
+        or fresh < step.now
+    ):
+        return step
+    rollback, key = step.rollout.rollback, step.rollout.application.key
+    why = rollback.obstacle_sentence if rollback is not None and rollback.obstacle_sentence else "nothing is restored"
+    judged = analysis.judgement.sentence if analysis.judgement is not None else ""
+    return step.tell(AlertName.BREACHED, f"{key} breaks its SLO, and that goes on: {why}", judged)
 
 
 def _goes_on(rollback: Rollback) -> bool:

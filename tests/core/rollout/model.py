@@ -107,6 +107,7 @@ class Commit:
 class Sent:
     """A push that the remote took, and what was known when it was made."""
 
+    at: float
     branch: str
     revision: Revision
     decision: str
@@ -115,6 +116,8 @@ class Sent:
     shadow: bool
     bad_measured: float
     """Bad events that were measured since the chain's start."""
+    undoes: Revision
+    target: Revision
     holds: str
     target_holds: str
 
@@ -159,7 +162,8 @@ class Model:
     metrics: str = "up"
     """``up``, ``down`` (every question fails) or ``empty`` (no series)."""
     git: str = "up"
-    """``up``, ``down``, ``denied``; ``read only`` (pushing fails); ``reply lost`` and ``push lost`` for the next push."""
+    """``up``, ``down``, ``denied``; ``read only`` (pushing fails); ``silent`` (no push arrives, none is answered);
+    ``reply lost`` and ``push lost`` for the next push."""
     baseline: tuple[float, float] = (36.0, 36000.0)
     refuses: PushResult | None = None
     """What the branch answers to a push, where it protects itself."""
@@ -452,7 +456,7 @@ class Model:
     def _remote(self, intent: Push) -> PushOutcome:
         rollback = self.rollout.rollback
         assert rollback is not None
-        if self.git == "push lost":
+        if self.git in ("push lost", "silent"):
             return PushOutcome(PushResult.UNCLEAR)
         made = Commit(
             intent.commit.revision,
@@ -484,6 +488,7 @@ class Model:
         self.pushes.append((intent.branch, made.revision))
         self.sent.append(
             Sent(
+                at=self.now,
                 branch=intent.branch,
                 revision=made.revision,
                 decision=rollback.decision_id,
@@ -491,6 +496,8 @@ class Model:
                 paused=self.world.pause is not None,
                 shadow=Mode.SHADOW in (self.limits.maximum_mode, spec.mode if spec is not None else Mode.ENFORCE),
                 bad_measured=bad,
+                undoes=rollback.live,
+                target=rollback.target,
                 holds=made.holds,
                 target_holds=target.holds if target is not None else "?",
             )

@@ -48,7 +48,15 @@ MISHAPS = st.sampled_from(
     [
         *["nothing"] * 10,
         *("metrics: up", "metrics: down", "metrics: empty"),
-        *("git: up", "git: down", "git: denied", "git: read only", "git: reply lost", "git: push lost"),
+        *(
+            "git: up",
+            "git: down",
+            "git: denied",
+            "git: read only",
+            "git: reply lost",
+            "git: push lost",
+            "git: silent",
+        ),
         *("branch: open", "branch: Protected", "branch: PushRule"),
         *("brake: on", "brake: off"),
         *("administrator: Shadow", "administrator: Enforce"),
@@ -294,7 +302,8 @@ class RolloutMachine(RuleBasedStateMachine):
             if each.automatic and each.branch == SOURCE.branch
         }
         twice = [name for name, count in Counter(name for name, _ in pushed).items() if count > 1]
-        assert twice == []
+        made = [each for model in self.models for each in model.sent if each.decision in twice]
+        assert twice == [], (made, self.said())
 
     @invariant()
     def every_push_was_due(self) -> None:
@@ -370,6 +379,10 @@ class RolloutMachine(RuleBasedStateMachine):
             rollback = model.rollout.rollback
             if rollback is not None and rollback.offered and not rollback.automatic:
                 self.model.branch.append(model.others[rollback.branch])
+
+    def said(self) -> list[str]:
+        """The end of the story, for whoever reads why a run failed."""
+        return [each for model in self.models for each in model.said if "no sync" not in each][-25:]
 
     def _count(self) -> None:
         seen = {"runs"}
