@@ -7,7 +7,7 @@ from controller.core.alerts import OF_LANDING, OF_WAITING, AlertName
 from controller.core.analysis import AnalysisKind
 from controller.core.application import Content, Revision
 from controller.core.deciding import POLICY_ASKS
-from controller.core.revert import one_line, subject
+from controller.core.revert import ended, one_line, subject
 from controller.core.rollback import Origin, Rollback, Stage, Way
 from controller.core.state import KnownBad, Rollout
 from controller.core.step import MadeDecision, Step
@@ -138,4 +138,4 @@ def refuse(
 def _told(rollback: Rollback) -> str:
     undone = ", ".join(f"{commit.revision[:12]} ({one_line(commit.subject, 60)})" for commit in rollback.suspects[:5])
     evidence = rollback.judgement.sentence if rollback.judgement is not None else rollback.note
-    return f"{evidence} Restores {rollback.target[:12]}." + (f" Undone: {undone}." if undone else "")
+    return f"{ended(evidence)} Restores {rollback.target[:12]}.".strip() + (f" Undone: {undone}." if undone else "")

@@ -44,6 +44,11 @@ def one_line(text: str, length: int = 120) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
+def ended(text: str) -> str:
+    """A text that another sentence follows."""
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def percent(share: float) -> str:
     """A share as people write it: 0.9312 → ``93.1 %``; near the ends more digits are kept."""
     value = 100 * share
@@ -144,7 +149,7 @@ def _story(rollout: Rollout, rollback: Rollback) -> str:
     where = ", ".join(path or "the whole repository" for path in rollout.application.source.paths)
     what = f"{rollback.live[:12]} was deployed to {rollout.application.key}."
     cause = {
-        Origin.VERDICT: f" {rollback.judgement.sentence}" if rollback.judgement is not None else "",
+        Origin.VERDICT: f" {ended(rollback.judgement.sentence)}" if rollback.judgement is not None else "",
         Origin.UNHEALTHY: f" It never became healthy: {one_line(rollback.note, 200)}" if rollback.note else "",
         Origin.QUARANTINE: " It brings back what was rolled back before.",
         Origin.PERSON: f" {one_line(rollback.by, 80)} asked for the rollback: {one_line(rollback.note, 200)}"
