@@ -94,22 +94,18 @@ def too_long(step: Step) -> bool:
 
 
 def without_young(analysis: Analysis, now: float) -> Analysis:
-    """The chain's syncs that are a window old; there is one, where the chain is too long."""
+    """The chain up to its newest sync that is a window old, and was Healthy if any was. There is one in a chain too long."""
     window = analysis.policy.analysis.window
-    return replace(analysis, syncs=tuple(each for each in analysis.syncs if each.started_at <= now - window))
+    old = [each for each in analysis.syncs if each.started_at <= now - window]
+    healthy = [index for index, each in enumerate(old) if each.healthy_at is not None]
+    return replace(analysis, syncs=tuple(old[: healthy[-1] + 1] if healthy else old))
 
 
 def judged_without_young(analysis: Analysis, evidence: Evidence, now: float) -> tuple[Analysis, Judgement]:
-    """The chain's syncs that are a window old, and what the evidence up to the first younger one says of them."""
+    """The chain without its youngest syncs, and what a window of evidence says of the newest that is left."""
     chain = without_young(analysis, now)
-    until = analysis.syncs[len(chain.syncs)].started_at
-    seen = replace(
-        evidence,
-        starts=evidence.starts[: len(chain.syncs)],
-        healthy_at=chain.newest.healthy_at,
-        deadline=until,
-        ticks=tuple(ticks_between(column, 0.0, until) for column in evidence.ticks),
-    )
+    starts = evidence.starts[: len(chain.syncs)]
+    seen = replace(evidence, starts=starts, healthy_at=chain.newest.healthy_at, deadline=now)
     return chain, judge(chain.policy, seen, now)
 
 

@@ -31,7 +31,7 @@ def _done(facts: RestoreFacts) -> Ruling | None:
     if facts.ours_in_branch:
         return AlreadyDone("the branch already contains the restore")
     undone = facts.live_content not in (facts.head_content, facts.target_content)
-    if facts.already_restored and undone and not facts.went_back:
+    if facts.already_restored and undone:
         return AlreadyDone("the branch already holds the restored manifests")
     return None
 
@@ -60,8 +60,7 @@ def _possible(rollout: Rollout, rollback: Rollback, facts: RestoreFacts) -> Ruli
 def _went_back(rollback: Rollback, facts: RestoreFacts) -> Ruling:
     older, newer = facts.request.live[:12], facts.request.target[:12]
     if rollback.automatic:
-        warn = facts.head_content != facts.target_content
-        return Withdraw(f"{older} is older than {newer}: somebody went back already", went_back=True, warn=warn)
+        return Withdraw(f"{older} is older than {newer}: somebody went back already", went_back=True)
     return Refuse(
         f"{newer} is newer than what is deployed, {older}", f"deploy {newer} as usual; a rollback only goes back"
     )

@@ -39,7 +39,8 @@ def begin_recovery(step: Step, sync: Sync, *, behind: bool = False) -> Step:
         reference=chain.reference if chain is not None else None,
     )
     step = step.set(analysis=recovery)
-    if behind:
+    in_git = step.rollout.rollback is not None and step.rollout.rollback.landing
+    if behind and not in_git:
         step = _warn_of_branch(step, sync)
     return step.record().say(f"{sync.revision[:12]} restores the last good version: watching the recovery")
 
@@ -72,13 +73,13 @@ def _merged(step: Step, rollback: Rollback, sync: Sync) -> Step:
 
 
 def _good_again(step: Step, sync: Sync, *, behind: bool) -> Step:
-    """The restored version is the last good one. An older commit of the same content does not take its place."""
-    rollout = step.rollout
+    """The restored version is the last good one, by the newest commit that holds it: what comes later is undone to there."""
+    rollout, rollback = step.rollout, step.rollout.rollback
     before = rollout.analysis.before if rollout.analysis is not None else rollout.good
     if before is not None and sync.content == before.content:
-        revision = before.revision if behind else sync.revision
+        newest = rollback.revision if rollback is not None and rollback.was_pushed else before.revision
+        revision = (newest or before.revision) if behind else sync.revision
         return step.set_good(Good(revision, sync.content, before.standing, step.now))
-    rollback = rollout.rollback
     if rollback is not None and rollback.brings(sync.content):
         standing = Standing.PRESUMED if before is None or not rollback.automatic else before.standing
         return step.set_good(Good(sync.revision, sync.content, standing, step.now))

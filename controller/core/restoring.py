@@ -140,7 +140,7 @@ def _withdraw(step: Step, ruling: Withdraw) -> Step:
     step, analysis = withdrawn(step, ruling.sentence), step.rollout.analysis
     if not ruling.went_back or analysis is None or analysis.over:
         return step
-    return begin_recovery(step, analysis.newest, behind=ruling.warn)
+    return begin_recovery(step, analysis.newest, behind=True)
 
 
 def _refuse(step: Step, rollback: Rollback, ruling: Refuse) -> Step:

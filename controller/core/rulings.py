@@ -44,8 +44,6 @@ class Withdraw:
     sentence: str
     went_back: bool = False
     """Somebody deployed a version from before the target: what runs is to be judged as a recovery."""
-    warn: bool = False
-    """The branch holds neither that version nor the target."""
 
 
 @dataclass(frozen=True, slots=True)

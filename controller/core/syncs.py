@@ -35,7 +35,7 @@ def take_report(step: Step, event: SyncReported) -> Step:
         return _further(step, known, waiting)
     live = step.rollout.live
     if live is not None and live.revision == event.revision:
-        return step
+        return _well(step, waiting)
     if waiting in step.rollout.unidentified:
         return step
     return step.set(unidentified=(*step.rollout.unidentified, waiting)[-MOST_UNIDENTIFIED:])
@@ -87,6 +87,12 @@ def _latest(rollout: Rollout, live: Deployed) -> float:
     return rollout.analysis.newest.started_at if rollout.analysis is not None else live.since
 
 
+def _well(step: Step, report: Unidentified) -> Step:
+    """What runs is reported Healthy; where nothing is judged, that it was not is over."""
+    healthy = report.phase == "Healthy" or report.only
+    return step.resolve(AlertName.UNHEALTHY) if healthy and step.rollout.analysis is None else step
+
+
 def _nothing_new(step: Step, live: Deployed, report: Unidentified, facts: Identified) -> Step:
     """The same content at another revision: how far its deployment is counts all the same.
 
@@ -97,6 +103,7 @@ def _nothing_new(step: Step, live: Deployed, report: Unidentified, facts: Identi
     rollout, analysis = step.rollout, step.rollout.analysis
     if analysis is not None and analysis.newest.content == facts.content:
         step = _further(step, len(analysis.syncs) - 1, report)
+    step = _well(step, report)
     if facts.behind:
         return step
     if rollout.rollback is None or not rollout.rollback.landing:

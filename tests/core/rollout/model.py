@@ -222,12 +222,14 @@ class Model:
         self.deployed(head.revision)
         return head.revision
 
-    def merge_offer(self, *, squashed: bool = False) -> Revision:
-        """A person merges the newest branch of ours."""
-        offered = list(self.others.values())[-1]
-        merged = replace(offered, revision=revision(f"squash {offered.revision}"), ours="") if squashed else offered
-        self.branch.append(merged)
-        return merged.revision
+    def merge_offer(self, name: str = "", *, squashed: bool = False) -> Revision:
+        """A person merges a branch of ours, by default the newest; what is in the branch already is committed anew."""
+        offered = self.others[name or list(self.others)[-1]]
+        if squashed or self._commit(offered.revision) is not None:
+            made = revision(f"squash {offered.revision} {len(self.branch)} {len(self.gone)}")
+            offered = replace(offered, revision=made, ours="")
+        self.branch.append(offered)
+        return offered.revision
 
     # --- time ---------------------------------------------------------------------------------------------------
 

@@ -330,18 +330,37 @@ def test_a_recovery_that_cannot_be_measured_ends_too() -> None:
     well(model)
 
 
-def test_going_back_by_hand_to_before_the_target_is_a_recovery() -> None:
-    """Somebody deploys a version from before the last good one, and the breach goes on: nothing is pushed over that."""
+def gone_back(head: str) -> Model:
+    """Somebody deploys a version from before the last good one, and it breaks."""
     model = Model().guard()
     zero = model.branch[0].revision
     model.commit("later")
     model.sync_head()
     model.pass_until(lambda: model.phase is Phase.IDLE)
+    if head != "later":
+        model.commit(head)
     model.faulty["one"] = 0.3
     model.deployed(zero)
+    return model
+
+
+def test_going_back_by_hand_over_a_bad_branch_is_a_recovery() -> None:
+    """The branch holds something that nobody judged: nothing is pushed, people are warned of it, and the breach is told."""
+    model = gone_back("three")
     model.pass_until(lambda: "RollguardRollbackIneffective" in model.open_alerts())
     assert model.pushes == []
-    assert "RollguardSyncBlocked" not in model.open_alerts()
+    assert "RollguardSyncBlocked" in model.open_alerts()
+    assert model.rollout.good is not None
+    assert model.rollout.good.content == content("later")
+
+
+def test_going_back_by_hand_over_a_good_branch_waits_for_the_branch() -> None:
+    """The branch holds the last good version already: nothing is pushed, its deployment is waited for."""
+    model = gone_back("later")
+    model.pass_until(lambda: model.phase is Phase.RESTORED)
+    assert model.pushes == []
+    model.sync_head()
+    well(model)
     assert model.rollout.good is not None
     assert model.rollout.good.content == content("later")
 
@@ -358,6 +377,21 @@ def test_a_person_restores_the_branch_after_going_back_by_hand() -> None:
     assert model.branch[-1].holds == "one"
     assert "RollguardSyncBlocked" not in model.open_alerts()
     well(model)
+
+
+def test_going_back_by_hand_while_the_restore_is_in_git_keeps_the_restore_as_the_target() -> None:
+    """The cluster goes back to the old commit, the branch holds the restore: the next one is undone to the restore."""
+    model = restored()
+    restore = model.branch[-1].revision
+    model.deployed(model.branch[0].revision)
+    assert model.rollout.good is not None
+    assert model.rollout.good.revision == restore
+    assert "RollguardSyncBlocked" not in model.open_alerts()
+    model.faulty["three"] = 0.3
+    model.commit("three")
+    model.sync_head()
+    model.pass_until(lambda: len(model.restores()) == 2)
+    assert model.branch[-1].holds == "one"
 
 
 def test_a_branch_that_is_mended_by_hand_ends_the_warning() -> None:
@@ -383,6 +417,7 @@ def test_a_person_who_asks_for_a_newer_version_is_told_why_not() -> None:
     """A rollback only goes back: said, and not left open for ever."""
     model = Model().guard()
     newer = model.commit("two")
+    model.commit("three")
     model.take(RollbackRequested(newer, "ann", ""))
     assert model.pushes == []
     assert "RollguardNotRevertible" in model.open_alerts()

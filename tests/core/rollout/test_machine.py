@@ -378,7 +378,8 @@ class RolloutMachine(RuleBasedStateMachine):
         for model in self.models:
             rollback = model.rollout.rollback
             if rollback is not None and rollback.offered and not rollback.automatic:
-                self.model.branch.append(model.others[rollback.branch])
+                self.model.others |= model.others
+                self.model.merge_offer(rollback.branch)
 
     def said(self) -> list[str]:
         """The end of the story, for whoever reads why a run failed."""
