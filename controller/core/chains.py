@@ -65,22 +65,24 @@ def _restores(rollout: Rollout, sync: Sync) -> bool:
 def _on_top_of_restore(rollout: Rollout, facts: Identified) -> bool:
     """Whether the sync brings the restore, and other changes with it: a deployment on top of good content."""
     rollback, analysis = rollout.rollback, rollout.analysis
-    if rollback is None or rollback.revision is None or not facts.contains_restore:
+    if rollback is None or rollback.restored_by is None or not facts.contains_restore:
         return False
-    waited = rollback.stage is Stage.DONE or rollback.was_pushed
+    waited = rollback.stage is Stage.DONE or rollback.was_restored
     return waited and (analysis is None or analysis.kind is AnalysisKind.DEPLOYMENT)
 
 
 def _restore_is_good(step: Step) -> Step:
     """The restoring commit itself was never live by itself; it is what is gone back to from now on."""
     rollback, rollout = step.rollout.rollback, step.rollout
-    if rollback is None or rollback.revision is None:
+    if rollback is None or rollback.restored_by is None:
         return step
     before = rollout.analysis.before if rollout.analysis is not None else rollout.good
     standing = before.standing if before is not None and rollback.automatic else Standing.PRESUMED
     content = rollback.restored_content or rollback.target_content
     return (
-        remember_bad(step, rollback).set(rollback=None).set_good(Good(rollback.revision, content, standing, step.now))
+        remember_bad(step, rollback)
+        .set(rollback=None)
+        .set_good(Good(rollback.restored_by, content, standing, step.now))
     )
 
 
@@ -97,7 +99,7 @@ def _unwatched(step: Step, sync: Sync) -> Step:
     step = drop_rollback(step).resolve(AlertName.HOLD)
     if sync.healthy_at is None and step.rollout.good is not None:
         good = step.rollout.good
-        step = step.set(live=Deployed(good.revision, good.content, good.at))
+        step = step.set(live=Deployed(good.revision, good.content, min(good.at, sync.started_at)))
     return unguarded(step, sync)
 
 

@@ -73,7 +73,7 @@ def withdrawn(step: Step, why: str) -> Step:
     """The restore is given up: nothing of it is in the branch."""
     rollback = step.rollout.rollback
     left = f"; branch {rollback.branch} is not needed any more" if rollback is not None and rollback.offered else ""
-    if rollback is not None and rollback.was_pushed:
+    if rollback is not None and rollback.was_restored:
         step = step.resolve(*OF_LANDING)
     step = step.set_rollback(
         stage=Stage.WITHDRAWN, withdrawing="", confirm_after=None, obstacle=None, obstacle_sentence=why

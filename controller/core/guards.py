@@ -110,12 +110,13 @@ def _own(rollout: Rollout, rollback: Rollback, facts: RestoreFacts) -> Ruling | 
 
 
 def _taken_out(rollback: Rollback, facts: RestoreFacts) -> Refuse | None:
-    """One rollback per chain: a restore of ours that somebody took out of the branch again is not repeated."""
-    if not rollback.was_pushed or rollback.revision is None:
+    """One rollback per chain: a restore that somebody took out of the branch again is not repeated."""
+    by = rollback.restored_by
+    if not rollback.was_restored or by is None:
         return None
     return Refuse(
-        f"somebody took the restore {rollback.revision[:12]} out of {facts.request.branch} again",
-        f"if that was not meant: git cherry-pick {rollback.revision} and push, or fix forward",
+        f"somebody took the restore {by[:12]} out of {facts.request.branch} again",
+        f"if that was not meant: git cherry-pick {by} and push, or fix forward",
     )
 
 

@@ -81,7 +81,7 @@ def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tup
     """What is to be done now. ``now`` is Unix seconds."""
     found: list[Intent] = []
     live = rollout.live.revision if rollout.live else None
-    restore = rollout.rollback.revision if rollout.rollback else None
+    restore = rollout.rollback.restored_by if rollout.rollback else None
     if rollout.unidentified:  # one after another: reports are taken in the order in which they came
         found.append(Identify(rollout.unidentified[0].revision, live, restore))
     analysis = rollout.analysis

@@ -24,7 +24,7 @@ def done(step: Step, revision: Revision | None, branch: str, sentence: str) -> S
     if rollback is None:
         return step
     into_branch = branch == step.rollout.application.source.branch
-    again = rollback.was_pushed and rollback.revision == revision
+    again = rollback.was_restored and rollback.revision == revision
     step = step.set_rollback(
         stage=Stage.DONE,
         revision=revision,
@@ -128,7 +128,7 @@ def refuse(
     step: Step, summary: str, sentence: str, manual_step: str, name: AlertName = AlertName.NOT_REVERTIBLE
 ) -> Step:
     """It cannot be done by us: people are told what to do."""
-    if step.rollout.rollback is not None and step.rollout.rollback.was_pushed:
+    if step.rollout.rollback is not None and step.rollout.rollback.was_restored:
         step = step.resolve(*OF_LANDING)
     step = step.set_rollback(stage=Stage.REFUSED, obstacle=None, obstacle_sentence=sentence, withdrawing="")
     step = step.resolve(*OF_WAITING).say(f"not restored: {sentence}")

@@ -34,7 +34,7 @@ def take_failure(step: Step, event: GitFailed) -> Step:
     rollback = step.rollout.rollback
     if rollback is None or not rollback.in_flight:
         return step
-    if rollback.was_pushed:
+    if rollback.was_restored:
         return step.set_rollback(stage=Stage.DONE).say(
             f"whether the restore is still in Git is not known: {event.message}"
         )

@@ -77,7 +77,7 @@ def _good_again(step: Step, sync: Sync, *, behind: bool) -> Step:
     rollout, rollback = step.rollout, step.rollout.rollback
     before = rollout.analysis.before if rollout.analysis is not None else rollout.good
     if before is not None and sync.content == before.content:
-        newest = rollback.revision if rollback is not None and rollback.was_pushed else before.revision
+        newest = rollback.restored_by if rollback is not None and rollback.was_restored else before.revision
         revision = (newest or before.revision) if behind else sync.revision
         return step.set_good(Good(revision, sync.content, before.standing, step.now))
     if rollback is not None and rollback.brings(sync.content):

@@ -136,9 +136,14 @@ class Rollback:
         return self.origin is not Origin.PERSON
 
     @property
-    def was_pushed(self) -> bool:
-        """Whether a commit of ours was seen in the branch."""
-        return self.revision is not None and self.done_at is not None and self.way is Way.PUSH
+    def was_restored(self) -> bool:
+        """Whether the branch was seen to hold the restore, whoever made it."""
+        return self.done_at is not None and self.way is Way.PUSH
+
+    @property
+    def restored_by(self) -> Revision | None:
+        """A commit of the branch that holds the restore: ours, or the head at which somebody else's was seen."""
+        return (self.revision or self.head) if self.was_restored else self.revision
 
     def made(self, revision: Revision) -> bool:
         """Whether a commit was built for this decision."""

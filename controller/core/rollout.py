@@ -7,7 +7,10 @@
                               RollingBack ── pull request ──► AwaitingMerge
                                     │ pushed                        │ merged
                                     ▼                               ▼
-                                Restored ── sync of it ──► Recovering ── Landed ──► Recovered, Ineffective ──► Idle
+                                Restored ── sync of it ──► Landed ──► Recovering ──► Recovered ──► Idle
+                                                                          └──► Ineffective ──► Closed ──► Idle
+
+Whatever is told of a deployment is watched until it is over (Closed). docs/state-machine.md tells the whole of it.
 
 Invariant: pure. The clock, the evidence and the state are arguments, so that every path can be tested without a server,
 replayed from a record, and driven by a property-based state machine. What is to be done next is derived from the state

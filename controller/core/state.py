@@ -151,10 +151,13 @@ class Rollout:
 
     @property
     def fallback(self) -> Good | None:
-        """What a person's rollback goes back to: the newest good version that is not what is live."""
+        """What a person's rollback goes back to: the newest good version that is not what is live, nor was rolled back."""
         live = self.live.content if self.live is not None else None
         known = (self.good, *self.earlier)
-        return next((each for each in known if each is not None and each.content != live), None)
+        bad = {each.content for each in self.known_bad}
+        return next(
+            (each for each in known if each is not None and each.content != live and each.content not in bad), None
+        )
 
     def with_good(self, good: Good) -> "Rollout":
         """With another last good version; the one before is kept among the earlier ones."""

@@ -79,7 +79,7 @@ def _take(step: Step, report: Unidentified, facts: Identified, limits: Limits) -
 def _over_restore(rollout: Rollout, facts: Identified) -> bool:
     """Whether what is undone was committed again on top of the restore, before that was deployed: a new deployment."""
     rollback = rollout.rollback
-    waits = rollback is not None and (rollback.landing or rollback.was_pushed)
+    waits = rollback is not None and (rollback.landing or rollback.was_restored)
     return waits and facts.contains_restore and rollback is not None and not rollback.brings(facts.content)
 
 

@@ -153,6 +153,25 @@ def test_what_is_undone_and_committed_again_over_the_restore_is_a_new_deployment
     assert len({each.decision for each in model.sent}) == 2
 
 
+def test_what_is_committed_again_over_somebody_elses_restore_is_a_new_deployment() -> None:
+    """Another controller restored first; then the bad version comes back over that: judged anew, not fought over."""
+    model = Model(faulty={"two": 0.3}).guard()
+    model.commit("two")
+    model.sync_head()
+    model.git = "down"
+    model.pass_until(lambda: model.rollout.rollback is not None)
+    theirs = model.commit("one")
+    model.git = "up"
+    model.pass_until(lambda: model.phase is Phase.RESTORED)
+    model.commit("two")
+    model.sync_head()
+    analysis = model.rollout.analysis
+    assert analysis is not None
+    assert analysis.before is not None
+    assert (len(analysis.syncs), analysis.before.revision) == (1, theirs)
+    assert model.pushes == []
+
+
 def test_a_restore_that_is_deployed_before_the_answer_is_told() -> None:
     """The reconciler is faster than the reply to our push: restored once, told once, recovered."""
     model = Model(faulty={"two": 0.3}).guard()
