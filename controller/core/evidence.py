@@ -77,6 +77,8 @@ class ObjectiveReference:
     """Whether the dispersion is significantly above 1, so that tick rates are bet on."""
     tick: float = 0.0
     """Seconds of this objective's ticks where they are longer than the interval (own expressions); 0: they are not."""
+    blocks: tuple[float | None, ...] = ()
+    """A gauge's mean over blocks of five minutes, the newest ends at the chain's start; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)
