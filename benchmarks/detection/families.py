@@ -21,6 +21,7 @@ from benchmarks.detection.services import (
     fold,
     random_walk,
     restarting,
+    rolled_out,
     season,
     service,
     traffic_stops,
@@ -30,12 +31,9 @@ from benchmarks.detection.services import (
 )
 
 OUTAGE, OUTAGE_SECONDS = 0.05, 600.0
-CONTROLS_UNJUDGED = "controls are not judged yet"
-TRAFFIC_UNJUDGED = "lost traffic is not judged yet"
 RARE = "seen too seldom on the day before to be in its 99th percentile"
 RARE_CLUSTERS = "clusters so rare that the six hours before do not always show them"
 NEW_CLUSTERS = "clusters are looked for before the deployment only"
-YOUNG = "ten minutes are too little of the baseline's hour, and of the day's windows, to be seen there"
 FEW = "five bad requests are asked for (minimumBadEvents)"
 UNTOLD = "old and new pods are not told apart yet, so the second sync's warm-up hides a minute"
 SPREAD = 0.5
@@ -54,6 +52,13 @@ def outage(share: float) -> Shape:
         return np.where((family.ends > begun) & (family.ends <= begun + OUTAGE_SECONDS), share, BASE)
 
     return shape
+
+
+def outage_hits_all(family: Family, draw: Generator, runs: int) -> tuple[ArrayLike, ArrayLike]:
+    """An outage that old and new pods suffer alike: it begins in the first two minutes of the rollout."""
+    begun = draw.uniform(0, 120, (runs, 1))
+    share = np.where((family.ends > begun) & (family.ends <= begun + OUTAGE_SECONDS), OUTAGE, BASE)
+    return share, share
 
 
 def leak(until: float) -> Shape:
@@ -152,12 +157,14 @@ def _attribution() -> Iterable[Family]:
         ("outage-clean-controls", "the same, controls never failed before", 0.0, same),
         ("outage-multiplied", "the same, controls from 0.2 to 10 %", 0.002, multiplied),
     ):
-        yield Family(name, title, kind, with_controls(hurt, base, fate), note=CONTROLS_UNJUDGED)
-    for minutes in (120, 30, 10):
-        draw, note = with_controls(breached_before(OUTAGE, 60.0 * minutes)), YOUNG if minutes == 10 else ""
-        yield Family(f"breached-{minutes}min", f"5 % bad since {minutes} min before", kind, draw, note=note)
+        yield Family(name, title, kind, with_controls(hurt, base, fate), controlled=True)
+    told = rolled_out(outage_hits_all, 180)
+    yield Family("outage-old-pods", "the same, no controls but old pods, 3 min", kind, told, healthy_at=180)
+    for minutes in (120, 30, 10, 3, 1):
+        draw = with_controls(breached_before(OUTAGE, 60.0 * minutes))
+        yield Family(f"breached-{minutes}min", f"5 % bad since {minutes} min before", kind, draw)
     gone = traffic_stops(with_controls(service(constant(BASE))), 60.0, controls_too=True)
-    yield Family("traffic-gone", "traffic stops, of the controls too", kind, gone, note=TRAFFIC_UNJUDGED)
+    yield Family("traffic-gone", "traffic stops, of the controls too", kind, gone, controlled=True)
     other = with_controls(service(between(OUTAGE, 300)))
     title = "5 % from 5 min on, by another deployment"
     yield Family("two-deployments", title, kind, other, note="two deployments are not told apart yet")
@@ -229,15 +236,28 @@ def _bad() -> Iterable[Family]:
     guilty = with_controls(service(constant(five)))
     yield Family("guilty-of-two", "5 % bad, another deployment at 5 min", bad, guilty)
     both = with_controls(service(constant(0.22)), BASE, lambda share, _: share - 0.2)
-    yield Family("outage-and-bad", "20 % bad in an outage of 2 %", bad, both)
+    yield Family("outage-and-bad", "20 % bad in an outage of 2 %", bad, both, controlled=True)
+    beside = with_controls(service(constant(five)))
+    yield Family("controls-5%", "5 % bad, controls fine", bad, beside, controlled=True)
+    for minutes in (3, 10):
+        taken = 60.0 * minutes
+        draw = rolled_out(lambda _family, _draw, _runs: (BASE, five), taken)
+        title = f"5 % bad, rolled out over {minutes} min, pods told apart"
+        name = f"told-rollout-{minutes}min"
+        yield Family(name, title, bad, draw, healthy_at=taken, delay_from=taken, median_goal=90)
+    draw = rolled_out(lambda family, _draw, _runs: (BASE, np.where(family.ends > 600, five, BASE)), 180)
+    title = "5 % bad from 10 min on, pods told apart"
+    yield Family("told-late-5%", title, bad, draw, healthy_at=180, onset=600, median_goal=45)
 
 
 def _hold() -> Iterable[Family]:
     kind = Kind.HOLD
     shared = with_controls(service(constant(0.05)), BASE, same)
-    yield Family("breaks-controls", "5 % bad, and so are its controls", kind, shared, note=CONTROLS_UNJUDGED)
+    yield Family("breaks-controls", "5 % bad, and so are its controls", kind, shared, controlled=True)
     gone = traffic_stops(with_controls(service(constant(BASE))), 60.0, controls_too=False)
-    yield Family("traffic-lost", "traffic stops, the controls' goes on", kind, gone, note=TRAFFIC_UNJUDGED)
+    yield Family("traffic-lost", "traffic stops, the controls' goes on", kind, gone, controlled=True)
+    alone = traffic_stops(service(constant(BASE)), 60.0, controls_too=False)
+    yield Family("traffic-lost-alone", "traffic stops, no controls", kind, alone)
 
 
 FAMILIES = tuple(family for part in (_fine, _unstable, _attribution, _worse, _bad, _hold) for family in part())

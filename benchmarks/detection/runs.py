@@ -70,6 +70,8 @@ class Runs:
     controls: Counts | None = None
     """Traffic that shares the service's fate and not its deployment, after the start."""
     controls_past: Past | None = None
+    new: Counts | None = None
+    """What the new pods alone counted, where they are told apart."""
 
     @property
     def size(self) -> int:
@@ -103,6 +105,8 @@ class Family:
     median_goal: float | None = None
     """What the median delay ought to be at most, in seconds."""
     note: str = ""
+    controlled: bool = False
+    """The policy declares controls."""
 
     @property
     def deadline(self) -> float:

@@ -79,6 +79,25 @@ def service(after: Shape, base: float = BASE) -> Draw:
     return drawn
 
 
+def rolled_out(shares: Callable[[Family, Generator, int], tuple[ArrayLike, ArrayLike]], seconds: float) -> Draw:
+    """New pods take over evenly within so many seconds, and are told apart from the old ones.
+
+    ``shares`` gives the bad share of the old pods and of the new ones.
+    """
+
+    def drawn(family: Family, draw: Generator, runs: int) -> Runs:
+        old, new = shares(family, draw, runs)
+        part = np.minimum(family.middles / seconds, 1.0)
+        requests = family.rps * family.interval
+        before = counts(draw, runs, requests * (1 - part), old, family.ticks)
+        after = counts(draw, runs, requests * part, new, family.ticks)
+        whole = Counts(before.bad + after.bad, before.total + after.total)
+        share = np.broadcast_to(np.asarray(old) * (1 - part) + np.asarray(new) * part, whole.bad.shape)
+        return Runs(steady_past(family, draw, runs), whole, share, new=after)
+
+    return drawn
+
+
 def drifting(rates: Callable[[Family, Generator, int], tuple[Floats, Floats]]) -> Draw:
     """A service whose share and traffic change by themselves: (share, requests a second) from the day before on."""
 

@@ -87,10 +87,10 @@ def _meant_target(value: float) -> str:
 
 
 def _target(value: float) -> float:
-    if value >= 100:  # noqa: PLR2004
+    if value > 100:  # noqa: PLR2004
         raise DeclarationError(
-            f"a target of {_percent_text(value)} % leaves no budget: one bad event would be a breach",
-            'write less than 100, for example "99.99"',
+            f"a target is per cent of good events, at most 100; {_percent_text(value)} is more",
+            'write for example "99.99"',
         )
     if value < 50:  # noqa: PLR2004
         raise DeclarationError(
@@ -101,7 +101,7 @@ def _target(value: float) -> float:
 
 
 Target = Annotated[Percent, AfterValidator(_target), _percent_schema(50, 100)]
-"""Per cent of good events: at least 50, less than 100."""
+"""Per cent of good events: at least 50. 100 leaves no budget, and is judged as 99.999."""
 
 
 def _within(minimum: float, maximum: float, *, above: bool = False) -> AfterValidator:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer
 
 from controller.core.observation import Measured, MissingReason, Observation, Partial, Tick
+from controller.core.series import control_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -77,6 +78,12 @@ class ObjectiveReference:
     """Whether the dispersion is significantly above 1, so that tick rates are bet on."""
     tick: float = 0.0
     """Seconds of this objective's ticks where they are longer than the interval (own expressions); 0: they are not."""
+    bursty: bool = False
+    """Whether clusters last longer than a tick, so that the rates of blocks are bet on."""
+    same_time: float | None = None
+    """The largest bad share in a window at the same time of day on an earlier day."""
+    quietest: float | None = None
+    """Events per second in the quietest five minutes of the last day; None: too little is known."""
     blocks: tuple[float | None, ...] = ()
     """A gauge's mean over blocks of five minutes, the newest ends at the chain's start; None: not measured."""
 
@@ -181,6 +188,6 @@ class Evidence:
 
     @property
     def last_tick(self) -> float | None:
-        """End of the newest tick, or None before the first."""
-        ends = [float(each.at[-1]) for each in self.ticks if each.at.size]
+        """End of the newest tick of an objective, or None before the first."""
+        ends = [float(each.at[-1]) for each in self.ticks if each.at.size and control_of(each.objective) is None]
         return max(ends) if ends else None

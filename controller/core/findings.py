@@ -11,7 +11,7 @@ from math import exp, isnan, log
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats
-from controller.core.past import ROUNDING
+from controller.core.history import ROUNDING
 from controller.core.policy import PolicySpec
 from controller.core.statistics.bounds import detectable_share
 from controller.core.statistics.mirror import upper_bound
@@ -40,6 +40,8 @@ class Look:
     """They may roll back."""
     breached: tuple[float, Weighed] | None
     """The look that reached Breached, and what did; its numbers are reported from then on."""
+    by_traffic: bool = False
+    """It was lost traffic that reached it."""
 
     @property
     def needed(self) -> float:
@@ -64,9 +66,14 @@ class Look:
         return self._rejects([float(each.last[0]) for each in self._enough])
 
     @cached_property
-    def both_rejected(self) -> bool:
-        """The same of both legs together."""
-        return self._rejects([float(each.last.min()) for each in self._enough])
+    def worse_rejected(self) -> bool:
+        """The same of the SLO's and the baseline's legs together."""
+        return self._rejects([float(each.last[:2].min()) for each in self._enough])
+
+    @cached_property
+    def all_rejected(self) -> bool:
+        """The same of all legs together."""
+        return self._rejects([each.term for each in self._enough])
 
     @cached_property
     def holding(self) -> tuple[Weighed, ...]:
@@ -102,13 +109,18 @@ class Finding:
 
     weighed: Weighed
     judgement: ObjectiveJudgement
-    legs: tuple[float, float]
-    """Evidence (ln) of the SLO's leg and of the baseline's."""
+    legs: tuple[float, float, float]
+    """Evidence (ln) of the SLO's leg, the baseline's and the controls'; NaN without controls."""
     early: float
     """Evidence (ln) for an early pass."""
     kept: float
     """Evidence (ln) for Healthy."""
     blind: bool
+
+    @property
+    def term(self) -> float:
+        """The smallest leg."""
+        return float(np.nanmin(self.legs))
 
 
 def find(look: Look) -> tuple[Finding, ...]:
@@ -136,6 +148,7 @@ def _finding(look: Look, index: int, weighed: Weighed) -> Finding:
         baseline_total=before.total if before is not None else 0.0,
         log_e_slo=legs[0],
         log_e_baseline=legs[1],
+        log_e_controls=None if isnan(legs[2]) else legs[2],
         log_e_pass=early,
         upper_bound=look.upper_bounds[index],
         detectable=None if weighed.events else look.detectable[index],
@@ -146,13 +159,13 @@ def _finding(look: Look, index: int, weighed: Weighed) -> Finding:
     return Finding(weighed, replace(found, sentence=text), legs, early, kept, _blind(look, weighed, found))
 
 
-def _legs(weighed: Weighed, seen: int) -> tuple[float, float]:
-    """Both legs' evidence (ln) after so many looks."""
-    if seen == weighed.looks.at.size:
-        both: Floats = weighed.last
+def _legs(weighed: Weighed, seen: int) -> tuple[float, float, float]:
+    """The legs' evidence (ln) after so many looks."""
+    if seen == weighed.looks.at.size or not seen:
+        found: Floats = weighed.last if seen else np.where(np.isnan(weighed.last), np.nan, 0.0)
     else:
-        both = weighed.path[:, seen - 1] if seen else np.zeros(2)
-    return float(both[0]), float(both[1])
+        found = weighed.path[:, seen - 1]
+    return float(found[0]), float(found[1]), float(found[2])
 
 
 def _bad_since(evidence: Evidence, weighed: Weighed, moment: float) -> float:
@@ -164,9 +177,11 @@ def _bad_since(evidence: Evidence, weighed: Weighed, moment: float) -> float:
 
 def _standing(look: Look, weighed: Weighed, kept: float) -> Standing:
     if look.breached is not None and look.breached[1] is weighed:
-        return VerdictKind.BREACHED, Reason.WORSE_THAN_SLO_AND_BASELINE
+        return VerdictKind.BREACHED, Reason.TRAFFIC_LOST if look.by_traffic else Reason.WORSE_THAN_SLO_AND_BASELINE
     if weighed in look.holding:
-        return VerdictKind.HOLD if look.due else None, _why_held(look)
+        return VerdictKind.HOLD if look.due else None, _why_held(look, weighed)
+    if weighed.lost_traffic(look.needed):
+        return VerdictKind.HOLD if look.due else None, Reason.TRAFFIC_LOST
     return _at_deadline(look, weighed, kept) if look.due else (None, _why_open(weighed))
 
 
@@ -197,23 +212,25 @@ def at_deadline(*, lost: bool, answered: bool, kept: bool, worse: bool) -> Stand
     return VerdictKind.HEALTHY, Reason.WORSE_WITHIN_SLO if worse else Reason.WITHIN_SLO
 
 
-def _why_held(look: Look) -> Reason:
-    return why_held(both=look.both_rejected, acting=look.acting, controls=bool(look.policy.controls))
+def _why_held(look: Look, weighed: Weighed) -> Reason:
+    silent = weighed.controlled and not weighed.compared
+    return why_held(worse=look.worse_rejected, all_legs=look.all_rejected, acting=look.acting, silent=silent)
 
 
-def why_held(*, both: bool, acting: bool, controls: bool) -> Reason:
+def why_held(*, worse: bool, all_legs: bool, acting: bool, silent: bool) -> Reason:
     """Why a breach of the SLO is no Breached.
 
     Args:
-        both: both legs are rejected.
+        worse: the SLO's and the baseline's legs are rejected.
+        all_legs: the controls' is rejected too, or there are none.
         acting: the objective may roll back.
-        controls: the policy declares controls.
+        silent: there are controls, and they counted nothing.
     """
-    if not both:
+    if not worse:
         return Reason.BREACHED_BEFORE
-    if not acting:
-        return Reason.WORSE_THAN_SLO_AND_BASELINE
-    return Reason.NOT_JUDGED if controls else Reason.BREACH_OVER
+    if not all_legs:
+        return Reason.CONTROLS_SILENT if silent else Reason.SHARED_WITH_CONTROLS
+    return Reason.BREACH_OVER if acting else Reason.WORSE_THAN_SLO_AND_BASELINE
 
 
 def _why_open(weighed: Weighed) -> Reason:

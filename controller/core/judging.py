@@ -1,8 +1,8 @@
 """The judge: from the evidence of a chain to a verdict, with its reason and its sentence.
 
-Breached needs both legs: worse than the SLO allows, and worse than the service was itself. It is found as the first
-look at which the weighed sum reached the threshold with every side condition met, so it is a fact of the past that
-later ticks cannot undo. Everything else is said at the deadline.
+Breached needs every leg: worse than the SLO allows, worse than the service was itself, and worse than its controls where
+there are any. It is found as the first look at which the weighed sum reached the threshold with every side condition met,
+so it is a fact of the past that later ticks cannot undo. Everything else is said at the deadline.
 
 Invariant: a pure function of policy, evidence and time. Missing data multiplies evidence by one: it can never lead to
 Breached, and never to Healthy.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
 from controller.core.looks import newest_tick
-from controller.core.past import is_judged
+from controller.core.past import is_judged, is_share
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighing import Weighed, first_passage, guilty, log_mean, log_threshold, weigh
+from controller.core.weighing import Weighed, first_passage, guilty, log_mean, log_threshold, traffic_lost, weigh
 from controller.core.wording import not_judged
 
 EXPECTED_ERRORS = 10.0
@@ -66,8 +66,8 @@ def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | Non
     due, threshold = is_due(evidence, now), log_threshold(policy)
     if not panel.deciding:
         return _nothing_judged(policy, evidence, due=due)
-    passage = None if policy.controls else first_passage(panel.acting, threshold, guilty)
-    together = Look(policy, evidence, now, due, panel.deciding, threshold, bool(panel.acting), passage)
+    breached, by_traffic = first_breach(policy, panel, threshold)
+    together = Look(policy, evidence, now, due, panel.deciding, threshold, bool(panel.acting), breached, by_traffic)
     alone = [
         Look(policy, evidence, now, due, (each,), threshold, acting=False, breached=_passage(each, threshold))
         for each in panel.telling
@@ -77,6 +77,13 @@ def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | Non
     return _judgement(together, find(together), others, alerting)
 
 
+def first_breach(policy: PolicySpec, panel: Panel, threshold: float) -> tuple[tuple[float, Weighed] | None, bool]:
+    """The look that reached Breached and what did, or None; and whether it was by lost traffic."""
+    passage, lost = first_passage(panel.acting, threshold, guilty), traffic_lost(policy, panel.acting, threshold)
+    by_traffic = lost is not None and (passage is None or lost[0] < passage[0])
+    return (lost if by_traffic else passage), by_traffic
+
+
 def _passage(weighed: Weighed, threshold: float) -> tuple[float, Weighed] | None:
     return first_passage((weighed,), threshold, guilty)
 
@@ -84,7 +91,7 @@ def _passage(weighed: Weighed, threshold: float) -> tuple[float, Weighed] | None
 def _goes_on(look: Look) -> bool:
     """Whether an objective that stands alone has breached, and the breach is not over."""
     weighed = look.panel[0]
-    return look.breached is not None and (weighed.breaching_now or float(weighed.last.min()) >= look.threshold)
+    return look.breached is not None and (weighed.breaching_now or weighed.term >= look.threshold)
 
 
 def is_due(evidence: Evidence, now: float) -> bool:
@@ -103,7 +110,7 @@ def errors_expected(policy: PolicySpec, evidence: Evidence, objective: str) -> b
     """
     before, ticks = evidence.reference.of(objective), evidence.of(objective)
     declared = next((each for each in policy.objectives if each.name == objective), None)
-    if before is None or before.total <= 0 or declared is None or not is_judged(declared):
+    if before is None or before.total <= 0 or declared is None or not is_share(declared):
         return False
     since = ticks.measured & (ticks.at > evidence.starts[-1])
     expected = before.bad / before.total * float(ticks.total[since].sum())
@@ -126,7 +133,7 @@ def _judgement(
         sentence=_sentence(verdict, named, findings),
         objective=named.judgement.objective,
         objectives=_in_order(look.policy, findings + others),
-        evidence=log_mean([min(each.legs) for each in findings], len(findings)),
+        evidence=log_mean([each.term for each in findings], len(findings)),
         threshold=look.threshold,
         passed_early=seen and quiet and all(each.early >= look.pass_at for each in findings),
         kept=seen and all(each.kept >= look.pass_at for each in findings),
@@ -146,7 +153,7 @@ def _named(look: Look, findings: tuple[Finding, ...]) -> Finding:
         return max(findings, key=lambda each: (each.weighed in look.holding, each.legs[0]))
     worst = _worst(findings)
     same = [each for each in findings if each.judgement.verdict is worst]
-    return max(same, key=lambda each: (each.judgement.reason in _BLIND, min(each.legs)))
+    return max(same, key=lambda each: (each.judgement.reason in _BLIND, each.term))
 
 
 def _worst(findings: tuple[Finding, ...]) -> VerdictKind | None:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.core.evidence import Evidence, Floats, ObjectiveTicks
+from controller.core.history import ROUNDING
 from controller.core.observation import MissingReason
-from controller.core.past import ROUNDING, is_events
+from controller.core.past import is_events, is_gauge
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.starts import StartPrior, openings, start_prior
 
@@ -140,7 +141,10 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
     if warm_up and reference.pod_label is None and len(evidence.starts) > 1:
         warming = _warming(ticks.at, tick, evidence.starts[1:], warm_up) & after
     horizon = max(1, round(rules.window / tick))
-    at, bad, total, missing, measured = _columns(ticks, after & ~warming, events=is_events(objective))
+    of_share = not is_events(objective) and not is_gauge(objective)
+    at, bad, total, missing, measured = _columns(
+        ticks, after & ~warming, of_share=of_share, negative=is_gauge(objective)
+    )
     numbers = np.floor((at - tick - begin) / tick + ROUNDING) + 1
     later = [ceil((start - evidence.starts[0]) / tick - ROUNDING) + 1 for start in evidence.starts[1:]]
     opened = openings(horizon, int(numbers[-1]) if numbers.size else 1, later)
@@ -161,11 +165,13 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
     )
 
 
-def _columns(ticks: ObjectiveTicks, looked: Flags, *, events: bool) -> tuple[Floats, Floats, Floats, Floats, Flags]:
+def _columns(
+    ticks: ObjectiveTicks, looked: Flags, *, of_share: bool, negative: bool
+) -> tuple[Floats, Floats, Floats, Floats, Flags]:
     """Times, counts, reasons and what is measured, of the ticks that are looked at; counts are 0 without data."""
     bad, total, missing = (each[..., looked] for each in (ticks.bad, ticks.total, ticks.missing))
-    sound = np.isfinite(bad) & (bad >= 0)
-    if not events:
+    sound = np.isfinite(bad) & ((bad >= 0) | negative)
+    if of_share:
         sound &= np.isfinite(total) & (total >= bad)
     measured = sound & np.equal(missing, 0)
     kept_total = np.where(measured & np.isfinite(total), total, 0.0)

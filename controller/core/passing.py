@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.core.evidence import Evidence, Floats
-from controller.core.judging import Panel
+from controller.core.history import ROUNDING
+from controller.core.judging import Panel, first_breach
 from controller.core.looks import RECENT_SECONDS, RECENT_TICKS, SELECTOR_LOST, Flags
-from controller.core.past import ROUNDING
 from controller.core.policy import PolicySpec
 from controller.core.statistics.grids import log_sum
-from controller.core.weighing import Weighed, first_passage, guilty, log_threshold
+from controller.core.weighing import Weighed, log_threshold
 
 
 def first_early_pass(policy: PolicySpec, evidence: Evidence, panel: Panel) -> float | None:
@@ -35,7 +35,7 @@ def first_early_pass(policy: PolicySpec, evidence: Evidence, panel: Panel) -> fl
         return None
     passed &= ~np.logical_or.reduce([path.breaching for path in paths])
     passed &= ~_slo_rejected(paths, threshold)
-    passage = None if policy.controls else first_passage(panel.acting, threshold, guilty)
+    passage, _ = first_breach(policy, panel, threshold)
     if passage is not None:
         passed &= each_at < passage[0] - ROUNDING
     first = np.flatnonzero(passed)

@@ -1,33 +1,40 @@
 """The time before a chain, as far as it is known: the baseline, the windows and the dispersion that follow from it.
 
+The baseline is as short as can tell. Where its newest part is worse beyond doubt, that part is the baseline: what went
+wrong before the deployment is not the deployment's fault, however shortly before. Where its width is what limits the
+test, a longer one is taken that agrees with it.
+
 Invariant: only trustworthy steps count, and none that touches a time that is cut out; what is not known is left out
 and never taken for zero.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor
 
 import numpy as np
-from numpy.typing import NDArray
 
-from controller.core.evidence import Floats, History, ObjectiveReference
+from controller.core.evidence import History, ObjectiveReference
+from controller.core.history import ROUNDING, Span, Steps, Windows
 from controller.core.indicators import texts_of
 from controller.core.policy import Objective
-from controller.core.statistics.dispersion import pearson_dispersion
-from controller.core.statistics.grids import SMALLEST_SHARE, floats
+from controller.core.statistics.bounds import kl_ucb
+from controller.core.statistics.changes import consistent, worse_lately
+from controller.core.statistics.dispersion import pearson_dispersion, successive_dispersion, summed
 
 SIX_HOURS, DAY, WEEK = 6 * 3600.0, 86400.0, 7 * 86400.0
-WINDOW_SECONDS = 300.0
-WINDOW_BAD = 10.0
-"""A window is long enough for this many bad events at the SLO's limit."""
 FEWEST_WINDOWS = 20
 BASELINE_BAD = 30.0
 """The baseline is extended until it is long enough for this many bad events at the SLO's limit."""
 OWN_EXPRESSION_TICK = 4.0
 """Intervals in one tick of an owner's own expression: its ``$window`` spans four scrapes."""
-ROUNDING = 1e-6
-"""Seconds by which times may differ and be the same."""
+BLOCK = 8
+"""Ticks in a block, where errors come in bursts over several ticks."""
+_BURSTS = 2.0
+"""Blocks that are so many times as dispersed as ticks show bursts rather than clusters inside ticks."""
+_SAME_TIME_SLACK = 900.0
+"""Seconds by which the same time of day is taken more widely."""
 
 
 def is_events(objective: Objective) -> bool:
@@ -35,95 +42,62 @@ def is_events(objective: Objective) -> bool:
     return objective.indicator.events is not None
 
 
+def is_gauge(objective: Objective) -> bool:
+    """Whether the objective is a value, rather than a count."""
+    return objective.indicator.gauge is not None
+
+
+def is_share(objective: Objective) -> bool:
+    """Whether the objective counts bad events out of all."""
+    return not is_events(objective) and not is_gauge(objective) and objective.target is not None
+
+
 def is_judged(objective: Objective) -> bool:
-    """Whether the objective is judged: its kind is, and it has the target that the kind needs. Gauges are only parsed."""
-    return is_events(objective) or (objective.indicator.gauge is None and objective.target is not None)
+    """Whether the objective has what its kind needs to be judged."""
+    return is_events(objective) or is_gauge(objective) or objective.target is not None
 
 
 def tick_of(objective: Objective, interval: float) -> float:
     """Seconds of one tick: an owner's own expression counts over a window of several scrapes."""
-    own = any(path.endswith(".query") for path, _ in texts_of(objective.indicator))
+    own = not is_gauge(objective) and any(path.endswith(".query") for path, _ in texts_of(objective.indicator))
     return OWN_EXPRESSION_TICK * interval if own else interval
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """The time before a chain that may count."""
+class Measure:
+    """What is asked of a history."""
 
-    until: float
-    """Start of the chain's first sync, Unix seconds."""
-    interval: float
-    """Seconds of a tick."""
-    cut: tuple[tuple[float, float], ...] = ()
-    """Times that are cut out, as pairs of start and end, in order."""
-
-    @classmethod
-    def of(cls, until: float, interval: float, excluded: Iterable[tuple[float, float]]) -> "Span":
-        """The time before ``until`` without what is excluded."""
-        return cls(until, interval, tuple(sorted((begun, over) for begun, over in excluded)))
-
-    def kept(self, ends: Floats, step: float) -> NDArray[np.bool_]:
-        """Which of the steps that end there lie wholly inside."""
-        inside = ends <= self.until + ROUNDING
-        for begun, over in self.cut:
-            inside &= (ends <= begun + ROUNDING) | (ends - step >= over - ROUNDING)
-        return inside
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Steps:
-    """The trustworthy steps of one history, in time order."""
-
-    asked_from: float
-    asked_until: float
-    step: float
-    ends: Floats
-    bad: Floats
-    total: Floats
-
-    @classmethod
-    def of(cls, history: History, span: Span, *, events: bool) -> "Steps":
-        """The steps of an answer that can be trusted and lie inside the span."""
-        asked = history.request
-        ends = floats(asked.start + asked.step * np.arange(1, history.bad.size + 1))
-        good = np.isfinite(history.bad) & (history.bad >= 0) & span.kept(ends, asked.step)
-        if not events:
-            good &= np.isfinite(history.total) & (history.total >= history.bad)
-        total = np.zeros_like(history.bad) if events else history.total
-        return cls(asked.start, asked.end, asked.step, ends[good], history.bad[good], total[good])
-
-    def since(self, start: float) -> tuple[float, float, float]:
-        """Bad, total and measured seconds of the steps that reach beyond ``start``."""
-        inside = self.ends > start + ROUNDING
-        return float(self.bad[inside].sum()), float(self.total[inside].sum()), float(inside.sum()) * self.step
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Past:
-    """All that is known of one objective before the chain, finest steps first."""
-
-    objective: Objective
+    series: str
+    limit: float
+    """The SLO's bad share, or its events per second."""
     baseline: float
-    until: float
+    """Seconds of the shortest baseline."""
     tick: float
     interval: float
+    events: bool = False
+    binding: float = np.inf
+    """Above this upper bound the baseline is what limits the test."""
+    delta: float = 1e-4
+    """Error rate of the upper bound."""
+    ahead: float = 0.0
+    """Seconds after the chain's start whose time of day counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """All that is known of one series before the chain, finest steps first."""
+
+    measure: Measure
+    until: float
     steps: tuple[Steps, ...]
 
     @classmethod
-    def of(cls, objective: Objective, baseline: float, histories: Sequence[History], span: Span) -> "Past":
-        """What the answers about this objective say about the span."""
-        mine = [each for each in histories if each.request.objective.rpartition("/")[2] == objective.name]
-        steps = [Steps.of(each, span, events=is_events(objective)) for each in mine]
-        tick = tick_of(objective, span.interval)
-        until = floor(span.until / tick + ROUNDING) * tick
-        in_order = tuple(sorted(steps, key=lambda each: each.step))
-        return cls(objective, baseline, until, tick, span.interval, in_order)
-
-    @property
-    def _limit(self) -> float:
-        """The SLO's bad share, or its events per second."""
-        events = self.objective.indicator.events
-        return max(self.objective.epsilon, SMALLEST_SHARE) if events is None else events.max_per_hour / 3600
+    def of(cls, measure: Measure, histories: Sequence[History], span: Span) -> "Past":
+        """What the answers about this series say about the span."""
+        mine = [each for each in histories if _series(each) == measure.series]
+        steps = [Steps.of(each, span, events=measure.events) for each in mine]
+        until = floor(span.until / measure.tick + ROUNDING) * measure.tick
+        return cls(measure, until, tuple(sorted(steps, key=lambda each: each.step)))
 
     @property
     def _day(self) -> Steps | None:
@@ -135,49 +109,131 @@ class Past:
     def _week(self) -> Steps | None:
         return next((each for each in self.steps if each.asked_from <= self.until - WEEK / 2), None)
 
+    @property
+    def _fine(self) -> Steps | None:
+        """The steps that are as long as a tick."""
+        return next((each for each in self.steps if abs(each.step - self.measure.tick) < ROUNDING), None)
+
     def reference(self) -> ObjectiveReference:
         """The baseline, the windows' quantile and the dispersion."""
-        bad, total, span = self._sums()
-        dispersion, dispersed = self._dispersion()
-        own_tick = self.tick if self.tick > self.interval else 0.0
+        bad, total, span = self._baseline()
+        dispersion, dispersed, bursty = self._clusters
+        measure = self.measure
         return ObjectiveReference(
-            self.objective.name, bad, total, span, self._quantile(), dispersion, dispersed, own_tick
+            measure.series,
+            bad,
+            total,
+            span,
+            self._quantile(),
+            dispersion,
+            dispersed,
+            measure.tick if measure.tick > measure.interval else 0.0,
+            bursty=bursty,
+            same_time=self._same_time(),
+            quietest=self._quietest(),
         )
 
     def _enough(self, sums: tuple[float, float, float]) -> bool:
         _, total, span = sums
-        return (span if is_events(self.objective) else total) >= BASELINE_BAD / self._limit
+        return (span if self.measure.events else total) >= BASELINE_BAD / self.measure.limit
 
-    def _sums(self) -> tuple[float, float, float]:
-        """The shortest baseline that can tell, else the one that holds most."""
-        best = (0.0, 0.0, 0.0)
-        for span in (self.baseline, *(each for each in (SIX_HOURS, DAY, WEEK) if each > self.baseline)):
-            sums = self._since(self.until - span)
+    def _baseline(self) -> tuple[float, float, float]:
+        """Bad, total and measured seconds of the baseline."""
+        length, sums = self._shortest()
+        if self.measure.events or sums[1] <= 0:
+            return sums
+        return self._since_worse(length) or self._longer(length, sums)
+
+    def _shortest(self) -> tuple[float, tuple[float, float, float]]:
+        """The shortest baseline that can tell, else the one that holds most; with its length in seconds."""
+        best = (self.measure.baseline, (0.0, 0.0, 0.0))
+        for length in self._lengths(self.measure.baseline):
+            sums = self._since(self.until - length)
             if self._enough(sums):
-                return sums
-            best = max(best, sums, key=lambda each: (each[1], each[2]))
+                return length, sums
+            best = max(best, (length, sums), key=lambda each: (each[1][1], each[1][2]))
         return best
+
+    def _lengths(self, least: float) -> tuple[float, ...]:
+        return (least, *(each for each in (SIX_HOURS, DAY, WEEK) if each > least))
+
+    def _since_worse(self, length: float) -> tuple[float, float, float] | None:
+        """The newest part of the baseline, where it is worse than the rest beyond doubt."""
+        steps = self._reaching(self.until - length)
+        if steps is None:
+            return None
+        inside = steps.ends > self.until - length + ROUNDING
+        begun = worse_lately(steps.bad[inside], steps.total[inside], self._clusters[0])
+        if begun is None:
+            return None
+        return steps.since(float(steps.ends[inside][begun]) - steps.step)
+
+    def _longer(self, length: float, sums: tuple[float, float, float]) -> tuple[float, float, float]:
+        """A longer baseline that agrees with the shorter one, while its width is what limits the test."""
+        for longer in self._lengths(length)[1:]:
+            if float(kl_ucb(sums[0], sums[1], self.measure.delta)) <= self.measure.binding:
+                break
+            more = self._since(self.until - longer)
+            if more[1] <= sums[1] or not consistent(*sums[:2], *more[:2], self._clusters[0]):
+                break
+            sums = more
+        return sums
+
+    def _reaching(self, start: float) -> Steps | None:
+        """The finest steps that reach so far back."""
+        return next((each for each in self.steps if each.asked_from <= start + each.step), None)
 
     def _since(self, start: float) -> tuple[float, float, float]:
         """The sums since ``start`` by the finest steps that reach so far back, else by those that reach furthest."""
-        reaching = [each for each in self.steps if each.asked_from <= start + each.step]
-        if reaching:
-            return reaching[0].since(start)
+        reaching = self._reaching(start)
+        if reaching is not None:
+            return reaching.since(start)
         return max((each.since(start) for each in self.steps), key=lambda each: each[1:], default=(0.0, 0.0, 0.0))
 
-    def _dispersion(self) -> tuple[float, bool]:
-        fine = [each for each in self.steps if abs(each.step - self.tick) < ROUNDING]
-        if not fine or is_events(self.objective):
-            return 1.0, False
-        return pearson_dispersion(fine[0].bad, fine[0].total)
+    @cached_property
+    def _clusters(self) -> tuple[float, bool, bool]:
+        """Dispersion of the counts, whether errors come in clusters, and whether these are bursts over several ticks.
+
+        The ticks of six hours tell clusters; the day's steps those so rare that six hours need not show them, of which it
+        is not known whether they end with a tick.
+        """
+        fine, day = self._fine, self._day
+        if fine is None or self.measure.events:
+            return 1.0, False, False
+        ticks, dispersed = pearson_dispersion(fine.bad, fine.total)
+        near, _ = successive_dispersion(fine.bad, fine.total)
+        blocks, by_block = successive_dispersion(summed(fine.bad, BLOCK), summed(fine.total, BLOCK))
+        steps, by_step = (1.0, False) if day is None else successive_dispersion(day.bad, day.total)
+        bursty = (by_block and blocks > _BURSTS * near) or (by_step and steps > _BURSTS * max(near, 1.0))
+        return max(ticks, blocks, steps) if bursty else ticks, dispersed or bursty, bursty
+
+    def _windows(self) -> tuple[Windows, ...]:
+        if self.measure.events:
+            return ()
+        return tuple(Windows.of(each, self.measure.limit) for each in (self._day, self._week) if each is not None)
 
     def _quantile(self) -> float | None:
         """The 99th percentile of the windows' bad shares over the day, or over the week where the day has too few."""
-        for steps in (self._day, self._week):
-            shares = [] if steps is None else window_shares(steps.bad, steps.total, steps.step, self._limit)
-            if len(shares) >= FEWEST_WINDOWS and not is_events(self.objective):
-                return float(np.quantile(shares, 0.99, method="higher"))
-        return None
+        enough = (each.share for each in self._windows() if each.share.size >= FEWEST_WINDOWS)
+        shares = next(enough, None)
+        return None if shares is None else float(np.quantile(shares, 0.99, method="higher"))
+
+    def _same_time(self) -> float | None:
+        """The largest bad share of a window that touches the same time of day on an earlier day."""
+        found = []
+        for windows in self._windows():
+            for day in range(1, 8):
+                begin = self.until - day * DAY
+                touching = (windows.end > begin) & (windows.begin < begin + self.measure.ahead + _SAME_TIME_SLACK)
+                found.extend(windows.share[touching & (windows.end < self.until - DAY / 2)].tolist())
+        return max(found, default=None)
+
+    def _quietest(self) -> float | None:
+        """Events per second in the quietest step of the day; None where too little of it is known."""
+        day = self._day
+        if day is None or self.measure.events or day.ends.size < FEWEST_WINDOWS or day.step < self.measure.tick:
+            return None
+        return float(day.total.min()) / day.step
 
     @property
     def wants_a_week(self) -> bool:
@@ -186,17 +242,10 @@ class Past:
         if day is None or self._week is not None:
             return False
         old = bool(day.ends.size) and day.ends[0] <= day.asked_from + (day.asked_until - day.asked_from) / 4
-        few = not is_events(self.objective) and self._quantile() is None
+        few = not self.measure.events and self._quantile() is None
         return old and (few or not self._enough(self._since(self.until - DAY)))
 
 
-def window_shares(bad: Floats, total: Floats, step: float, limit: float) -> list[float]:
-    """Bad shares of disjoint windows, newest first: each of five minutes and enough events for ten bad at the limit."""
-    shares = []
-    seconds = bads = events = 0.0
-    for count, all_events in zip(bad[::-1], total[::-1], strict=True):
-        seconds, bads, events = seconds + step, bads + float(count), events + float(all_events)
-        if seconds >= WINDOW_SECONDS and events * limit >= WINDOW_BAD:
-            shares.append(bads / events)
-            seconds = bads = events = 0.0
-    return shares
+def _series(history: History) -> str:
+    """Answers carry the key of their question: what stands before the last slash says of which application it was."""
+    return history.request.objective.rpartition("/")[2]

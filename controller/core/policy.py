@@ -57,6 +57,8 @@ class Mode(StrEnum):
     SHADOW = "Shadow"
 
 
+NO_BUDGET = 1e-5
+"""The tolerated share of bad events under a target of 100 %: no number of good events shows a share of 0."""
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _APPLICATION_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,251}[A-Za-z0-9])?$"
 _LABEL_KEY = re.compile(
@@ -97,8 +99,10 @@ class Objective(Declared):
 
     @property
     def epsilon(self) -> float:
-        """The tolerated share of bad events, 1 − target; for kinds without a target, NaN is never returned but 0."""
-        return 0.0 if self.target is None else 1.0 - self.target / 100.0
+        """The tolerated share of bad events, 1 − target, 1e−5 for a target of 100; 0 for kinds without a target."""
+        if self.target is None:
+            return 0.0
+        return 1.0 - self.target / 100.0 if self.target < 100.0 else NO_BUDGET  # noqa: PLR2004  per cent
 
 
 class ControlIndicator(Declared):

@@ -16,8 +16,8 @@ import numpy as np
 
 from controller.core.durations import format_duration
 from controller.core.evidence import Evidence, Floats
+from controller.core.history import ROUNDING
 from controller.core.judging import Panel, is_due, judge
-from controller.core.past import ROUNDING
 from controller.core.policy import PolicySpec
 from controller.core.verdict import Judgement
 from controller.core.weighing import Weighed, breaching, first_passage, log_threshold

@@ -1,103 +1,42 @@
 """Weighs the looks at one objective: what it is measured against, the evidence of each leg, and the side conditions.
 
-Invariant: an objective's term is the smaller of its legs (an intersection–union test: both must be rejected, and the
-error rate is not split between them), and it counts towards a rollback only while its newest ticks are above the limit
-and enough bad events have been seen.
+Invariant: an objective's term is the smallest of its legs (an intersection–union test: all must be rejected, and the
+error rate is not split between them), and it counts towards a rollback only while its newest ticks are above the limit,
+enough bad events have been seen, and more than one tick shows it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import exp, inf, log
 
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
+from controller.core.history import ROUNDING
+from controller.core.legs import Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
-from controller.core.past import ROUNDING, is_events
+from controller.core.nulls import Nulls, clusters_before, nulls
+from controller.core.past import is_events
 from controller.core.policy import Objective, PolicySpec
-from controller.core.statistics.bounds import kl_ucb, poisson_ucb
-from controller.core.statistics.events import event_process
+from controller.core.reference import plug_in_rate
+from controller.core.series import control_series
+from controller.core.sides import sides_of
+from controller.core.statistics.bounds import PLUG_IN_PART, kl_ucb
 from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.mirror import log_mirror, log_mirror_events
-from controller.core.statistics.mixture import Process
+from controller.core.statistics.persistence import not_one_tick
 from controller.core.statistics.recent import newest_share
-from controller.core.statistics.shares import share_process
+from controller.core.traffic import Traffic, traffic_of
 
-PLUG_IN_PART = 0.05
-"""The part of the false-rollback rate that pays for the baselines' upper bounds."""
 NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
-KEPT_TIMES, LARGEST_KEPT = 5.0, 0.5
-KEPT_EVENTS = 2.0
-"""Rare events: kept means fewer than twice ``minimumBadEvents`` a window, where that is more than five times the limit."""
+TRAFFIC_SHARE = 2
+"""Each objective's traffic is one more test beside its errors."""
 
 
 def log_threshold(policy: PolicySpec) -> float:
     """The logarithm of 1/(.95·α), which the weighed sum must reach."""
     return -log((1 - PLUG_IN_PART) * policy.analysis.false_rollback_rate)
-
-
-@dataclass(frozen=True, slots=True)
-class Nulls:
-    """What an objective is measured against: bad shares, or for events, events per second."""
-
-    slo: float
-    baseline: float
-    early: float
-    """An early pass rejects at least this."""
-    kept: float
-    """Healthy at the deadline rejects at least this."""
-    dispersion: float
-    dispersed: bool
-
-    @property
-    def worst(self) -> float:
-        """The larger of the legs' limits: a rollback must show more."""
-        return max(self.slo, self.baseline)
-
-
-@lru_cache(maxsize=4096)
-def _share_bound(bad: float, total: float, delta: float) -> float:
-    return float(kl_ucb(bad, total, delta))
-
-
-@lru_cache(maxsize=4096)
-def _rate_bound(count: float, seconds: float, delta: float) -> float:
-    return float(poisson_ucb(count, seconds, delta))
-
-
-def nulls(policy: PolicySpec, objective: Objective, before: ObjectiveReference | None, objectives: int) -> Nulls:
-    """The limits of an objective that shares the false-rollback rate with ``objectives`` in all."""
-    rules = policy.analysis
-    delta = plug_in_rate(policy, objectives)
-    known = before or ObjectiveReference(objective.name, 0.0, 0.0, 0.0)
-    if objective.indicator.events is not None:
-        limit = objective.indicator.events.max_per_hour / 3600
-        baseline = rules.minimum_worsening * _rate_bound(known.bad, known.span, delta)
-        kept = max(KEPT_TIMES * limit, KEPT_EVENTS * rules.minimum_bad_events / rules.window)
-        return Nulls(limit, baseline, kept, kept, 1.0, dispersed=False)
-    return share_nulls(policy, objective, known, _share_bound(*clusters_before(known), delta))
-
-
-def plug_in_rate(policy: PolicySpec, objectives: int) -> float:
-    """δ: the chance that one of the baselines' upper bounds is too low, for each of so many objectives."""
-    return PLUG_IN_PART * policy.analysis.false_rollback_rate / max(1, objectives)
-
-
-def clusters_before(known: ObjectiveReference) -> tuple[float, float]:
-    """Bad and all events of the baseline, each cluster of bad events counted as one."""
-    times = known.dispersion if known.dispersed else 1.0
-    return known.bad / times, known.total / times
-
-
-def share_nulls(policy: PolicySpec, objective: Objective, known: ObjectiveReference, bound: float) -> Nulls:
-    """The limits of an objective whose bad share before was at most ``bound``."""
-    rules = policy.analysis
-    limit = rules.breach_at_burn_rate * objective.epsilon
-    baseline = max(rules.minimum_worsening * bound, known.window_quantile or 0.0)
-    early, kept = min(limit, LARGEST_KEPT), min(KEPT_TIMES * limit, LARGEST_KEPT)
-    times = known.dispersion if known.dispersed else 1.0
-    return Nulls(limit, baseline, early, kept, times, known.dispersed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +47,16 @@ class Weighed:
     before: ObjectiveReference | None
     looks: Looks
     nulls: Nulls
-    process: Process
-    """Two e-processes: the SLO's leg and the baseline's."""
+    legs: Legs
+    """The e-processes: the SLO's leg, the baseline's and the controls'."""
     over: Flags
     """Whether the newest ticks, as many as cover two minutes and 30 events, are above the SLO's limit; (looks,)."""
     enough: Flags
-    """Whether ``minimumBadEvents`` have been seen; (looks,)."""
+    """Whether ``minimumBadEvents`` have been seen, in more than one tick; (looks,)."""
+    compared: bool = True
+    """Whether there was traffic to compare with."""
+    traffic: Traffic | None = None
+    """Whether its traffic has gone; None: this is not judged."""
 
     @property
     def events(self) -> bool:
@@ -123,7 +66,7 @@ class Weighed:
     @property
     def bound(self) -> float:
         """The SLO leg's evidence (ln) is never larger than this, and so no term is."""
-        return float(self.process.bound(0))
+        return float(self.legs.bound)
 
     @property
     def enough_now(self) -> bool:
@@ -143,15 +86,34 @@ class Weighed:
         rate = float(self.looks.total.sum()) / seen if seen else 0.0
         return rate * self.looks.horizon * self.looks.tick / self.nulls.dispersion
 
-    @cached_property
+    @property
     def path(self) -> Floats:
-        """Evidence (ln) of both legs after every look, shape (2, looks)."""
-        return self.process.path()
+        """Evidence (ln) of the legs after every look, shape (3, looks); NaN for controls where there are none."""
+        return self.legs.path
+
+    @property
+    def last(self) -> Floats:
+        """Evidence (ln) of the legs after the newest look, shape (3,)."""
+        return self.legs.last
 
     @cached_property
-    def last(self) -> Floats:
-        """Evidence (ln) of both legs after the newest look, shape (2,)."""
-        return self.process.last()
+    def term_path(self) -> Floats:
+        """The smallest leg after every look, shape (looks,)."""
+        return smallest(self.path)
+
+    @cached_property
+    def term(self) -> float:
+        """The smallest leg after the newest look."""
+        return float(np.nanmin(self.last))
+
+    def lost_traffic(self, needed: float) -> bool:
+        """Whether its traffic has gone, by the newest look; ``needed``: evidence (ln) that one objective needs."""
+        return bool(self.traffic is not None and self.traffic.lost(needed + log(TRAFFIC_SHARE))[-1:].any())
+
+    @property
+    def controlled(self) -> bool:
+        """Whether there is anything to compare with."""
+        return bool(np.isfinite(self.last[2]))
 
     @cached_property
     def fresh_sums(self) -> tuple[Floats, Floats]:
@@ -178,29 +140,83 @@ class Weighed:
         return (log_mirror_events if self.events else log_mirror)(bad, amount, limit)
 
 
+def smallest(path: Floats) -> Floats:
+    """The smallest leg of shape (…, legs, looks), controls left out where there are none (NaN)."""
+    return np.fmin(np.fmin(path[..., 0, :], path[..., 1, :]), path[..., 2, :])
+
+
 def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int) -> Weighed:
     """Weigh one objective, which shares the false-rollback rate with ``objectives`` in all."""
     before = evidence.reference.of(objective.name)
     looks, limits = looks_at(policy, objective, evidence), nulls(policy, objective, before, objectives)
-    legs, events = np.array([limits.slo, limits.baseline]), is_events(objective)
-    process = leg_processes(looks, legs, events=events, dispersed=limits.dispersed)
-    over, enough = side_conditions(policy, looks, limits.slo, events=events)
-    return Weighed(objective, before, looks, limits, process, over, enough)
+    if is_events(objective):
+        legs: Legs = EventLegs(looks.bad, looks.seconds, limits_of(policy, [limits]).rows(0), looks.prior)
+        over, enough = side_conditions(policy, looks, limits.slo, looks.bad, events=True)
+        return Weighed(objective, before, looks, limits, legs, over, enough)
+    sides = sides_of(policy, objective, evidence, looks)
+    compared = limits_of(
+        policy, [limits], control_limits(policy, evidence, objectives), dispersion_of(policy, evidence)
+    )
+    legs = Legs(sides, compared.rows(0), looks.prior, Betting.by(dispersed=limits.dispersed, bursty=limits.bursty))
+    over, enough = side_conditions(policy, looks, limits.slo, sides.judged.bad)
+    return Weighed(
+        objective,
+        before,
+        looks,
+        limits,
+        legs,
+        over,
+        enough,
+        compared=sides.pooled is None or bool(sides.pooled.total.any()),
+        traffic=traffic_of(policy, looks, before, sides, evidence),
+    )
 
 
-def leg_processes(looks: Looks, legs: Floats, *, events: bool = False, dispersed: bool = False) -> Process:
-    """The e-processes against the limits in ``legs``, of shape (…, legs); the looks may have the same leading axes."""
-    bad, total = looks.bad[..., None, :], looks.total[..., None, :]
-    if events:
-        return event_process(bad, looks.seconds[..., None, :], legs, looks.prior)
-    return share_process(bad, total, legs, looks.prior, dispersed=dispersed)
+def limits_of(
+    policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: float = 1.0
+) -> Limits:
+    """The limits of a batch; everything has shape (batch,)."""
+    slo, baseline, allowed = (
+        np.array([getattr(each, name) for each in limits]) for name in ("slo", "baseline", "allowed")
+    )
+    return Limits(slo, baseline, allowed, policy.analysis.minimum_worsening, controls, dispersion)
 
 
-def side_conditions(policy: PolicySpec, looks: Looks, limit: float, *, events: bool = False) -> tuple[Flags, Flags]:
-    """At every look: whether the newest ticks are above the SLO's limit, and whether enough bad events were seen."""
+def control_limits(policy: PolicySpec, evidence: Evidence, objectives: int) -> tuple[Floats, ...]:
+    """For each declared control the bad share above which it has become worse than it was; shape (1,) each."""
+    found = []
+    for control in policy.controls:
+        known = evidence.reference.of(control_series(control.name))
+        bound = 1.0 if known is None else float(kl_ucb(*clusters_before(known), plug_in_rate(policy, objectives)))
+        found.append(np.array([policy.analysis.minimum_worsening * bound]))
+    return tuple(found)
+
+
+def dispersion_of(policy: PolicySpec, evidence: Evidence) -> float:
+    """The largest dispersion of a control."""
+    known = (evidence.reference.of(control_series(each.name)) for each in policy.controls)
+    return max((each.dispersion for each in known if each is not None), default=1.0)
+
+
+def side_conditions(
+    policy: PolicySpec, looks: Looks, limit: float, bad: Floats, *, events: bool = False
+) -> tuple[Flags, Flags]:
+    """At every look: whether the newest ticks are above the SLO's limit, and whether enough bad events were seen.
+
+    Args:
+        policy: the policy in force before the chain.
+        looks: at the whole service.
+        limit: the SLO's.
+        bad: bad events of what is judged, which must be enough, and of the whole service not one tick's.
+        events: rare events are counted.
+    """
     amount, least = (looks.seconds, 0.0) if events else (looks.total, NEWEST_EVENTS)
     newest = newest_share(looks.at, looks.tick, looks.bad, amount, seconds=NEWEST_SECONDS - ROUNDING, least=least)
-    return newest > limit, np.cumsum(looks.bad, axis=-1) >= policy.analysis.minimum_bad_events
+    fewest = policy.analysis.minimum_bad_events
+    enough = np.cumsum(bad, axis=-1) >= fewest
+    if not events:
+        enough &= not_one_tick(looks.bad, looks.total, np.float64(limit), fewest)
+    return newest > limit, enough
 
 
 def fresh_sums(looks: Looks, dispersion: float | Floats, *, events: bool = False) -> tuple[Floats, Floats]:
@@ -220,13 +236,13 @@ def log_mean(terms: Sequence[float], objectives: int) -> float:
 
 
 def guilty(weighed: Weighed) -> Floats:
-    """An objective's term at every look: the smaller leg, while the side conditions hold, else −∞."""
+    """An objective's term at every look: the smallest leg, while the side conditions hold, else −∞."""
     return guilt(weighed.path, weighed.over & weighed.enough)
 
 
 def guilt(path: Floats, met: Flags) -> Floats:
-    """The smaller leg at every look where the side conditions are met, else −∞; from shape (…, legs, looks)."""
-    return np.where(met, path.min(axis=-2), -inf)
+    """The smallest leg at every look where the side conditions are met, else −∞; from shape (…, legs, looks)."""
+    return np.where(met, smallest(path), -inf)
 
 
 def breaching(weighed: Weighed) -> Floats:
@@ -250,6 +266,19 @@ def first_passage(
         return None
     first = int(reached[0])
     return float(times[first]), panel[int(np.argmax(rows[:, first]))]
+
+
+def traffic_lost(policy: PolicySpec, panel: Sequence[Weighed], threshold: float) -> tuple[float, Weighed] | None:
+    """When the first of the objectives lost its traffic, beside controls that kept theirs; None where that only alerts."""
+    if policy.analysis.on_traffic_loss != "Rollback":
+        return None
+    found = [
+        (float(each.looks.at[np.argmax(lost)]), each)
+        for each in panel
+        if each.traffic is not None and each.traffic.controlled
+        if (lost := each.traffic.lost(threshold + log(TRAFFIC_SHARE * len(panel)))).any()
+    ]
+    return min(found, key=lambda each: each[0], default=None)
 
 
 def _at_times(at: Floats, values: Floats, times: Floats) -> Floats:

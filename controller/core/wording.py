@@ -7,8 +7,8 @@ says what is not known as plainly as what is. Times are durations, so the same f
 from math import floor, log10
 
 from controller.core.durations import format_duration
+from controller.core.history import ROUNDING
 from controller.core.observation import MissingReason
-from controller.core.past import ROUNDING
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.grids import CERTAIN_SHARE
 from controller.core.verdict import ObjectiveJudgement, Reason
@@ -84,12 +84,24 @@ def sentence(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement, se
         return f"{found.objective}: warming up, the first look is due in {left}"
     if found.reason is Reason.NO_DATA:
         return f"{found.objective}: {_missing(weighed, found)}: this is neither a pass nor a breach"
+    if found.reason is Reason.TRAFFIC_LOST:
+        return f"{found.objective}: {_traffic_lost(weighed)}"
     if found.reason is Reason.SELECTOR_LOST:
         return (
             f"{found.objective}: the series of its errors are gone, though there were errors before "
             f"({_before(found)}): this is neither a pass nor a breach"
         )
     return facts(policy, weighed, found, seconds) + _meaning(policy, weighed, found)
+
+
+def _traffic_lost(weighed: Weighed) -> str:
+    known, traffic = weighed.before, weighed.traffic
+    rate = known.total / known.span if known is not None and known.span > 0 else 0.0
+    beside = ", while its controls kept theirs" if traffic is not None and traffic.controlled else ""
+    return (
+        f"its traffic has gone (less than a tenth of the {rate:.3g} events a second before is left){beside}; of what is not "
+        "asked nothing can be said"
+    )
 
 
 def _missing(weighed: Weighed, found: ObjectiveJudgement) -> str:
@@ -99,22 +111,26 @@ def _missing(weighed: Weighed, found: ObjectiveJudgement) -> str:
     return f"no data in {found.ticks_missing} of {looks} looks{why}" if looks else "no data"
 
 
+_MEANINGS = {
+    Reason.BREACH_OVER: ": it breached after the deployment, and its newest ticks are within the limit again",
+    Reason.SHARED_WITH_CONTROLS: (
+        ": worse than the SLO and than before, but so are its controls, so the deployment is not shown to be the cause"
+    ),
+    Reason.CONTROLS_SILENT: (
+        ": worse than the SLO and than before, but nothing was counted of the controls that the policy declares, so the "
+        "deployment is not shown to be the cause"
+    ),
+    Reason.WORSE_WITHIN_SLO: ": worse than before, but within the SLO",
+}
+
+
 def _meaning(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement) -> str:
     if found.reason is Reason.BREACHED_BEFORE:
         return _not_the_cause(policy, weighed)
-    if found.reason is Reason.BREACH_OVER:
-        return ": it breached after the deployment, and its newest ticks are within the limit again"
-    if found.reason is Reason.NOT_JUDGED:
-        return (
-            ": worse than the SLO and than before, but the policy declares controls, which are not judged yet, "
-            "so the deployment is not shown to be the cause"
-        )
-    if found.reason is Reason.WORSE_WITHIN_SLO:
-        return ": worse than before, but within the SLO"
     if found.reason is Reason.TOO_LITTLE_EVIDENCE:
         told = found.total > 0 and not weighed.events
         return f": too little to tell; {_what_could_be_seen(weighed, found)}" if told else ": too little to tell"
-    return ""
+    return _MEANINGS.get(found.reason, "")
 
 
 def _not_the_cause(policy: PolicySpec, weighed: Weighed) -> str:

@@ -11,6 +11,8 @@ from controller.core.evidence import Floats
 from controller.core.statistics.grids import SMALLEST_SHARE, floats
 from controller.core.statistics.inversion import smallest_at
 
+PLUG_IN_PART = 0.05
+"""The part of the false-rollback rate that pays for the baselines' upper bounds."""
 _LADDER = np.linspace(0.0, 1.0, 513)
 
 

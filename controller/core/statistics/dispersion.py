@@ -7,6 +7,7 @@ nothing.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from controller.core.evidence import Floats
 from controller.core.statistics.grids import floats
 
 SIGNIFICANT = 3.1
@@ -37,3 +38,34 @@ def pearson_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool]:
     spread = float(np.sqrt(np.sum(2 + (1 - 6 * share * (1 - share)) / variance)))
     significant = squares - freedom > SIGNIFICANT * spread
     return (squares / freedom, True) if significant else (1.0, False)
+
+
+def successive_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool]:
+    """Dispersion between neighbouring steps, and whether it is significantly above 1: blind to drift and seasons.
+
+    The mean of z = (b1/n1 − b2/n2)²/(p(1 − p)(1/n1 + 1/n2)) over pairs of neighbours, p the share of all, weighed by p's
+    share of the pair (von Neumann's ratio for counts).
+
+    Args:
+        bad: shape (steps,); steps without events or with NaN are left out.
+        total: shape (steps,).
+    """
+    bads, totals = floats(bad), floats(total)
+    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
+    bads, totals = bads[seen], totals[seen]
+    share = float(bads.sum() / totals.sum()) if bads.size else 0.0
+    if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD or share >= 1:
+        return 1.0, False
+    each = 1 / totals[1:] + 1 / totals[:-1]
+    ratio = np.diff(bads / totals) ** 2 / each / (share * (1 - share))
+    # Var z is 2 and the kurtosis of rare counts; neighbouring pairs share a step.
+    spread = float(np.sqrt(np.sum(3 + 1.5 / np.maximum(share / each, 1e-9))))
+    excess = float(np.sum(ratio - 1))
+    return (float(np.mean(ratio)), True) if excess > SIGNIFICANT * spread else (1.0, False)
+
+
+def summed(counts: ArrayLike, size: int) -> Floats:
+    """Sums of so many steps each, the newest last; what does not fill a block at the beginning is left out."""
+    values = floats(counts)
+    whole = values.size // size * size
+    return floats(values[values.size - whole :].reshape(-1, size).sum(axis=-1))

@@ -51,16 +51,36 @@ def grid_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
 def betting_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
     """Log factors of bets on the ticks' bad shares: valid under any dependence inside a tick.
 
+    Args:
+        bad: bad events in each tick, shape (…, ticks).
+        total: all events in each tick, same shape.
+        p0: bad share of the null hypothesis, shape (…).
+
     Returns:
         ln(1 + (c/p0)·(b/n − p0)) for the 16 stakes c, shape (…, 16, ticks); 0 in a tick without events.
     (Waudby-Smith, Ramdas 2023.)
     """
-    share, worse = _column(p0)
+    return betting_by_tick(bad, total, floats(p0)[..., None])
+
+
+def betting_by_tick(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
+    """The same against a share of each tick, p0 of shape (…, ticks); one that is known before the tick keeps it valid."""
+    share = floats(p0)[..., None, :]
+    worse, kept = np.where(share >= CERTAIN_SHARE, 0.0, 1.0), np.clip(share, SMALLEST_SHARE, CERTAIN_SHARE)
     bads, totals = floats(bad)[..., None, :], floats(total)[..., None, :]
     seen = totals > 0
-    excess = np.where(seen, bads / np.where(seen, totals, 1.0) - share[..., None], 0.0)
-    stake = worse * STAKES / share
-    return np.log1p(stake[..., None] * excess)
+    excess = np.where(seen, bads / np.where(seen, totals, 1.0) - kept, 0.0)
+    return np.log1p(worse * STAKES[:, None] / kept * excess)
+
+
+def in_blocks(counts: ArrayLike, size: int) -> Floats:
+    """Each block of so many ticks counted at its last tick, the others 0; a block that is not full is not counted yet."""
+    values = floats(counts)
+    whole = values.shape[-1] // size * size
+    blocks = np.zeros(values.shape)
+    sums = values[..., :whole].reshape(*values.shape[:-1], whole // size, size).sum(axis=-1)
+    blocks[..., size - 1 : whole : size] = sums
+    return blocks
 
 
 def share_process(

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from controller.core.evidence import Floats, History, HistoryRequest, Reference
-from controller.core.past import ROUNDING, is_events
+from controller.core.history import ROUNDING
+from controller.core.past import is_events, is_gauge
 from controller.core.policy import PolicySpec
 from controller.core.reference import build_reference, further_history, plan_history
+from controller.core.series import control_series
 from controller.core.traces.recording import Trace
 from controller.core.traces.series import NO_TRAFFIC, Column
 
@@ -33,7 +35,9 @@ class _Recorded:
     def __init__(self, trace: Trace, policy: PolicySpec) -> None:
         self._interval = trace.header.interval
         self._events = {each.name for each in policy.objectives if is_events(each)}
-        self._before = {name: _trusted(each) for name, each in trace.objectives.items()}
+        self._gauges = {each.name for each in policy.objectives if is_gauge(each)}
+        controls = {control_series(name): each for name, each in trace.controls.items()}
+        self._before = {name: _trusted(each) for name, each in {**trace.objectives, **controls}.items()}
 
     def answer(self, requests: Sequence[HistoryRequest]) -> list[History]:
         return [self._history(each) for each in requests]
@@ -53,7 +57,10 @@ class _Recorded:
         def added_up(values: Floats) -> Floats:
             return np.where(known, np.bincount(step, weights=values[inside], minlength=steps), np.nan)
 
-        return History(request, added_up(ticks.bad), added_up(ticks.total))
+        bad, total = added_up(ticks.bad), added_up(ticks.total)
+        if request.objective in self._gauges:
+            bad = np.divide(bad, ticks_in, out=np.full_like(bad, np.nan), where=ticks_in > 0)
+        return History(request, bad, total)
 
 
 def _trusted(column: Column) -> Column:

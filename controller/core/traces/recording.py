@@ -43,6 +43,8 @@ class Trace:
     """End of the recording."""
     objectives: Mapping[str, Column]
     controls: Mapping[str, Column]
+    new: Mapping[str, Column]
+    """The new pods' own ticks, of objectives that tell versions apart."""
     seen_bad: Mapping[str, Column]
     """What was counted of each objective, tick by tick and version by version, doubtful ticks included."""
 
@@ -152,6 +154,7 @@ class Recording:
             max(until, 0.0),
             {name: each.column() for name, each in self._objectives.items()},
             {name: each.column() for name, each in self._controls.items()},
+            {name: each.new() for name, each in self._objectives.items() if any(each.version)},
             {name: each.counted() for name, each in self._objectives.items()},
         )
 

@@ -13,10 +13,12 @@ import numpy as np
 
 from controller.core.analysis import CHAIN_WINDOWS
 from controller.core.evidence import Evidence, ObjectiveTicks, Reference
+from controller.core.history import ROUNDING
 from controller.core.judging import PATIENCE, Panel, judge
 from controller.core.passing import first_early_pass
-from controller.core.past import ROUNDING, is_judged
+from controller.core.past import is_judged
 from controller.core.policy import BreachAction, Mode, PolicySpec
+from controller.core.series import control_series, new_series
 from controller.core.traces.before import reference_of
 from controller.core.traces.header import Header
 from controller.core.traces.recording import Trace
@@ -119,7 +121,10 @@ def evidence_until(trace: Trace, schedule: Schedule, reference: Reference, end: 
     """All that was known at a moment: the syncs that had begun, and the ticks that had ended."""
     starts = tuple(start for start in schedule.starts if start <= end + ROUNDING)
     judged = [each.name for each in trace.header.policy.objectives if is_judged(each)]
-    columns = {name: trace.objectives[name].between(0.0, end + ROUNDING) for name in judged}
+    series = {name: trace.objectives[name] for name in judged}
+    series |= {new_series(name): each for name, each in trace.new.items()}
+    series |= {control_series(name): each for name, each in trace.controls.items()}
+    columns = {name: each.between(0.0, end + ROUNDING) for name, each in series.items()}
     ticks = tuple(
         ObjectiveTicks(name, each.at, each.bad, each.total, each.missing)
         for name, each in columns.items()
@@ -149,7 +154,7 @@ def _verdict(
         slo=_rounded(named.log_e_slo) if named is not None else None,
         baseline=_rounded(named.log_e_baseline) if named is not None else None,
         controls=_rounded(named.log_e_controls) if named is not None else None,
-        not_judged=_not_judged(trace, policy),
+        not_judged=_not_judged(policy),
     )
 
 
@@ -164,14 +169,5 @@ def _bad_served(trace: Trace, objective: str | None, end: float) -> float | None
     return float(np.nansum(trace.seen_bad[objective].between(0.0, end + ROUNDING).bad))
 
 
-def _not_judged(trace: Trace, policy: PolicySpec) -> tuple[str, ...]:
-    said = [not_judged(each) for each in policy.objectives if not is_judged(each)]
-    said.extend(
-        f"{each.name}: controls are not judged yet; a policy that declares some never rolls back"
-        for each in policy.controls
-    )
-    split = [name for name, column in trace.objectives.items() if column.versions]
-    said.extend(f"{name}: old and new pods are counted together, as the whole service" for name in split)
-    if policy.analysis.on_traffic_loss != "Ignore":
-        said.append("lost traffic is not judged yet")
-    return tuple(said)
+def _not_judged(policy: PolicySpec) -> tuple[str, ...]:
+    return tuple(not_judged(each) for each in policy.objectives if not is_judged(each))

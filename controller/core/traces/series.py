@@ -76,6 +76,18 @@ class Series:
         at, bad, total = (np.array(each, dtype=np.float64) for each in (self.at, self.bad, self.total))
         return Column(at, bad, total, np.array(self.missing, dtype=np.float64))
 
+    def new(self) -> Column:
+        """The ticks of the new pods alone; those in which only old ones were counted are ticks without any."""
+        found = self.counted()
+        split = np.array(self.version) != PLAIN
+        at = np.unique(found.at[split])
+        mine = np.array(self.version) == NEW
+        place = np.searchsorted(at, found.at[mine])
+        bad, total, missing = (np.zeros(at.shape) for _ in range(3))
+        for into, values in ((bad, found.bad), (total, found.total), (missing, found.missing)):
+            into[place] = values[mine]
+        return Column(at, bad, total, missing)
+
     def column(self) -> Column:
         """The ticks of the whole service: versions added up, and a tick without traffic named as such."""
         found = self.counted()

@@ -1,0 +1,258 @@
+"""The legs of an objective: its evidence (ln E) against the SLO, against what it was, and against its controls.
+
+Three ways to bet, by what is known of how errors come: request by request where they come alone; on the bad share of
+each tick where they come in clusters, known from the time before or seen in the looks themselves; on blocks of eight
+ticks where clusters last longer than a tick.
+
+Old pods are a control while both versions run. Once they are gone nothing is left to compare with, and the third leg is
+the baseline's, unless the old pods had begun to fail as well when they were last seen.
+
+Invariant: arrays have leading batch axes, then legs, then looks; a member of the batch depends on its own numbers alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from controller.core.evidence import Floats
+from controller.core.looks import Flags
+from controller.core.past import BLOCK
+from controller.core.sides import Count, Rows, Sides
+from controller.core.statistics.bounds import kl_bernoulli
+from controller.core.statistics.clusters import clustered
+from controller.core.statistics.controls import control_increments
+from controller.core.statistics.events import event_process
+from controller.core.statistics.grids import INVERSE_WEIGHTS, STAKE_WEIGHTS, from_zero
+from controller.core.statistics.mixture import Process
+from controller.core.statistics.shares import betting_by_tick, grid_increments, in_blocks, share_process
+from controller.core.statistics.starts import StartPrior
+
+LEAST_OLD = 1 / 9
+"""Old pods that take less than this part of the new ones' traffic are too few to compare with."""
+FAILING = 3.0
+"""Nats from which the old pods count as failing too."""
+_MARGIN = 2.0
+"""Standard deviations by which a control's share is taken higher where ticks are bet on."""
+
+
+class Betting(StrEnum):
+    """How evidence is gathered."""
+
+    REQUESTS = "Requests"
+    TICKS = "Ticks"
+    BLOCKS = "Blocks"
+
+    @classmethod
+    def by(cls, *, dispersed: bool, bursty: bool) -> "Betting":
+        """By what is known of the time before."""
+        return cls.BLOCKS if bursty else cls.TICKS if dispersed else cls.REQUESTS
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """The legs' null hypotheses; arrays of shape (…)."""
+
+    slo: Floats
+    baseline: Floats
+    allowed: Floats
+    """A: the share that the service may have of its own."""
+    worsening: float
+    """ρ."""
+    controls: tuple[Floats, ...] = ()
+    """For each declared control the bad share above which it has become worse; shape (…) each."""
+    control_dispersion: float = 1.0
+
+    def rows(self, which: Rows) -> "Limits":
+        """Some members of the batch."""
+        slo, baseline, allowed = (each[which] for each in (self.slo, self.baseline, self.allowed))
+        controls = tuple(each[which] for each in self.controls)
+        return Limits(slo, baseline, allowed, self.worsening, controls, self.control_dispersion)
+
+
+class Legs:
+    """The legs of a batch of objectives that are bet on in the same way."""
+
+    def __init__(self, sides: Sides, limits: Limits, prior: StartPrior, betting: Betting) -> None:
+        self._sides = sides
+        self._limits = limits
+        self._prior = prior
+        self._betting = betting
+
+    def rows(self, which: Rows) -> "Legs":
+        """Some members of the batch."""
+        return Legs(self._sides.rows(which), self._limits.rows(which), self._prior, self._betting)
+
+    @cached_property
+    def bound(self) -> Floats:
+        """No leg's evidence is ever larger than the SLO's, and that never than this; shape (…)."""
+        if self._betting is not Betting.REQUESTS:
+            return self._own(self._betting).bound()[..., 0]
+        whole = self._sides.whole
+        slo = share_process(whole.bad, whole.total, self._limits.slo, self._prior)
+        return slo.bound()
+
+    @cached_property
+    def clusters(self) -> Flags:
+        """Whether the looks until then show clusters, so that ticks are bet on; shape (…, looks)."""
+        whole = self._sides.whole
+        if self._betting is not Betting.REQUESTS:
+            return np.zeros(whole.bad.shape, dtype=np.bool_)
+        return clustered(whole.bad, whole.total)
+
+    @cached_property
+    def path(self) -> Floats:
+        """Evidence after every look: (…, legs, looks), legs as in ``last``."""
+        return self._switched(self._path, self.clusters)
+
+    @cached_property
+    def last(self) -> Floats:
+        """Evidence after the newest look, shape (…, 3): SLO, baseline and controls; the last is NaN without any."""
+        if not self.clusters.shape[-1]:
+            return self._last(self._betting)[..., 0]
+        return self._switched(self._last, self.clusters[..., -1:])[..., 0]
+
+    def _switched(self, evidence: Callable[[Betting], Floats], clusters: Flags) -> Floats:
+        plain = evidence(self._betting)
+        if not clusters.any():
+            return plain
+        return np.where(clusters[..., None, :], evidence(Betting.TICKS), plain)
+
+    def _path(self, betting: Betting) -> Floats:
+        path, others = self._own(betting).path(), self._others(betting)
+        if others is None:
+            return np.concatenate((path, np.full_like(path[..., :1, :], np.nan)), axis=-2)
+        third = np.where(self._counts, others.path(), np.inf).min(axis=-2, keepdims=True)
+        return np.concatenate((path, third), axis=-2)
+
+    def _last(self, betting: Betting) -> Floats:
+        """The newest column of the path, shape (…, 3, 1)."""
+        last, others = self._own(betting).last(), self._others(betting)
+        if others is None:
+            return np.concatenate((last, np.full_like(last[..., :1], np.nan)), axis=-1)[..., None]
+        counts = (
+            self._counts[..., -1] if self._counts.shape[-1] else np.ones(others.running.shape[:-2], dtype=np.bool_)
+        )
+        third = np.where(counts, others.last(), np.inf).min(axis=-1, keepdims=True)
+        return np.concatenate((last, third), axis=-1)[..., None]
+
+    def _own(self, betting: Betting) -> Process:
+        """The SLO's leg by the whole service, the baseline's by what is judged."""
+        whole, judged = self._sides.whole, self._sides.judged
+        bad, total = (np.stack(pair, axis=-2) for pair in ((whole.bad, judged.bad), (whole.total, judged.total)))
+        nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
+        if betting is Betting.BLOCKS:
+            bad, total = in_blocks(bad, BLOCK), in_blocks(total, BLOCK)
+        return share_process(bad, total, nulls, self._prior, dispersed=betting is not Betting.REQUESTS)
+
+    def _others(self, betting: Betting) -> Process | None:
+        """One process for each of: all declared controls together, each of several alone, the old pods."""
+        compared = [*self._declared, *([self._sides.old] if self._sides.old is not None else [])]
+        if not compared:
+            return None
+        found = [self._against(each, betting) for each in self._declared]
+        if self._sides.old is not None:
+            found.append(self._against_old(self._sides.old, betting))
+        weights = INVERSE_WEIGHTS if betting is Betting.REQUESTS else STAKE_WEIGHTS
+        return Process.of(np.stack(found, axis=-3), weights, self._prior)
+
+    @cached_property
+    def _declared(self) -> tuple[Count, ...]:
+        pooled, controls = self._sides.pooled, self._sides.controls
+        if pooled is None:
+            return ()
+        return (pooled, *controls) if len(controls) > 1 else (pooled,)
+
+    @cached_property
+    def _counts(self) -> Flags:
+        """Which of the other processes count at every look, shape (…, others, looks): a control alone, once it is worse."""
+        declared = self._declared
+        alone = [
+            failing(each, limit) for each, limit in zip(self._sides.controls, self._limits.controls, strict=True)
+        ]
+        always = np.ones(self._sides.whole.bad.shape, dtype=np.bool_)
+        flags = [always, *alone] if len(declared) > 1 else [always] * len(declared)
+        return np.stack([*flags, *([always] if self._sides.old is not None else [])], axis=-2)
+
+    def _against(self, control: Count, betting: Betting) -> Floats:
+        """Log factors against one control, shape (…, grid, looks)."""
+        judged, limits = self._sides.judged, self._limits
+        if betting is Betting.REQUESTS:
+            return control_increments(
+                judged.bad,
+                judged.total,
+                control.bad,
+                control.total,
+                allowed=limits.allowed,
+                worsening=limits.worsening,
+            )
+        size = BLOCK if betting is Betting.BLOCKS else 1
+        bad, total = in_blocks(judged.bad, size), in_blocks(judged.total, size)
+        share, known = _recent_share(control, limits.control_dispersion)
+        null = limits.allowed[..., None] + limits.worsening * share
+        return np.where(known[..., None, :], betting_by_tick(bad, total, null), 0.0)
+
+    def _against_old(self, old: Count, betting: Betting) -> Floats:
+        judged, limits = self._sides.judged, self._limits
+        comparable = (old.total > 0) & (old.total >= LEAST_OLD * judged.total)
+        beside = self._against(Count(old.bad * comparable, old.total * comparable), betting)
+        alone = ~comparable & ~failing(old, limits.baseline, self._sides.old_early)
+        bad, total = judged.bad * alone, judged.total * alone
+        if betting is Betting.REQUESTS:
+            return beside + grid_increments(bad, total, limits.baseline)
+        size = BLOCK if betting is Betting.BLOCKS else 1
+        by_itself = betting_by_tick(in_blocks(bad, size), in_blocks(total, size), limits.baseline[..., None])
+        return np.where(alone[..., None, :], by_itself, beside)
+
+
+def failing(count: Count, limit: Floats, early: tuple[Floats, Floats] | None = None) -> Flags:
+    """Whether a control, until each look, has failed more than ``limit`` allows; shape (…, looks).
+
+    Args:
+        count: the control's looks.
+        limit: the bad share that it may have, shape (…).
+        early: bad and all events before the first look, shape (…).
+    """
+    early_bad, early_total = early or (np.zeros(()), np.zeros(()))
+    bad = np.cumsum(count.bad, axis=-1) + early_bad[..., None]
+    total = np.cumsum(count.total, axis=-1) + early_total[..., None]
+    most = np.minimum(limit, 1 - 1e-9)[..., None]
+    share = np.divide(bad, total, out=np.zeros_like(total), where=total > 0)
+    shown = (share > most) & (total * kl_bernoulli(share, most) >= FAILING)
+    return np.asarray(np.logical_or.accumulate(shown, axis=-1))
+
+
+def _recent_share(control: Count, dispersion: float) -> tuple[Floats, Flags]:
+    """An upper estimate of a control's share over the newest block of looks, and where there is one."""
+    bad, total = (_moving(each) for each in (control.bad, control.total))
+    known = total > 0
+    spread = np.sqrt(dispersion * (bad + dispersion))
+    share = np.divide(bad + _MARGIN * spread, total, out=np.ones_like(total), where=known)
+    return np.minimum(share, 1.0), known & (control.total > 0)
+
+
+def _moving(values: Floats) -> Floats:
+    """Sums over the newest block of looks."""
+    running = from_zero(values)
+    first = np.maximum(np.arange(1, running.shape[-1]) - BLOCK, 0)
+    return running[..., 1:] - running[..., first]
+
+
+class EventLegs(Legs):
+    """The legs of rare events: the SLO's and the baseline's rate."""
+
+    def __init__(self, count: Floats, seconds: Floats, limits: Limits, prior: StartPrior) -> None:
+        nothing = Count(count, seconds)
+        super().__init__(Sides(nothing, nothing, None, None), limits, prior, Betting.TICKS)
+
+    @cached_property
+    def bound(self) -> Floats:
+        """Of the SLO's leg."""
+        return self._own(Betting.TICKS).bound()[..., 0]
+
+    def _own(self, _: Betting) -> Process:
+        whole = self._sides.whole
+        nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
+        return event_process(whole.bad[..., None, :], whole.total[..., None, :], nulls, self._prior)

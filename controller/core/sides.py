@@ -1,0 +1,130 @@
+"""What is counted beside the whole service at every look: its new pods, its old ones, and the controls.
+
+Old and new pods are told apart tick by tick: a tick without the new pods' own count is of the whole service. Where the
+new ones never count anything though the deployment is healthy, names are reused (as in a StatefulSet), and nothing is
+told apart.
+
+Invariant: old and new pods of a look add up to the whole service; what was not measured is zero events.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.core.evidence import Evidence, Floats, ObjectiveTicks
+from controller.core.history import ROUNDING
+from controller.core.looks import Flags, Looks
+from controller.core.policy import Objective, PolicySpec
+from controller.core.series import control_series, new_series
+from controller.core.statistics.grids import from_zero
+
+NO_VERSIONS = "none"
+Rows: TypeAlias = NDArray[np.intp] | int
+"""Members of a batch, by their places."""
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """Bad events out of all in each look; shape (…, looks)."""
+
+    bad: Floats
+    total: Floats
+
+    def rows(self, which: Rows) -> "Count":
+        """Some members of the batch."""
+        return Count(self.bad[which], self.total[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Whom the looks are about."""
+
+    whole: Count
+    judged: Count
+    """The new pods, where versions are told apart; else the whole service."""
+    old: Count | None
+    """The old pods, 0 where they are not told apart; None: they never are."""
+    old_early: tuple[Floats, Floats] | None
+    """Bad and all events of the old pods from the chain's start until the first look; shape (…)."""
+    controls: tuple[Count, ...] = ()
+    """Each declared control."""
+
+    @property
+    def pooled(self) -> Count | None:
+        """All controls together; None without any."""
+        if not self.controls:
+            return None
+        bad, total = (sum(getattr(each, name) for each in self.controls) for name in ("bad", "total"))
+        return Count(np.asarray(bad), np.asarray(total))
+
+    def rows(self, which: Rows) -> "Sides":
+        """Some members of the batch."""
+        early = self.old_early
+        return replace(
+            self,
+            whole=self.whole.rows(which),
+            judged=self.judged.rows(which),
+            old=None if self.old is None else self.old.rows(which),
+            old_early=None if early is None else (early[0][which], early[1][which]),
+            controls=tuple(each.rows(which) for each in self.controls),
+        )
+
+
+def sides_of(policy: PolicySpec, objective: Objective, evidence: Evidence, looks: Looks) -> Sides:
+    """The sides of an objective's looks."""
+    whole = Count(looks.bad, looks.total)
+    controls = tuple(_counted(evidence.of(control_series(each.name)), looks) for each in policy.controls)
+    controls = tuple(_like(each, whole) for each in controls)
+    new = evidence.of(new_series(objective.name))
+    if policy.version_label == NO_VERSIONS or not new.at.size:
+        return Sides(whole, whole, None, None, controls)
+    judged, split = _new(new, whole, looks)
+    told = np.any(judged.total * split * looks.fresh > 0, axis=-1) | ~np.any(whole.total * looks.fresh > 0, axis=-1)
+    split = split & told[..., None]
+    judged = Count(np.where(split, judged.bad, whole.bad), np.where(split, judged.total, whole.total))
+    old = Count(np.maximum(whole.bad - judged.bad, 0.0), np.maximum(whole.total - judged.total, 0.0))
+    return Sides(whole, judged, old, _early(objective, evidence, new, looks, told), controls)
+
+
+def _like(count: Count, whole: Count) -> Count:
+    """Controls may be the same for a whole batch."""
+    shape = np.broadcast_shapes(count.bad.shape, whole.bad.shape)
+    return Count(np.broadcast_to(count.bad, shape), np.broadcast_to(count.total, shape))
+
+
+def _sound(ticks: ObjectiveTicks) -> Flags:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ticks.measured & np.isfinite(ticks.bad) & (ticks.bad >= 0) & (ticks.total >= ticks.bad))
+
+
+def _counted(ticks: ObjectiveTicks, looks: Looks) -> Count:
+    """What was measured of a series in each look's tick: several of its ticks may lie in one."""
+    sound = _sound(ticks)
+    first = np.searchsorted(ticks.at, looks.at - looks.tick + ROUNDING, side="right")
+    last = np.searchsorted(ticks.at, looks.at + ROUNDING, side="right")
+    bad, total = (from_zero(np.where(sound, each, 0.0)) for each in (ticks.bad, ticks.total))
+    return Count(bad[..., last] - bad[..., first], total[..., last] - total[..., first])
+
+
+def _new(ticks: ObjectiveTicks, whole: Count, looks: Looks) -> tuple[Count, Flags]:
+    """The new pods' counts, and in which looks they are known."""
+    index = np.minimum(np.searchsorted(ticks.at, looks.at - ROUNDING), ticks.at.size - 1)
+    there = np.abs(ticks.at[index] - looks.at) <= looks.tick / 4
+    sound = _sound(ticks)[..., index] & there
+    bad, total = (np.where(sound, each[..., index], 0.0) for each in (ticks.bad, ticks.total))
+    bad, total = np.minimum(bad, whole.bad), np.minimum(total, whole.total)
+    return Count(bad, total), np.broadcast_to(there, bad.shape)
+
+
+def _early(
+    objective: Objective, evidence: Evidence, new: ObjectiveTicks, looks: Looks, told: Flags
+) -> tuple[Floats, Floats]:
+    """What the old pods counted before the first look: they need no warm-up."""
+    sums: list[Floats] = []
+    for ticks in (evidence.of(objective.name), new):
+        early = _sound(ticks) & (ticks.at > evidence.starts[0] + ROUNDING) & (ticks.at <= looks.begin + ROUNDING)
+        sums.extend(np.sum(np.where(early, each, 0.0), axis=-1) for each in (ticks.bad, ticks.total))
+    bad, total = (np.where(told, np.maximum(sums[i] - sums[2 + i], 0.0), 0.0) for i in (0, 1))
+    return bad, total
