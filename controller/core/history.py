@@ -5,7 +5,7 @@ and never taken for zero.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,13 @@ class Steps:
             good &= np.isfinite(history.total) & (history.total >= history.bad)
         total = np.zeros_like(history.bad) if events else history.total
         return cls(asked.start, asked.end, asked.step, ends[good], history.bad[good], total[good])
+
+    def until(self, end: float | None) -> "Steps":
+        """The steps that end by then; all of them where it is None."""
+        if end is None:
+            return self
+        early = self.ends <= end + ROUNDING
+        return replace(self, ends=self.ends[early], bad=self.bad[early], total=self.total[early])
 
     def since(self, start: float) -> tuple[float, float, float]:
         """Bad, total and measured seconds of the steps that reach beyond ``start``."""

@@ -11,7 +11,7 @@ Invariant: arrays have leading batch axes, then legs, then looks; a member of th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -19,21 +19,21 @@ import numpy as np
 
 from controller.core.evidence import Floats
 from controller.core.looks import Flags
+from controller.core.old_pods import Handover
 from controller.core.past import BLOCK
 from controller.core.sides import Count, Rows, Sides
-from controller.core.statistics.bounds import kl_bernoulli
 from controller.core.statistics.clusters import clustered
 from controller.core.statistics.controls import control_increments
 from controller.core.statistics.events import event_process
-from controller.core.statistics.grids import INVERSE_WEIGHTS, STAKE_WEIGHTS, from_zero
+from controller.core.statistics.grids import RATIOS, STAKE_WEIGHTS, from_zero, visible_weights
 from controller.core.statistics.mixture import Process
 from controller.core.statistics.shares import betting_by_tick, grid_increments, in_blocks, share_process
 from controller.core.statistics.starts import StartPrior
 
-LEAST_OLD = 1 / 9
-"""Old pods that take less than this part of the new ones' traffic are too few to compare with."""
-FAILING = 3.0
-"""Nats from which the old pods count as failing too."""
+VISIBLE = 7.0
+"""Nats that a whole window must be able to show of an alternative, so that prior mass is spent on it."""
+FAILING = 3.5
+"""Nats from which old pods, or one control of several, count as failing too."""
 _MARGIN = 2.0
 """Standard deviations by which a control's share is taken higher where ticks are bet on."""
 
@@ -59,6 +59,8 @@ class Limits:
     baseline: Floats
     allowed: Floats
     """A: the share that the service may have of its own."""
+    expected: Floats
+    """Events expected in the window; NaN: not known."""
     worsening: float
     """ρ."""
     controls: tuple[Floats, ...] = ()
@@ -67,9 +69,9 @@ class Limits:
 
     def rows(self, which: Rows) -> "Limits":
         """Some members of the batch."""
-        slo, baseline, allowed = (each[which] for each in (self.slo, self.baseline, self.allowed))
-        controls = tuple(each[which] for each in self.controls)
-        return Limits(slo, baseline, allowed, self.worsening, controls, self.control_dispersion)
+        names = ("slo", "baseline", "allowed", "expected")
+        some = {name: getattr(self, name)[which] for name in names}
+        return replace(self, **some, controls=tuple(each[which] for each in self.controls))
 
 
 class Legs:
@@ -93,6 +95,13 @@ class Legs:
         whole = self._sides.whole
         slo = share_process(whole.bad, whole.total, self._limits.slo, self._prior)
         return slo.bound()
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """Of the alternatives of the SLO's leg and the baseline's, shape (…, 2, grid)."""
+        limits = self._limits
+        nulls = np.stack((limits.slo, limits.baseline), axis=-1)
+        return visible_weights(limits.expected[..., None], nulls, VISIBLE)
 
     @cached_property
     def clusters(self) -> Flags:
@@ -121,22 +130,26 @@ class Legs:
         return np.where(clusters[..., None, :], evidence(Betting.TICKS), plain)
 
     def _path(self, betting: Betting) -> Floats:
-        path, others = self._own(betting).path(), self._others(betting)
-        if others is None:
-            return np.concatenate((path, np.full_like(path[..., :1, :], np.nan)), axis=-2)
-        third = np.where(self._counts, others.path(), np.inf).min(axis=-2, keepdims=True)
-        return np.concatenate((path, third), axis=-2)
+        path = self._own(betting).path()
+        third = np.full_like(path[..., 0, :], np.nan)
+        beside = self._beside(betting)
+        if beside is not None:
+            third = np.fmin(third, np.where(self._counts, beside.path(), np.inf).min(axis=-2))
+        if self._sides.old is not None:
+            third = np.fmin(third, self._against_old(betting))
+        return np.concatenate((path, third[..., None, :]), axis=-2)
 
     def _last(self, betting: Betting) -> Floats:
         """The newest column of the path, shape (…, 3, 1)."""
-        last, others = self._own(betting).last(), self._others(betting)
-        if others is None:
-            return np.concatenate((last, np.full_like(last[..., :1], np.nan)), axis=-1)[..., None]
-        counts = (
-            self._counts[..., -1] if self._counts.shape[-1] else np.ones(others.running.shape[:-2], dtype=np.bool_)
-        )
-        third = np.where(counts, others.last(), np.inf).min(axis=-1, keepdims=True)
-        return np.concatenate((last, third), axis=-1)[..., None]
+        last = self._own(betting).last()
+        third = np.full_like(last[..., 0], np.nan)
+        beside, looks = self._beside(betting), self._sides.whole.bad.shape[-1]
+        if beside is not None:
+            counts = self._counts[..., -1] if looks else np.ones(beside.running.shape[:-2], dtype=np.bool_)
+            third = np.fmin(third, np.where(counts, beside.last(), np.inf).min(axis=-1))
+        if self._sides.old is not None:
+            third = np.fmin(third, self._against_old(betting)[..., -1] if looks else 0.0)
+        return np.concatenate((last, third[..., None]), axis=-1)[..., None]
 
     def _own(self, betting: Betting) -> Process:
         """The SLO's leg by the whole service, the baseline's by what is judged."""
@@ -145,18 +158,18 @@ class Legs:
         nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
         if betting is Betting.BLOCKS:
             bad, total = in_blocks(bad, BLOCK), in_blocks(total, BLOCK)
-        return share_process(bad, total, nulls, self._prior, dispersed=betting is not Betting.REQUESTS)
+        dispersed = betting is not Betting.REQUESTS
+        return share_process(bad, total, nulls, self._prior, dispersed=dispersed, log_weights=self._weights)
 
-    def _others(self, betting: Betting) -> Process | None:
-        """One process for each of: all declared controls together, each of several alone, the old pods."""
-        compared = [*self._declared, *([self._sides.old] if self._sides.old is not None else [])]
-        if not compared:
+    def _beside(self, betting: Betting) -> Process | None:
+        """One process for each of: all declared controls together, each of several alone."""
+        if not self._declared:
             return None
-        found = [self._against(each, betting) for each in self._declared]
-        if self._sides.old is not None:
-            found.append(self._against_old(self._sides.old, betting))
-        weights = INVERSE_WEIGHTS if betting is Betting.REQUESTS else STAKE_WEIGHTS
-        return Process.of(np.stack(found, axis=-3), weights, self._prior)
+        found = np.stack([self._against(each, betting) for each in self._declared], axis=-3)
+        return Process.of(found, self._other_weights(betting)[..., None, :], self._prior)
+
+    def _other_weights(self, betting: Betting) -> Floats:
+        return self._weights[..., 1, :] if betting is Betting.REQUESTS else STAKE_WEIGHTS
 
     @cached_property
     def _declared(self) -> tuple[Count, ...]:
@@ -173,8 +186,7 @@ class Legs:
             failing(each, limit) for each, limit in zip(self._sides.controls, self._limits.controls, strict=True)
         ]
         always = np.ones(self._sides.whole.bad.shape, dtype=np.bool_)
-        flags = [always, *alone] if len(declared) > 1 else [always] * len(declared)
-        return np.stack([*flags, *([always] if self._sides.old is not None else [])], axis=-2)
+        return np.stack([always, *alone] if len(declared) > 1 else [always], axis=-2)
 
     def _against(self, control: Count, betting: Betting) -> Floats:
         """Log factors against one control, shape (…, grid, looks)."""
@@ -194,49 +206,56 @@ class Legs:
         null = limits.allowed[..., None] + limits.worsening * share
         return np.where(known[..., None, :], betting_by_tick(bad, total, null), 0.0)
 
-    def _against_old(self, old: Count, betting: Betting) -> Floats:
-        judged, limits = self._sides.judged, self._limits
-        comparable = (old.total > 0) & (old.total >= LEAST_OLD * judged.total)
-        beside = self._against(Count(old.bad * comparable, old.total * comparable), betting)
-        alone = ~comparable & ~failing(old, limits.baseline, self._sides.old_early)
-        bad, total = judged.bad * alone, judged.total * alone
+    def _against_old(self, betting: Betting) -> Floats:
+        """Evidence after every look against the old pods, and against the baseline once they are gone; (…, looks)."""
+        sides, limits = self._sides, self._limits
+        if sides.old is None or sides.old_early is None:
+            raise ValueError("versions are not told apart")
+        beside = self._against(sides.old, betting)
         if betting is Betting.REQUESTS:
-            return beside + grid_increments(bad, total, limits.baseline)
-        size = BLOCK if betting is Betting.BLOCKS else 1
-        by_itself = betting_by_tick(in_blocks(bad, size), in_blocks(total, size), limits.baseline[..., None])
-        return np.where(alone[..., None, :], by_itself, beside)
+            alone = grid_increments(sides.judged.bad, sides.judged.total, limits.baseline)
+        else:
+            size = BLOCK if betting is Betting.BLOCKS else 1
+            bad, total = in_blocks(sides.judged.bad, size), in_blocks(sides.judged.total, size)
+            alone = betting_by_tick(bad, total, limits.baseline[..., None])
+        handover = Handover(sides.judged, sides.old, sides.old_early, limits.baseline, limits.worsening)
+        return handover.path(alone, beside, self._other_weights(betting), self._prior)
 
 
-def failing(count: Count, limit: Floats, early: tuple[Floats, Floats] | None = None) -> Flags:
+def failing(count: Count, limit: Floats) -> Flags:
     """Whether a control, until each look, has failed more than ``limit`` allows; shape (…, looks).
 
     Args:
         count: the control's looks.
         limit: the bad share that it may have, shape (…).
-        early: bad and all events before the first look, shape (…).
     """
-    early_bad, early_total = early or (np.zeros(()), np.zeros(()))
-    bad = np.cumsum(count.bad, axis=-1) + early_bad[..., None]
-    total = np.cumsum(count.total, axis=-1) + early_total[..., None]
-    most = np.minimum(limit, 1 - 1e-9)[..., None]
-    share = np.divide(bad, total, out=np.zeros_like(total), where=total > 0)
-    shown = (share > most) & (total * kl_bernoulli(share, most) >= FAILING)
-    return np.asarray(np.logical_or.accumulate(shown, axis=-1))
+    return np.asarray(np.logical_or.accumulate(_rise(count, limit) >= FAILING, axis=-1))
+
+
+def _rise(count: Count, limit: Floats) -> Floats:
+    """Page's CUSUM (1954) in nats against the limit, the largest over the alternatives; shape (…, looks).
+
+    No alternative is so far away that a single bad event would reach ``FAILING``.
+    """
+    near = np.exp(FAILING) > RATIOS
+    running = from_zero(grid_increments(count.bad, count.total, limit)[..., near, :])
+    rises: Floats = np.max(running - np.minimum.accumulate(running, axis=-1), axis=-2)[..., 1:]
+    return rises
 
 
 def _recent_share(control: Count, dispersion: float) -> tuple[Floats, Flags]:
     """An upper estimate of a control's share over the newest block of looks, and where there is one."""
-    bad, total = (_moving(each) for each in (control.bad, control.total))
+    bad, total = (_moving(each, BLOCK) for each in (control.bad, control.total))
     known = total > 0
     spread = np.sqrt(dispersion * (bad + dispersion))
     share = np.divide(bad + _MARGIN * spread, total, out=np.ones_like(total), where=known)
     return np.minimum(share, 1.0), known & (control.total > 0)
 
 
-def _moving(values: Floats) -> Floats:
-    """Sums over the newest block of looks."""
+def _moving(values: Floats, looks: int) -> Floats:
+    """Sums over so many of the newest looks, at every look."""
     running = from_zero(values)
-    first = np.maximum(np.arange(1, running.shape[-1]) - BLOCK, 0)
+    first = np.maximum(np.arange(1, running.shape[-1]) - looks, 0)
     return running[..., 1:] - running[..., first]
 
 

@@ -6,6 +6,7 @@ limit that nothing exceeds.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import nan
 
 from controller.core.evidence import ObjectiveReference
 from controller.core.policy import Objective, PolicySpec
@@ -33,6 +34,8 @@ class Nulls:
     """Clusters last longer than a tick."""
     allowed: float = 1.0
     """A: the share that the service may have of its own, whatever its controls have."""
+    expected: float = nan
+    """Events expected in a window at the traffic before; NaN: not known."""
 
     @property
     def worst(self) -> float:
@@ -83,4 +86,5 @@ def share_nulls(policy: PolicySpec, objective: Objective, known: ObjectiveRefere
         dispersed=known.dispersed,
         bursty=known.bursty,
         allowed=min(allowed, 1.0),
+        expected=known.total / known.span * rules.window if known.span > 0 else nan,
     )

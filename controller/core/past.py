@@ -21,7 +21,7 @@ from controller.core.indicators import texts_of
 from controller.core.policy import Objective
 from controller.core.statistics.bounds import kl_ucb
 from controller.core.statistics.changes import consistent, worse_lately
-from controller.core.statistics.dispersion import pearson_dispersion, successive_dispersion, summed
+from controller.core.statistics.dispersion import bursts, pearson_dispersion, successive_dispersion, summed
 
 SIX_HOURS, DAY, WEEK = 6 * 3600.0, 86400.0, 7 * 86400.0
 FEWEST_WINDOWS = 20
@@ -139,11 +139,12 @@ class Past:
 
     def _baseline(self) -> tuple[float, float, float]:
         """Bad, total and measured seconds of the baseline."""
-        length, sums = self._shortest()
+        length, sums = self._shortest
         if self.measure.events or sums[1] <= 0:
             return sums
-        return self._since_worse(length) or self._longer(length, sums)
+        return self._longer(length, sums) if self._worse_since is None else self._since(self._worse_since)
 
+    @cached_property
     def _shortest(self) -> tuple[float, tuple[float, float, float]]:
         """The shortest baseline that can tell, else the one that holds most; with its length in seconds."""
         best = (self.measure.baseline, (0.0, 0.0, 0.0))
@@ -157,16 +158,17 @@ class Past:
     def _lengths(self, least: float) -> tuple[float, ...]:
         return (least, *(each for each in (SIX_HOURS, DAY, WEEK) if each > least))
 
-    def _since_worse(self, length: float) -> tuple[float, float, float] | None:
-        """The newest part of the baseline, where it is worse than the rest beyond doubt."""
+    @cached_property
+    def _worse_since(self) -> float | None:
+        """When the newest part of the baseline began, where it is worse than the rest beyond doubt."""
+        length, sums = self._shortest
         steps = self._reaching(self.until - length)
-        if steps is None:
+        if steps is None or self.measure.events or sums[1] <= 0:
             return None
         inside = steps.ends > self.until - length + ROUNDING
-        begun = worse_lately(steps.bad[inside], steps.total[inside], self._clusters[0])
-        if begun is None:
-            return None
-        return steps.since(float(steps.ends[inside][begun]) - steps.step)
+        near, _ = successive_dispersion(steps.bad[inside], steps.total[inside])
+        begun = worse_lately(steps.bad[inside], steps.total[inside], near)
+        return None if begun is None else float(steps.ends[inside][begun]) - steps.step
 
     def _longer(self, length: float, sums: tuple[float, float, float]) -> tuple[float, float, float]:
         """A longer baseline that agrees with the shorter one, while its width is what limits the test."""
@@ -195,16 +197,18 @@ class Past:
         """Dispersion of the counts, whether errors come in clusters, and whether these are bursts over several ticks.
 
         The ticks of six hours tell clusters; the day's steps those so rare that six hours need not show them, of which it
-        is not known whether they end with a tick.
+        is not known whether they end with a tick. What has become worse since is not looked at: it is no cluster.
         """
-        fine, day = self._fine, self._day
+        begun = self._worse_since
+        fine, day = (None if each is None else each.until(begun) for each in (self._fine, self._day))
         if fine is None or self.measure.events:
             return 1.0, False, False
         ticks, dispersed = pearson_dispersion(fine.bad, fine.total)
         near, _ = successive_dispersion(fine.bad, fine.total)
         blocks, by_block = successive_dispersion(summed(fine.bad, BLOCK), summed(fine.total, BLOCK))
         steps, by_step = (1.0, False) if day is None else successive_dispersion(day.bad, day.total)
-        bursty = (by_block and blocks > _BURSTS * near) or (by_step and steps > _BURSTS * max(near, 1.0))
+        often = (by_block and blocks > _BURSTS * near) or (by_step and steps > _BURSTS * max(near, 1.0))
+        bursty = often or (day is not None and bursts(day.bad, day.total, max(near, 1.0)))
         return max(ticks, blocks, steps) if bursty else ticks, dispersed or bursty, bursty
 
     def _windows(self) -> tuple[Windows, ...]:

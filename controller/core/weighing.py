@@ -176,10 +176,9 @@ def limits_of(
     policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: float = 1.0
 ) -> Limits:
     """The limits of a batch; everything has shape (batch,)."""
-    slo, baseline, allowed = (
-        np.array([getattr(each, name) for each in limits]) for name in ("slo", "baseline", "allowed")
-    )
-    return Limits(slo, baseline, allowed, policy.analysis.minimum_worsening, controls, dispersion)
+    names = ("slo", "baseline", "allowed", "expected")
+    slo, baseline, allowed, expected = (np.array([getattr(each, name) for each in limits]) for name in names)
+    return Limits(slo, baseline, allowed, expected, policy.analysis.minimum_worsening, controls, dispersion)
 
 
 def control_limits(policy: PolicySpec, evidence: Evidence, objectives: int) -> tuple[Floats, ...]:

@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from controller.core.evidence import Floats
+from controller.core.statistics.bounds import kl_bernoulli
 from controller.core.statistics.grids import floats
 
 SIGNIFICANT = 3.1
 """Standard deviations above 1 that count as more than chance (one-sided p ≈ .001)."""
+_NEIGHBOURS = 6
+OUTSTANDING = 12.0
+"""Nats by which a step stands out: one in some 500 histories of a day does so by chance."""
 FEWEST_BAD = 10.0
 FEWEST_TICKS = 20
 
@@ -69,3 +73,26 @@ def summed(counts: ArrayLike, size: int) -> Floats:
     values = floats(counts)
     whole = values.size // size * size
     return floats(values[values.size - whole :].reshape(-1, size).sum(axis=-1))
+
+
+def bursts(bad: ArrayLike, total: ArrayLike, times: float = 1.0) -> bool:
+    """Whether single steps stand out from their neighbours beyond chance: a few bursts that a dispersion would not show.
+
+    A step's n·KL(b/n‖p) against the share p of the six steps on either side must reach 12 nats.
+
+    Args:
+        bad: shape (steps,); steps without events or with NaN are left out.
+        total: shape (steps,).
+        times: by which counts are divided, where they come in clusters anyway.
+    """
+    bads, totals = floats(bad), floats(total)
+    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
+    bads, totals = bads[seen], totals[seen]
+    if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD:
+        return False
+    near = np.ones(2 * _NEIGHBOURS + 1)
+    near[_NEIGHBOURS] = 0.0
+    around = (np.convolve(bads, near, "same") + 1) / (np.convolve(totals, near, "same") + 1)
+    share = bads / totals
+    limit = np.minimum(around, 1 - 1e-9)
+    return bool(np.any((share > limit) & (totals * kl_bernoulli(share, limit) >= OUTSTANDING * times)))

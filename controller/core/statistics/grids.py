@@ -35,6 +35,28 @@ STAKES = _constant(np.geomspace(0.03, 0.97, 16))
 STAKE_WEIGHTS = _constant(np.full(STAKES.size, -np.log(STAKES.size)))
 
 
+def visible_weights(total: ArrayLike, p0: ArrayLike, nats: float) -> Floats:
+    """Ln of weights ∝ 1/r over the alternatives that so much traffic can show, shape (…, 24).
+
+    An alternative q_j is out of sight where total·KL(q_j‖p0) stays below ``nats``: prior mass on it is lost to the others.
+    Where none is in sight, or the traffic is not known (NaN), the weights are ∝ 1/r over all. They depend on the time
+    before alone, so the mixture stays an e-process.
+
+    Args:
+        total: events expected in the window, shape (…).
+        p0: bad share of the null hypothesis, same shape.
+        nats: evidence that a verdict needs.
+    """
+    share = np.clip(floats(p0), SMALLEST_SHARE, CERTAIN_SHARE)[..., None]
+    other = np.minimum(share * RATIOS, LARGEST_SHARE)
+    divergence = other * np.log(other / share) + (1 - other) * (np.log1p(-other) - np.log1p(-share))
+    seen = floats(total)[..., None] * divergence >= nats
+    seen = np.where(seen.any(axis=-1, keepdims=True), seen, True)
+    weights = np.where(seen, 1 / RATIOS, 0.0)
+    with np.errstate(divide="ignore"):
+        return floats(np.log(weights / weights.sum(axis=-1, keepdims=True)))
+
+
 def floats(values: ArrayLike) -> Floats:
     """The values as an array of 64-bit floats."""
     return np.asarray(values, dtype=np.float64)

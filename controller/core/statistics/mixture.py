@@ -28,7 +28,7 @@ class Process:
     running: Floats
     """Running sums of the increments, from 0: shape (…, grid, ticks + 1)."""
     log_weights: Floats
-    """The logarithm of the alternatives' weights, shape (grid,)."""
+    """The logarithm of the alternatives' weights, shape (grid,) or (…, grid)."""
     prior: StartPrior
 
     @classmethod
@@ -38,9 +38,9 @@ class Process:
 
     def path(self) -> Floats:
         """Evidence (ln E) after every tick, shape (…, ticks)."""
-        started = _running_log_sum(self.prior.log_mass - self.running[..., :-1])
+        started = running_log_sum(self.prior.log_mass - self.running[..., :-1])
         started += self.running[..., 1:]
-        started += self.log_weights[:, None]
+        started += self.log_weights[..., None]
         return np.logaddexp(log_sum(started, axis=-2, overwrite=True), self.prior.log_rest)
 
     def last(self) -> Floats:
@@ -69,7 +69,7 @@ class Process:
         return highest
 
 
-def _running_log_sum(logs: Floats) -> Floats:
+def running_log_sum(logs: Floats) -> Floats:
     """Logarithms of the running sums of e^x along the last axis; may use ``logs`` as its scratch.
 
     Scaled by the largest term the sums are exact to rounding while no term underflows; a wider range, which only very

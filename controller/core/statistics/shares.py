@@ -84,10 +84,16 @@ def in_blocks(counts: ArrayLike, size: int) -> Floats:
 
 
 def share_process(
-    bad: ArrayLike, total: ArrayLike, p0: ArrayLike, prior: StartPrior, *, dispersed: bool = False
+    bad: ArrayLike,
+    total: ArrayLike,
+    p0: ArrayLike,
+    prior: StartPrior,
+    *,
+    dispersed: bool = False,
+    log_weights: Floats = INVERSE_WEIGHTS,
 ) -> Process:
     """The e-processes against p ≤ p0 for p0 of shape (…); by tick betting where errors come in clusters."""
     if dispersed:
         return Process.of(betting_increments(bad, total, p0), STAKE_WEIGHTS, prior)
     # The increments are linear in the counts: those of running counts are the running sums.
-    return Process(grid_increments(from_zero(bad), from_zero(total), p0), INVERSE_WEIGHTS, prior)
+    return Process(grid_increments(from_zero(bad), from_zero(total), p0), log_weights, prior)

@@ -1,0 +1,124 @@
+"""The old version's own pods as a control, while both run and once they are gone.
+
+While old pods count anything, new ones are compared with them. Once they are gone the baseline is all that is left to
+compare with, and a fault may then only be laid at the new version's door if it began after they had gone, or if they
+were seen fine while the new pods failed. Where the fault is more likely to have begun at a time when they were not seen
+fine, nothing is said at all: it may have hit them too.
+
+Invariant: what is said at a look depends on the ticks until then. Arrays have leading batch axes; the last is looks.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.core.evidence import Floats
+from controller.core.looks import Flags
+from controller.core.sides import Count
+from controller.core.statistics.grids import from_zero, log_sum
+from controller.core.statistics.mixture import Process, running_log_sum
+from controller.core.statistics.starts import StartPrior
+
+GONE_AFTER = 2
+"""Looks in a row without traffic after which the old pods are gone."""
+SEEN_FINE = 2.0
+"""Nats by which the old pods must have been seen fine while the new ones failed."""
+LIKELIER = 5.0
+"""Nats by which a fault must rather have begun when the old pods were fine, or gone, than when they were not."""
+MOST_TIMES = 4
+"""Times that they may be gone and come back; from then on they are waited for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """Old and new pods at every look, and what a new one may have of its own."""
+
+    new: Count
+    old: Count
+    early: tuple[Floats, Floats]
+    """Bad and all events of the old pods before the first look, shape (…)."""
+    limit: Floats
+    """The baseline's limit, shape (…)."""
+    worsening: float
+
+    def path(self, alone: Floats, beside: Floats, log_weights: Floats, prior: StartPrior) -> Floats:
+        """Evidence (ln E) after every look.
+
+        Args:
+            alone: log factors against the baseline, shape (…, grid, looks).
+            beside: log factors against the old pods, same shape.
+            log_weights: of the grid, shape (…, grid).
+            prior: over the start of a fault.
+        """
+        found = Process.of(beside, log_weights, prior).path()
+        for episode in range(MOST_TIMES):
+            inside = self._episodes == episode + 1
+            if not inside.any():
+                break
+            found = np.where(inside, self._once_gone(inside, alone, beside, log_weights, prior), found)
+        return found
+
+    @cached_property
+    def _present(self) -> Flags:
+        return np.asarray(self.old.total > 0)
+
+    @cached_property
+    def _episodes(self) -> NDArray[np.intp]:
+        """Which time it is that they are gone, at every look; 0 while they are there."""
+        running = from_zero(self._present)
+        first = np.maximum(np.arange(1, running.shape[-1]) - GONE_AFTER, 0)
+        gone = running[..., 1:] - running[..., first] <= 0
+        begins = gone & ~np.concatenate((np.zeros((*gone.shape[:-1], 1), dtype=np.bool_), gone[..., :-1]), axis=-1)
+        return np.where(gone, np.cumsum(begins, axis=-1), 0)
+
+    def _once_gone(
+        self, inside: Flags, alone: Floats, beside: Floats, log_weights: Floats, prior: StartPrior
+    ) -> Floats:
+        """The path of one time that they are gone, from the look at which they were last seen on."""
+        begins = np.where(inside.any(axis=-1), inside.argmax(axis=-1), inside.shape[-1])
+        looks = np.arange(inside.shape[-1])
+        before = looks < begins[..., None]
+        last = np.max(np.where(self._present & before, looks, -1), axis=-1)
+        after = looks > last[..., None]
+        admitted = after | self._seen_fine(last)
+        increments = np.where(after[..., None, :], alone, beside)
+        path = Process.of(increments, log_weights, _masked(prior, admitted)).path()
+        own = from_zero(alone)
+        fault, other = (_started(own, log_weights, prior, which) for which in (admitted, ~admitted))
+        return np.where(fault >= other + LIKELIER, path, prior.log_rest)
+
+    def _seen_fine(self, last: NDArray[np.intp]) -> Flags:
+        """For a fault that begins at each look, whether the old pods were seen fine from then until they were last seen.
+
+        The first look's fault may have begun before it: where too little was left of the old pods to see, what they
+        counted before counts too.
+        """
+        old_bad, old_total = (self._until(values, last) for values in (self.old.bad, self.old.total))
+        bad, total = (self._until(values, last) for values in (self.new.bad, self.new.total))
+        limit = np.clip(self.limit, 1e-9, 0.99)[..., None]
+        share = np.maximum(np.divide(bad, total, out=np.zeros_like(bad), where=total > 0), limit)
+        few = (old_total * (share - limit) < SEEN_FINE) & (np.arange(bad.shape[-1]) == 0)
+        old_bad = old_bad + few * self.early[0][..., None]
+        old_total = old_total + few * self.early[1][..., None]
+        fine = old_total * (share - limit) - old_bad * np.log(share / limit)
+        return np.asarray((fine >= SEEN_FINE) | (old_total <= 0) | (share <= self.worsening * limit))
+
+    def _until(self, values: Floats, last: NDArray[np.intp]) -> Floats:
+        """Sums from each look until ``last``, shape (…, looks)."""
+        running = from_zero(values)
+        end = np.take_along_axis(running, last[..., None] + 1, axis=-1)
+        return np.maximum(end - running[..., :-1], 0.0)
+
+
+def _masked(prior: StartPrior, admitted: Flags) -> StartPrior:
+    """Only some starts; the mass of the others counts as nothing. Shape (…, 1, looks): the grid's axis is between."""
+    return replace(prior, log_mass=np.where(admitted, prior.log_mass, -np.inf)[..., None, :])
+
+
+def _started(running: Floats, log_weights: Floats, prior: StartPrior, which: Flags) -> Floats:
+    """The part of the mixture that has started at these looks, shape (…, looks)."""
+    mass = np.where(which, prior.log_mass, -np.inf)[..., None, :]
+    started = running_log_sum(mass - running[..., :-1]) + running[..., 1:] + log_weights[..., None]
+    return log_sum(started, axis=-2)
