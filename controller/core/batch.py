@@ -108,7 +108,7 @@ def judge_batch(
         tuple(standings[row] for row in order),
         np.concatenate([np.zeros(0), *(part.decided_at for part in parts)])[order],
         np.concatenate([np.zeros((0, 3)), *(part.log_e for part in parts)])[order],
-        np.array([each.worst for each in nulls]),
+        np.array([each.largest for each in nulls]),
     )
 
 
@@ -178,7 +178,7 @@ def _judged(case: _Case) -> Batch:
         kept=_kept(policy, looks, case.nulls),
         worse=ever & (log_e[:, 1] >= threshold),
     )
-    return Batch(_standings(facts), decided_at, log_e, np.array([each.worst for each in case.nulls]))
+    return Batch(_standings(facts), decided_at, log_e, np.array([each.largest for each in case.nulls]))
 
 
 def _gone(case: _Case, threshold: float) -> Flags:

@@ -80,6 +80,8 @@ class ObjectiveReference:
     """Seconds of this objective's ticks where they are longer than the interval (own expressions); 0: they are not."""
     bursty: bool = False
     """Whether clusters last longer than a tick, so that the rates of blocks are bet on."""
+    worst_tick: float | None = None
+    """The largest bad share of a tick, as far as is known; None: nothing is."""
     same_time: float | None = None
     """The largest bad share in a window at the same time of day on an earlier day."""
     quietest: float | None = None

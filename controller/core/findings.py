@@ -87,7 +87,7 @@ class Look:
     def detectable(self) -> list[float | None]:
         """For each objective the smallest bad share that could be seen by the deadline; None where none could."""
         totals = np.array([each.expected_total(due=self.due) for each in self.panel])
-        limits = np.array([each.nulls.worst for each in self.panel])
+        limits = np.array([each.nulls.largest for each in self.panel])
         least = float(self.policy.analysis.minimum_bad_events)
         shares = detectable_share(totals, np.minimum(limits, 1.0), exp(-self.needed), least)
         return [None if isnan(share) else share for share in shares.tolist()]

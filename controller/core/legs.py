@@ -34,6 +34,10 @@ VISIBLE = 7.0
 """Nats that a whole window must be able to show of an alternative, so that prior mass is spent on it."""
 FAILING = 3.5
 """Nats from which old pods, or one control of several, count as failing too."""
+OF_ONE = ("slo", "baseline", "allowed", "expected", "worst")
+"""The limits that each member of a batch has for itself."""
+CATASTROPHE, FAR_BEYOND = 0.5, 5.0
+"""A tick fails as none of the clusters before, where so large a share is bad, and so many times the largest ever seen."""
 _MARGIN = 2.0
 """Standard deviations by which a control's share is taken higher where ticks are bet on."""
 
@@ -61,16 +65,19 @@ class Limits:
     """A: the share that the service may have of its own."""
     expected: Floats
     """Events expected in the window; NaN: not known."""
+    worst: Floats
+    """The largest bad share of a tick before."""
     worsening: float
     """ρ."""
+    least: float
+    """Bad events without which nothing is a breach."""
     controls: tuple[Floats, ...] = ()
     """For each declared control the bad share above which it has become worse; shape (…) each."""
     control_dispersion: float = 1.0
 
     def rows(self, which: Rows) -> "Limits":
         """Some members of the batch."""
-        names = ("slo", "baseline", "allowed", "expected")
-        some = {name: getattr(self, name)[which] for name in names}
+        some = {name: getattr(self, name)[which] for name in OF_ONE}
         return replace(self, **some, controls=tuple(each[which] for each in self.controls))
 
 
@@ -89,12 +96,14 @@ class Legs:
 
     @cached_property
     def bound(self) -> Floats:
-        """No leg's evidence is ever larger than the SLO's, and that never than this; shape (…)."""
-        if self._betting is not Betting.REQUESTS:
-            return self._own(self._betting).bound()[..., 0]
-        whole = self._sides.whole
-        slo = share_process(whole.bad, whole.total, self._limits.slo, self._prior)
-        return slo.bound()
+        """The smallest leg's evidence is never larger than the SLO's, and that never than this; shape (…)."""
+        careful, by_clusters = self._careful, self._by_clusters
+        found = np.full(self._limits.slo.shape, -np.inf)
+        if by_clusters.any():
+            found = np.maximum(found, self._slo(careful).bound())
+        if not by_clusters.all() or not by_clusters.size:
+            found = np.maximum(found, self._slo(Betting.REQUESTS).bound())
+        return found
 
     @cached_property
     def _weights(self) -> Floats:
@@ -108,26 +117,48 @@ class Legs:
         """Whether the looks until then show clusters, so that ticks are bet on; shape (…, looks)."""
         whole = self._sides.whole
         if self._betting is not Betting.REQUESTS:
-            return np.zeros(whole.bad.shape, dtype=np.bool_)
+            return np.ones(whole.bad.shape, dtype=np.bool_)
         return clustered(whole.bad, whole.total)
+
+    @cached_property
+    def catastrophe(self) -> Flags:
+        """Whether the newest tick failed as no cluster before did, so that its requests are counted all the same."""
+        whole, limits = self._sides.whole, self._limits
+        share = np.divide(whole.bad, whole.total, out=np.zeros_like(whole.bad), where=whole.total > 0)
+        beyond = np.maximum(CATASTROPHE, FAR_BEYOND * limits.worst)
+        return np.asarray((share >= beyond[..., None]) & (whole.bad >= limits.least))
+
+    @cached_property
+    def _by_clusters(self) -> Flags:
+        return self.clusters & ~self.catastrophe
 
     @cached_property
     def path(self) -> Floats:
         """Evidence after every look: (…, legs, looks), legs as in ``last``."""
-        return self._switched(self._path, self.clusters)
+        return self._switched(self._path, self._by_clusters)
 
     @cached_property
     def last(self) -> Floats:
         """Evidence after the newest look, shape (…, 3): SLO, baseline and controls; the last is NaN without any."""
-        if not self.clusters.shape[-1]:
+        if not self._by_clusters.shape[-1]:
             return self._last(self._betting)[..., 0]
-        return self._switched(self._last, self.clusters[..., -1:])[..., 0]
+        return self._switched(self._last, self._by_clusters[..., -1:])[..., 0]
 
-    def _switched(self, evidence: Callable[[Betting], Floats], clusters: Flags) -> Floats:
-        plain = evidence(self._betting)
-        if not clusters.any():
-            return plain
-        return np.where(clusters[..., None, :], evidence(Betting.TICKS), plain)
+    def _switched(self, evidence: Callable[[Betting], Floats], by_clusters: Flags) -> Floats:
+        if by_clusters.all():
+            return evidence(self._careful)
+        plain = evidence(Betting.REQUESTS)
+        return np.where(by_clusters[..., None, :], evidence(self._careful), plain) if by_clusters.any() else plain
+
+    @property
+    def _careful(self) -> Betting:
+        """How it is bet where there are clusters."""
+        return Betting.TICKS if self._betting is Betting.REQUESTS else self._betting
+
+    def _slo(self, betting: Betting) -> Process:
+        """The SLO's leg alone."""
+        whole = self._sides.whole
+        return self._process(whole.bad, whole.total, self._limits.slo, self._weights[..., 0, :], betting)
 
     def _path(self, betting: Betting) -> Floats:
         path = self._own(betting).path()
@@ -156,10 +187,13 @@ class Legs:
         whole, judged = self._sides.whole, self._sides.judged
         bad, total = (np.stack(pair, axis=-2) for pair in ((whole.bad, judged.bad), (whole.total, judged.total)))
         nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
+        return self._process(bad, total, nulls, self._weights, betting)
+
+    def _process(self, bad: Floats, total: Floats, nulls: Floats, weights: Floats, betting: Betting) -> Process:
         if betting is Betting.BLOCKS:
             bad, total = in_blocks(bad, BLOCK), in_blocks(total, BLOCK)
         dispersed = betting is not Betting.REQUESTS
-        return share_process(bad, total, nulls, self._prior, dispersed=dispersed, log_weights=self._weights)
+        return share_process(bad, total, nulls, self._prior, dispersed=dispersed, log_weights=weights)
 
     def _beside(self, betting: Betting) -> Process | None:
         """One process for each of: all declared controls together, each of several alone."""
@@ -266,12 +300,5 @@ class EventLegs(Legs):
         nothing = Count(count, seconds)
         super().__init__(Sides(nothing, nothing, None, None), limits, prior, Betting.TICKS)
 
-    @cached_property
-    def bound(self) -> Floats:
-        """Of the SLO's leg."""
-        return self._own(Betting.TICKS).bound()[..., 0]
-
-    def _own(self, _: Betting) -> Process:
-        whole = self._sides.whole
-        nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
-        return event_process(whole.bad[..., None, :], whole.total[..., None, :], nulls, self._prior)
+    def _process(self, bad: Floats, total: Floats, nulls: Floats, _weights: Floats, _betting: Betting) -> Process:
+        return event_process(bad, total, nulls, self._prior)

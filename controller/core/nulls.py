@@ -34,11 +34,13 @@ class Nulls:
     """Clusters last longer than a tick."""
     allowed: float = 1.0
     """A: the share that the service may have of its own, whatever its controls have."""
+    worst: float = 1.0
+    """The largest bad share of a tick before; 1 where nothing is known."""
     expected: float = nan
     """Events expected in a window at the traffic before; NaN: not known."""
 
     @property
-    def worst(self) -> float:
+    def largest(self) -> float:
         """The larger of the legs' limits: a rollback must show more."""
         return max(self.slo, self.baseline)
 
@@ -86,5 +88,6 @@ def share_nulls(policy: PolicySpec, objective: Objective, known: ObjectiveRefere
         dispersed=known.dispersed,
         bursty=known.bursty,
         allowed=min(allowed, 1.0),
+        worst=1.0 if known.worst_tick is None else known.worst_tick,
         expected=known.total / known.span * rules.window if known.span > 0 else nan,
     )

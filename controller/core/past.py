@@ -11,7 +11,7 @@ and never taken for zero.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import floor
+from math import floor, log
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from controller.core.evidence import History, ObjectiveReference
 from controller.core.history import ROUNDING, Span, Steps, Windows
 from controller.core.indicators import texts_of
 from controller.core.policy import Objective
-from controller.core.statistics.bounds import kl_ucb
+from controller.core.statistics.bounds import kl_bernoulli
 from controller.core.statistics.changes import consistent, worse_lately
 from controller.core.statistics.dispersion import bursts, pearson_dispersion, successive_dispersion, summed
 
@@ -33,6 +33,10 @@ BLOCK = 8
 """Ticks in a block, where errors come in bursts over several ticks."""
 _BURSTS = 2.0
 """Blocks that are so many times as dispersed as ticks show bursts rather than clusters inside ticks."""
+FEWEST_EVENTS = 5.0
+"""Events without which a tick's share says nothing."""
+_BURST_PART = 4.0
+"""A burst is taken to fill at least one in so many parts of a step of five minutes."""
 _SAME_TIME_SLACK = 900.0
 """Seconds by which the same time of day is taken more widely."""
 
@@ -129,6 +133,7 @@ class Past:
             dispersed,
             measure.tick if measure.tick > measure.interval else 0.0,
             bursty=bursty,
+            worst_tick=self._worst_tick(),
             same_time=self._same_time(),
             quietest=self._quietest(),
         )
@@ -173,13 +178,18 @@ class Past:
     def _longer(self, length: float, sums: tuple[float, float, float]) -> tuple[float, float, float]:
         """A longer baseline that agrees with the shorter one, while its width is what limits the test."""
         for longer in self._lengths(length)[1:]:
-            if float(kl_ucb(sums[0], sums[1], self.measure.delta)) <= self.measure.binding:
+            if self._narrow(*sums[:2]):
                 break
             more = self._since(self.until - longer)
             if more[1] <= sums[1] or not consistent(*sums[:2], *more[:2], self._clusters[0]):
                 break
             sums = more
         return sums
+
+    def _narrow(self, bad: float, total: float) -> bool:
+        """Whether the upper bound of this share lies below what limits the test."""
+        share, most = bad / total, min(self.measure.binding, 1.0)
+        return share < most and total * float(kl_bernoulli(share, most)) >= -log(self.measure.delta)
 
     def _reaching(self, start: float) -> Steps | None:
         """The finest steps that reach so far back."""
@@ -210,6 +220,15 @@ class Past:
         often = (by_block and blocks > _BURSTS * near) or (by_step and steps > _BURSTS * max(near, 1.0))
         bursty = often or (day is not None and bursts(day.bad, day.total, max(near, 1.0)))
         return max(ticks, blocks, steps) if bursty else ticks, dispersed or bursty, bursty
+
+    def _worst_tick(self) -> float | None:
+        """The largest bad share of a tick; of steps that are longer, as if a part of them had held all that was bad."""
+        found = []
+        for steps in self.steps:
+            some = steps.total >= FEWEST_EVENTS
+            times = min(steps.step / self.measure.tick, _BURST_PART)
+            found.extend((np.minimum(times * steps.bad[some] / steps.total[some], 1.0)).tolist())
+        return max(found, default=None) if not self.measure.events else None
 
     def _windows(self) -> tuple[Windows, ...]:
         if self.measure.events:

@@ -14,7 +14,7 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.history import ROUNDING
-from controller.core.legs import Betting, EventLegs, Legs, Limits
+from controller.core.legs import OF_ONE, Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, nulls
 from controller.core.past import is_events
@@ -176,9 +176,15 @@ def limits_of(
     policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: float = 1.0
 ) -> Limits:
     """The limits of a batch; everything has shape (batch,)."""
-    names = ("slo", "baseline", "allowed", "expected")
-    slo, baseline, allowed, expected = (np.array([getattr(each, name) for each in limits]) for name in names)
-    return Limits(slo, baseline, allowed, expected, policy.analysis.minimum_worsening, controls, dispersion)
+    columns = {name: np.array([getattr(each, name) for each in limits]) for name in OF_ONE}
+    rules = policy.analysis
+    return Limits(
+        **columns,
+        worsening=rules.minimum_worsening,
+        least=rules.minimum_bad_events,
+        controls=controls,
+        control_dispersion=dispersion,
+    )
 
 
 def control_limits(policy: PolicySpec, evidence: Evidence, objectives: int) -> tuple[Floats, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from controller.core.evidence import Floats
 from controller.core.statistics.grids import floats
 
-SIGNIFICANT_FALLS = 5.0
+SIGNIFICANT_FALLS = 4.0
 """Standard deviations that count as more than chance, at whichever look."""
 _SHARED = 1.5
 """Neighbouring pairs share a tick: the variance of a sum over pairs in a row is so many times that of separate ones."""

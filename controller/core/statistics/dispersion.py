@@ -14,8 +14,8 @@ from controller.core.statistics.grids import floats
 SIGNIFICANT = 3.1
 """Standard deviations above 1 that count as more than chance (one-sided p ≈ .001)."""
 _NEIGHBOURS = 6
-OUTSTANDING = 12.0
-"""Nats by which a step stands out: one in some 500 histories of a day does so by chance."""
+OUTSTANDING = 16.0
+"""Nats by which a step stands out: one in some ten thousand histories of a day does so by chance."""
 FEWEST_BAD = 10.0
 FEWEST_TICKS = 20
 
@@ -78,7 +78,7 @@ def summed(counts: ArrayLike, size: int) -> Floats:
 def bursts(bad: ArrayLike, total: ArrayLike, times: float = 1.0) -> bool:
     """Whether single steps stand out from their neighbours beyond chance: a few bursts that a dispersion would not show.
 
-    A step's n·KL(b/n‖p) against the share p of the six steps on either side must reach 12 nats.
+    A step's n·KL(b/n‖p) against the share p of the six steps on either side must reach 16 nats.
 
     Args:
         bad: shape (steps,); steps without events or with NaN are left out.
