@@ -93,15 +93,13 @@ class Windows:
     def of(cls, steps: Steps, limit: float) -> "Windows":
         """The windows of these steps."""
         rows: list[tuple[float, float, float]] = []
-        seconds = bads = events = 0.0
-        newest = np.inf
+        seconds = bads = events = newest = 0.0
         columns = zip(steps.ends[::-1].tolist(), steps.bad[::-1].tolist(), steps.total[::-1].tolist(), strict=True)
         for end, bad, total in columns:
-            newest = min(newest, end)
+            newest = newest if seconds else end
             seconds, bads, events = seconds + steps.step, bads + bad, events + total
             if seconds >= WINDOW_SECONDS and events * limit >= WINDOW_BAD:
                 rows.append((newest - seconds, newest, bads / events))
                 seconds = bads = events = 0.0
-                newest = np.inf
         table = np.array(rows).reshape(-1, 3)
         return cls(table[:, 0], table[:, 1], table[:, 2])

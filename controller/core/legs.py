@@ -215,12 +215,11 @@ class Legs:
     @cached_property
     def _counts(self) -> Flags:
         """Which of the other processes count at every look, shape (…, others, looks): a control alone, once it is worse."""
-        declared = self._declared
-        alone = [
-            failing(each, limit) for each, limit in zip(self._sides.controls, self._limits.controls, strict=True)
-        ]
         always = np.ones(self._sides.whole.bad.shape, dtype=np.bool_)
-        return np.stack([always, *alone] if len(declared) > 1 else [always], axis=-2)
+        if len(self._declared) == 1:
+            return always[..., None, :]
+        pairs = zip(self._sides.controls, self._limits.controls, strict=True)
+        return np.stack([always, *(failing(each, limit) for each, limit in pairs)], axis=-2)
 
     def _against(self, control: Count, betting: Betting) -> Floats:
         """Log factors against one control, shape (…, grid, looks)."""

@@ -69,7 +69,8 @@ def test_a_batch_is_as_one_by_one(seed: int, starts: tuple[float, ...], rules: P
         breached = judged.verdict is VerdictKind.BREACHED
         assert found.decided_at[row] == (judged.decided_at if breached else np.inf)
         if not breached:  # the judge tells the evidence of the deciding look
-            assert np.allclose(found.log_e[row], (one.log_e_slo, one.log_e_baseline), rtol=1e-9, atol=1e-9)
+            legs = (one.log_e_slo, one.log_e_baseline, np.nan if one.log_e_controls is None else one.log_e_controls)
+            assert np.allclose(found.log_e[row], legs, rtol=1e-9, atol=1e-9, equal_nan=True)
         assert found.worst[row] >= one.limit
     assert len(set(found.standings)) >= 4
 

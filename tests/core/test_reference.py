@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.evidence import History, HistoryRequest, ObjectiveReference
-from controller.core.past import tick_of, window_shares
+from controller.core.history import Steps, Windows
+from controller.core.past import tick_of
 from controller.core.policy import PolicySpec
 from controller.core.reference import build_reference, further_history, plan_history
 from tests.core.deployments import gauge, policy, ratio, restarts
@@ -57,11 +58,14 @@ def made(
 
 
 def test_plan() -> None:
-    """Six hours tick by tick and a day in five-minute steps, for each judged objective and no gauge."""
-    found = plan_history(policy(ratio(), gauge()), until=UNTIL, interval=15.0)
+    """Six hours tick by tick and a day in steps of five minutes, of counts and controls; a week of a gauge's blocks."""
+    found = plan_history(policy(ratio(), gauge(), controls=["rest"]), until=UNTIL, interval=15.0)
     assert found == (
+        HistoryRequest("memory", UNTIL - WEEK, UNTIL, 300.0),
         HistoryRequest("availability", UNTIL - 6 * HOUR, UNTIL, 15.0),
         HistoryRequest("availability", UNTIL - DAY, UNTIL, 300.0),
+        HistoryRequest("control:rest", UNTIL - 6 * HOUR, UNTIL, 15.0),
+        HistoryRequest("control:rest", UNTIL - DAY, UNTIL, 300.0),
     )
 
 
@@ -153,7 +157,7 @@ def test_excluded_windows_are_cut_out() -> None:
     assert with_it.bad / with_it.total > 0.2
     assert without.bad / without.total < 0.005
     assert without.total == pytest.approx(18_000, rel=0.05)
-    assert with_it.dispersed
+    assert not with_it.dispersed  # it became worse once, and that is no cluster
     assert not without.dispersed
     assert with_it.window_quantile is not None
     assert without.window_quantile is not None
@@ -233,5 +237,11 @@ def test_events() -> None:
 def test_windows() -> None:
     """Windows are disjoint, newest first, and each long enough for five minutes and ten bad events at the limit."""
     bad, total = np.array([1.0, 2, 3, 4, 5]), np.array([400.0, 600, 600, 1000, 1])
-    assert window_shares(bad, total, 300.0, 0.01) == [9 / 1001, 5 / 1200]
-    assert window_shares(bad, total, 100.0, 0.01) == [12 / 1601]
+
+    def windows(step: float) -> Windows:
+        return Windows.of(Steps(0.0, 5 * step, step, step * np.arange(1.0, 6.0), bad, total), 0.01)
+
+    long, short = windows(300.0), windows(100.0)
+    assert long.share.tolist() == [9 / 1001, 5 / 1200]
+    assert (long.begin.tolist(), long.end.tolist()) == ([900.0, 300.0], [1500.0, 900.0])
+    assert short.share.tolist() == [12 / 1601]

@@ -160,7 +160,7 @@ def _verdict(
 
 def _rounded(value: float | None) -> float | None:
     """Freed of rounding errors; a number that is not finite is none."""
-    return None if value is None or not isfinite(value) else round(value, _DECIMALS)
+    return None if value is None or not isfinite(value) else round(value, _DECIMALS) + 0.0  # no −0
 
 
 def _bad_served(trace: Trace, objective: str | None, end: float) -> float | None:
