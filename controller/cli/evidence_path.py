@@ -56,7 +56,7 @@ def _deployment(policy: PolicySpec, evidence: Evidence) -> EvidencePath | None:
     times = _times(panel)
     if not times.size:
         return None
-    rows = np.stack([_at(each, each.path.min(axis=0), times) for each in panel])
+    rows = np.stack([_at(each, each.term_path, times) for each in panel])
     total = log_sum(rows, axis=0) - log(len(panel))
     return _path("evidence against the deployment (ln E)", log_threshold(policy), panel, times, total)
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
+from controller.core.past import is_gauge
 from controller.core.policy import PolicySpec
 from controller.core.statistics.bounds import detectable_share
 from controller.core.statistics.mirror import upper_bound
 from controller.core.verdict import ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighing import Weighed, log_mean
+from controller.core.weighing import CERTAIN, Counted, Weighed, log_mean
 from controller.core.wording import sentence
 
 EARLY_PART = 4
@@ -84,23 +85,27 @@ class Look:
         return alone or (max(self._enough, key=lambda each: float(each.last[0])),)
 
     @cached_property
-    def detectable(self) -> list[float | None]:
-        """For each objective the smallest bad share that could be seen by the deadline; None where none could."""
-        totals = np.array([each.expected_total(due=self.due) for each in self.panel])
-        limits = np.array([each.nulls.largest for each in self.panel])
+    def detectable(self) -> dict[str, float]:
+        """For each share objective the smallest bad share that could be seen by the deadline; none where none could."""
+        shares = self._shares
+        totals = np.array([each.expected_total(due=self.due) for each in shares])
+        limits = np.array([each.nulls.largest for each in shares])
         least = float(self.policy.analysis.minimum_bad_events)
-        shares = detectable_share(totals, np.minimum(limits, 1.0), exp(-self.needed), least)
-        return [None if isnan(share) else share for share in shares.tolist()]
+        found = detectable_share(totals, np.minimum(limits, 1.0), exp(-self.needed), least).tolist()
+        return {each.objective.name: share for each, share in zip(shares, found, strict=True) if not isnan(share)}
 
     @cached_property
-    def upper_bounds(self) -> list[float | None]:
-        """For each objective the upper bound of the bad share since the newest sync, at the deadline."""
-        if not self.due:
-            return [None] * len(self.panel)
-        bad = np.array([each.fresh_sums[0][-1] for each in self.panel])
-        total = np.array([each.fresh_sums[1][-1] for each in self.panel])
+    def upper_bounds(self) -> dict[str, float]:
+        """For each share objective the upper bound of the bad share since the newest sync, at the deadline."""
+        if not self.due or not self._shares:
+            return {}
+        bad, total = (np.array([each.fresh_sums[i][-1] for each in self._shares]) for i in (0, 1))
         bounds = upper_bound(np.minimum(bad, total), total, self.policy.analysis.false_pass_rate).tolist()
-        return [None if each.events else bound for each, bound in zip(self.panel, bounds, strict=True)]
+        return {each.objective.name: bound for each, bound in zip(self._shares, bounds, strict=True)}
+
+    @cached_property
+    def _shares(self) -> list[Counted]:
+        return [each for each in self.panel if isinstance(each, Counted) and each.of_share]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,10 +130,10 @@ class Finding:
 
 def find(look: Look) -> tuple[Finding, ...]:
     """What a look finds about each of its objectives."""
-    return tuple(_finding(look, index, weighed) for index, weighed in enumerate(look.panel))
+    return tuple(_finding(look, weighed) for weighed in look.panel)
 
 
-def _finding(look: Look, index: int, weighed: Weighed) -> Finding:
+def _finding(look: Look, weighed: Weighed) -> Finding:
     looks, before = weighed.looks, weighed.before
     moment = look.breached[0] if look.breached else looks.until
     seen = int(np.searchsorted(looks.at, moment + ROUNDING, side="right"))
@@ -140,18 +145,18 @@ def _finding(look: Look, index: int, weighed: Weighed) -> Finding:
         reason=reason,
         sentence="",
         verdict=verdict,
-        bad=float(looks.bad[:seen].sum()),
+        bad=weighed.bad_until(seen),
         total=float(looks.total[:seen].sum()),
         bad_since_start=_bad_since(look.evidence, weighed, moment),
         limit=weighed.nulls.slo,
         baseline_bad=before.bad if before is not None else 0.0,
         baseline_total=before.total if before is not None else 0.0,
-        log_e_slo=legs[0],
+        log_e_slo=legs[0] if abs(legs[0]) < CERTAIN else None,
         log_e_baseline=legs[1],
         log_e_controls=None if isnan(legs[2]) else legs[2],
-        log_e_pass=early,
-        upper_bound=look.upper_bounds[index],
-        detectable=None if weighed.events else look.detectable[index],
+        log_e_pass=early if abs(early) < CERTAIN else None,
+        upper_bound=look.upper_bounds.get(weighed.objective.name),
+        detectable=look.detectable.get(weighed.objective.name),
         ticks_measured=int(looks.measured.sum()),
         ticks_missing=looks.missed,
     )
@@ -170,6 +175,8 @@ def _legs(weighed: Weighed, seen: int) -> tuple[float, float, float]:
 
 def _bad_since(evidence: Evidence, weighed: Weighed, moment: float) -> float:
     """Bad events since the chain's start, warm-up and doubtful ticks included."""
+    if is_gauge(weighed.objective):
+        return 0.0
     ticks = evidence.of(weighed.objective.name)
     since = (ticks.at > evidence.starts[0]) & (ticks.at <= moment + ROUNDING) & np.isfinite(ticks.bad)
     return float(ticks.bad[since].sum())
@@ -190,7 +197,7 @@ def _at_deadline(look: Look, weighed: Weighed, kept: float) -> Standing:
         lost=weighed.looks.selector_lost,
         answered=weighed.looks.mostly_answered,
         kept=kept >= look.pass_at,
-        worse=weighed.enough_now and weighed.last[1] >= look.needed,
+        worse=weighed.enough_now and float(weighed.last[1]) >= look.needed,
     )
 
 
@@ -213,8 +220,12 @@ def at_deadline(*, lost: bool, answered: bool, kept: bool, worse: bool) -> Stand
 
 
 def _why_held(look: Look, weighed: Weighed) -> Reason:
-    silent = weighed.controlled and not weighed.compared
-    return why_held(worse=look.worse_rejected, all_legs=look.all_rejected, acting=look.acting, silent=silent)
+    return why_held(
+        worse=look.worse_rejected,
+        all_legs=look.all_rejected,
+        acting=look.acting,
+        silent=weighed.silent_controls,
+    )
 
 
 def why_held(*, worse: bool, all_legs: bool, acting: bool, silent: bool) -> Reason:
@@ -247,4 +258,4 @@ def _blind(look: Look, weighed: Weighed, found: ObjectiveJudgement) -> bool:
         return True
     told = look.due or EARLY_PART * weighed.looks.at.size >= weighed.looks.horizon
     good = found.verdict is VerdictKind.HEALTHY
-    return told and not good and found.detectable is None and not weighed.events
+    return told and not good and found.detectable is None and weighed.of_share

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
 from controller.core.looks import newest_tick
-from controller.core.past import is_judged, is_share
+from controller.core.gauge_weighing import weigh_gauge
+from controller.core.past import is_gauge, is_judged, is_share
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
 from controller.core.weighing import Weighed, first_passage, guilty, log_mean, log_threshold, traffic_lost, weigh
@@ -43,14 +44,22 @@ class Panel:
         acting = [each for each in judged if each.judged_action is ObjectiveAction.ON_BREACH]
         telling = [each for each in judged if each.judged_action is ObjectiveAction.ALERT]
         return cls(
-            tuple(weigh(policy, each, evidence, len(acting)) for each in acting),
-            tuple(weigh(policy, each, evidence, 1) for each in telling),
+            tuple(_weighed(policy, each, evidence, len(acting), acting=True) for each in acting),
+            tuple(_weighed(policy, each, evidence, 1, acting=False) for each in telling),
         )
 
     @property
     def deciding(self) -> tuple[Weighed, ...]:
         """Those that the verdict is about: all that may roll back; where none may, those that alert."""
         return self.acting or self.telling
+
+
+def _weighed(
+    policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int, *, acting: bool
+) -> Weighed:
+    if is_gauge(objective):
+        return weigh_gauge(policy, objective, evidence, acting=acting)
+    return weigh(policy, objective, evidence, objectives)
 
 
 def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | None = None) -> Judgement:

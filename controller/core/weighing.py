@@ -5,6 +5,7 @@ error rate is not split between them), and it counts towards a rollback only whi
 enough bad events have been seen, and more than one tick shows it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from controller.core.history import ROUNDING
 from controller.core.legs import OF_ONE, Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, nulls
-from controller.core.past import is_events
+from controller.core.past import is_events, is_share
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import plug_in_rate
 from controller.core.series import control_series
@@ -30,6 +31,8 @@ from controller.core.statistics.recent import newest_share
 from controller.core.traffic import Traffic, traffic_of
 
 NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
+CERTAIN = 1000.0
+"""Evidence (ln) that stands for a fact: more than any threshold asks for."""
 TRAFFIC_SHARE = 2
 """Each objective's traffic is one more test beside its errors."""
 
@@ -40,23 +43,54 @@ def log_threshold(policy: PolicySpec) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Weighed:
+class Weighed(ABC):
     """One objective's looks, weighed against its limits."""
 
     objective: Objective
     before: ObjectiveReference | None
     looks: Looks
     nulls: Nulls
-    legs: Legs
-    """The e-processes: the SLO's leg, the baseline's and the controls'."""
     over: Flags
-    """Whether the newest ticks, as many as cover two minutes and 30 events, are above the SLO's limit; (looks,)."""
+    """Whether it is beyond the SLO's limit by the newest ticks (two minutes and 30 events; of a gauge, a block); (looks,)."""
     enough: Flags
     """Whether ``minimumBadEvents`` have been seen, in more than one tick; (looks,)."""
-    compared: bool = True
-    """Whether there was traffic to compare with."""
-    traffic: Traffic | None = None
-    """Whether its traffic has gone; None: this is not judged."""
+
+    @property
+    @abstractmethod
+    def bound(self) -> float:
+        """No term is ever larger than this."""
+
+    @property
+    @abstractmethod
+    def path(self) -> Floats:
+        """Evidence (ln) of the legs after every look, shape (3, looks); NaN for controls where there are none."""
+
+    @property
+    @abstractmethod
+    def last(self) -> Floats:
+        """Evidence (ln) of the legs after the newest look, shape (3,)."""
+
+    @property
+    @abstractmethod
+    def guilt_path(self) -> Floats:
+        """The smallest leg after every look, while the side conditions hold, else −∞; (looks,)."""
+
+    @property
+    @abstractmethod
+    def breaching_path(self) -> Floats:
+        """The SLO's leg after every look, while the side conditions hold, else −∞; (looks,)."""
+
+    @abstractmethod
+    def kept_path(self) -> Floats:
+        """Evidence (ln) after every look that the objective is kept, as Healthy and Recovered need it; (looks,)."""
+
+    @abstractmethod
+    def early_path(self) -> Floats:
+        """The same, as an early pass needs it; (looks,)."""
+
+    @abstractmethod
+    def kept(self) -> tuple[float, float]:
+        """Evidence (ln) at the newest look that the objective is kept: for an early pass, and for Healthy."""
 
     @property
     def events(self) -> bool:
@@ -64,9 +98,17 @@ class Weighed:
         return is_events(self.objective)
 
     @property
-    def bound(self) -> float:
-        """The SLO leg's evidence (ln) is never larger than this, and so no term is."""
-        return float(self.legs.bound)
+    def of_share(self) -> bool:
+        """Whether bad events out of all are counted."""
+        return is_share(self.objective)
+
+    def bad_until(self, looks: int) -> float:
+        """Bad events in so many of the looks."""
+        return float(self.looks.bad[:looks].sum())
+
+    def facts(self, at: float) -> str | None:  # noqa: ARG002
+        """What was measured until then, where counts do not say it."""
+        return None
 
     @property
     def enough_now(self) -> bool:
@@ -78,6 +120,78 @@ class Weighed:
         """Whether the newest ticks are above the SLO's limit, by data that is not old."""
         return bool(self.over.size) and bool(self.over[-1]) and self.looks.measured_lately
 
+    @property
+    def term_path(self) -> Floats:
+        """The smallest leg after every look, shape (looks,)."""
+        return smallest(self.path)
+
+    @property
+    def term(self) -> float:
+        """The smallest leg after the newest look."""
+        return float(np.nanmin(self.last))
+
+    @property
+    def silent_controls(self) -> bool:
+        """Whether there are controls, and nothing was counted of them."""
+        return False
+
+    @property
+    def traffic_lost(self) -> Traffic | None:
+        """Its traffic; None where its loss is not judged."""
+        return None
+
+    def lost_traffic(self, needed: float) -> bool:
+        """Whether its traffic has gone, by the newest look; ``needed``: evidence (ln) that one objective needs."""
+        traffic = self.traffic_lost
+        return bool(traffic is not None and traffic.lost(needed + log(TRAFFIC_SHARE))[-1:].any())
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Weighed):
+    """An objective that counts: bad events out of all, or rare events."""
+
+    legs: Legs
+    """The e-processes: the SLO's leg, the baseline's and the controls'."""
+    compared: bool = True
+    """Whether there was traffic to compare with."""
+    traffic: Traffic | None = None
+    """Whether its traffic has gone; None: this is not judged."""
+
+    @property
+    def bound(self) -> float:
+        """Of the SLO's leg."""
+        return float(self.legs.bound)
+
+    @property
+    def path(self) -> Floats:
+        """Evidence (ln) of the legs after every look, shape (3, looks)."""
+        return self.legs.path
+
+    @property
+    def last(self) -> Floats:
+        """The same after the newest look, shape (3,)."""
+        return self.legs.last
+
+    @property
+    def guilt_path(self) -> Floats:
+        """The smallest leg after every look, while the side conditions hold, else −∞; (looks,)."""
+        return guilt(self.path, self.over & self.enough)
+
+    @property
+    def breaching_path(self) -> Floats:
+        """The SLO's leg after every look, while the side conditions hold, else −∞; (looks,)."""
+        return np.where(self.over & self.enough, self.path[0], -inf)
+
+    @property
+    def silent_controls(self) -> bool:
+        """Whether there are controls, and nothing was counted of them."""
+        return bool(np.isfinite(self.last[2])) and not self.compared
+
+    @property
+    def traffic_lost(self) -> Traffic | None:
+        """Its traffic; None where its loss is not judged."""
+        return self.traffic
+
     def expected_total(self, *, due: bool) -> float:
         """Events of the newest sync by the deadline at the rate so far, each cluster of bad events counted as one."""
         if due:
@@ -86,42 +200,13 @@ class Weighed:
         rate = float(self.looks.total.sum()) / seen if seen else 0.0
         return rate * self.looks.horizon * self.looks.tick / self.nulls.dispersion
 
-    @property
-    def path(self) -> Floats:
-        """Evidence (ln) of the legs after every look, shape (3, looks); NaN for controls where there are none."""
-        return self.legs.path
-
-    @property
-    def last(self) -> Floats:
-        """Evidence (ln) of the legs after the newest look, shape (3,)."""
-        return self.legs.last
-
-    @cached_property
-    def term_path(self) -> Floats:
-        """The smallest leg after every look, shape (looks,)."""
-        return smallest(self.path)
-
-    @cached_property
-    def term(self) -> float:
-        """The smallest leg after the newest look."""
-        return float(np.nanmin(self.last))
-
-    def lost_traffic(self, needed: float) -> bool:
-        """Whether its traffic has gone, by the newest look; ``needed``: evidence (ln) that one objective needs."""
-        return bool(self.traffic is not None and self.traffic.lost(needed + log(TRAFFIC_SHARE))[-1:].any())
-
-    @property
-    def controlled(self) -> bool:
-        """Whether there is anything to compare with."""
-        return bool(np.isfinite(self.last[2]))
-
     @cached_property
     def fresh_sums(self) -> tuple[Floats, Floats]:
         """Running sums of the newest sync alone: bad and all events (seconds, for events); (looks + 1,), from 0."""
         return fresh_sums(self.looks, self.nulls.dispersion, events=self.events)
 
     def kept_path(self) -> Floats:
-        """Evidence (ln) after every look that the objective is kept, as Healthy and Recovered need it; (looks,)."""
+        """Evidence (ln) after every look that the objective is kept; (looks,)."""
         bad, amount = self.fresh_sums
         return self._mirror(bad[1:], amount[1:], self.nulls.kept)
 
@@ -131,7 +216,7 @@ class Weighed:
         return self._mirror(bad[1:], amount[1:], self.nulls.early)
 
     def kept(self) -> tuple[float, float]:
-        """Evidence (ln) at the newest look that the objective is kept: for an early pass, and for Healthy."""
+        """Both at the newest look."""
         bad, amount = self.fresh_sums
         early, kept = self._mirror(bad[-1:], amount[-1:], np.array([self.nulls.early, self.nulls.kept]))
         return float(early), float(kept)
@@ -145,28 +230,28 @@ def smallest(path: Floats) -> Floats:
     return np.fmin(np.fmin(path[..., 0, :], path[..., 1, :]), path[..., 2, :])
 
 
-def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int) -> Weighed:
-    """Weigh one objective, which shares the false-rollback rate with ``objectives`` in all."""
+def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int) -> Counted:
+    """Weigh one objective that counts, which shares the false-rollback rate with ``objectives`` in all."""
     before = evidence.reference.of(objective.name)
     looks, limits = looks_at(policy, objective, evidence), nulls(policy, objective, before, objectives)
     if is_events(objective):
         legs: Legs = EventLegs(looks.bad, looks.seconds, limits_of(policy, [limits]).rows(0), looks.prior)
         over, enough = side_conditions(policy, looks, limits.slo, looks.bad, events=True)
-        return Weighed(objective, before, looks, limits, legs, over, enough)
+        return Counted(objective, before, looks, limits, over, enough, legs)
     sides = sides_of(policy, objective, evidence, looks)
     compared = limits_of(
         policy, [limits], control_limits(policy, evidence, objectives), dispersion_of(policy, evidence)
     )
     legs = Legs(sides, compared.rows(0), looks.prior, Betting.by(dispersed=limits.dispersed, bursty=limits.bursty))
     over, enough = side_conditions(policy, looks, limits.slo, sides.judged.bad)
-    return Weighed(
+    return Counted(
         objective,
         before,
         looks,
         limits,
-        legs,
         over,
         enough,
+        legs,
         compared=sides.pooled is None or bool(sides.pooled.total.any()),
         traffic=traffic_of(policy, looks, before, sides, evidence),
     )
@@ -240,19 +325,19 @@ def log_mean(terms: Sequence[float], objectives: int) -> float:
     return top if top == -inf else top + log(sum(exp(each - top) for each in terms)) - log(objectives)
 
 
-def guilty(weighed: Weighed) -> Floats:
-    """An objective's term at every look: the smallest leg, while the side conditions hold, else −∞."""
-    return guilt(weighed.path, weighed.over & weighed.enough)
-
-
 def guilt(path: Floats, met: Flags) -> Floats:
     """The smallest leg at every look where the side conditions are met, else −∞; from shape (…, legs, looks)."""
     return np.where(met, smallest(path), -inf)
 
 
+def guilty(weighed: Weighed) -> Floats:
+    """An objective's term towards Breached at every look."""
+    return weighed.guilt_path
+
+
 def breaching(weighed: Weighed) -> Floats:
-    """The SLO leg's term at every look, while the side conditions hold, else −∞."""
-    return np.where(weighed.over & weighed.enough, weighed.path[0], -inf)
+    """An objective's term towards "the breach goes on" at every look."""
+    return weighed.breaching_path
 
 
 def first_passage(
@@ -280,8 +365,8 @@ def traffic_lost(policy: PolicySpec, panel: Sequence[Weighed], threshold: float)
     found = [
         (float(each.looks.at[np.argmax(lost)]), each)
         for each in panel
-        if each.traffic is not None and each.traffic.controlled
-        if (lost := each.traffic.lost(threshold + log(TRAFFIC_SHARE * len(panel)))).any()
+        if (traffic := each.traffic_lost) is not None and traffic.controlled
+        if (lost := traffic.lost(threshold + log(TRAFFIC_SHARE * len(panel)))).any()
     ]
     return min(found, key=lambda each: each[0], default=None)
 

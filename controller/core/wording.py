@@ -43,6 +43,9 @@ def lasting(seconds: float) -> str:
 def facts(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement, seconds: float) -> str:
     """What was measured: ``availability 93.1 % against 99.5 % for 3m (312 of 4,521 bad; before 99.92 %)``."""
     name = found.objective
+    own = weighed.facts(weighed.looks.begin + seconds)
+    if own is not None:
+        return own
     if weighed.events:
         return _event_facts(weighed, found, seconds)
     if found.total <= 0:
