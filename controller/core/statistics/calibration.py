@@ -42,15 +42,15 @@ class Calibration:
     residuals: Floats
     """The blocks less their season, shape (…, N)."""
     ahead: tuple[int, ...]
-    """How many blocks after the newest before the chain each new one is."""
+    """How many blocks after the newest of the history each new one is."""
     season: Floats
     """What is due at the time of day of each new block, 0 where no season is known; shape (…, new)."""
     level: Floats
-    """The mean of the hour before the chain, less its season; NaN where less than half was measured; shape (…)."""
+    """The mean of the history's newest hour, less its season; NaN where less than half was measured; shape (…)."""
     wanders: Flags
     """Whether the level says more than the distribution; shape (…)."""
     enough: Flags
-    """Whether a day is known; shape (…)."""
+    """Whether it reaches a day back, with three quarters of a day known; shape (…)."""
 
     @property
     def expected(self) -> Floats:
@@ -75,15 +75,16 @@ def calibrate(history: ArrayLike, ahead: ArrayLike) -> Calibration:
     spread = moments(blocks)[1]
     seasonal = moments(blocks - others)[1] < SEASON_LEAVES * spread
     residuals = np.where(seasonal[..., None], blocks - others, blocks)
-    known = np.sum(np.isfinite(residuals), axis=-1)
+    steps = np.asarray(ahead, dtype=np.intp).tolist()
+    reaches = blocks.shape[-1] + min(steps, default=1) > DAY_BLOCKS
     wandered = moments(moves(residuals, WANDER_BLOCKS, 1))[1]
     return Calibration(
         residuals=residuals,
-        ahead=tuple(np.asarray(ahead, dtype=np.intp).tolist()),
+        ahead=tuple(steps),
         season=np.where(seasonal[..., None], due, 0.0),
         level=levels(residuals)[..., -1] if blocks.shape[-1] else np.full(blocks.shape[:-1], np.nan),
         wanders=np.asarray(wandered < WANDERS_BELOW * moments(residuals)[1]),
-        enough=np.asarray((known >= FEWEST_BLOCKS) & (blocks.shape[-1] >= DAY_BLOCKS)),
+        enough=np.asarray((_known(residuals) >= FEWEST_BLOCKS) & reaches),
     )
 
 

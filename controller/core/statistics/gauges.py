@@ -20,7 +20,7 @@ FEWEST_MOVES = 100
 """With fewer to compare with, nothing is said to be further than ever."""
 MARGIN = 1.5
 """So many times further than ever before the newest blocks must have moved. Chosen by simulation over gauges of seven
-kinds: 1.25 leaves up to four false alarms in 1000 chains, 1.75 misses twice as many shifts of five deviations."""
+kinds: 1.25 leaves up to ten false alarms in 1000 chains, 1.75 misses twice as many shifts of five deviations."""
 MARGIN_BLOCKS, MARGIN_POWER = 6, 1 / 3
 """Beyond half an hour there are more looks, and fewer moves of that length to compare with: the margin grows."""
 
