@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 from controller.core.evidence import Floats
 from controller.core.indicators import Gauge
 from controller.core.past import ROUNDING
-from controller.core.statistics.calibration import FEWEST_BLOCKS, Calibration, block_evidence, calibrate, turned
-from controller.core.statistics.gauges import BLOCK, DAY_BLOCKS, WEEK_BLOCKS, levels
+from controller.core.statistics.calibration import KNOWN_PART, Calibration, block_evidence, calibrate, turned
+from controller.core.statistics.gauges import BLOCK, WEEK_BLOCKS, levels
 from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.ranks import tie_breakers
 from controller.core.statistics.starts import StartPrior, openings, start_prior
 
 Flags = NDArray[np.bool_]
-
-_KNOWN_PART = FEWEST_BLOCKS / DAY_BLOCKS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +130,7 @@ def gauge_path(gauge: Gauge, blocks: Sequence[float | None], ticks: GaugeTicks, 
         expected=expected[ticks.complete],
         history=known,
         enough=bool(calibration.enough),
-        may_roll_back=gauge.regression is None or known >= _KNOWN_PART * WEEK_BLOCKS,
+        may_roll_back=gauge.regression is None or known >= KNOWN_PART * WEEK_BLOCKS,
     )
 
 

@@ -28,7 +28,8 @@ from controller.core.statistics.starts import StartPrior
 
 Flags = NDArray[np.bool_]
 
-FEWEST_BLOCKS = DAY_BLOCKS * 3 // 4
+KNOWN_PART = 0.75
+FEWEST_BLOCKS = KNOWN_PART * DAY_BLOCKS
 """Of at least a day, three quarters must be known."""
 SEASON_LEAVES = 0.8
 WANDERS_BELOW = 0.6
@@ -72,8 +73,7 @@ def calibrate(history: ArrayLike, ahead: ArrayLike) -> Calibration:
     """Measure the history, shape (…, N), for new blocks so many after it, whole numbers from 1, shape (new,)."""
     blocks = floats(history)
     others, due = season(blocks, ahead)
-    spread = moments(blocks)[1]
-    seasonal = moments(blocks - others)[1] < SEASON_LEAVES * spread
+    seasonal = _explained(blocks, others)
     residuals = np.where(seasonal[..., None], blocks - others, blocks)
     steps = np.asarray(ahead, dtype=np.intp).tolist()
     reaches = blocks.shape[-1] + min(steps, default=1) > DAY_BLOCKS
@@ -86,6 +86,14 @@ def calibrate(history: ArrayLike, ahead: ArrayLike) -> Calibration:
         wanders=np.asarray(wandered < WANDERS_BELOW * moments(residuals)[1]),
         enough=np.asarray((_known(residuals) >= FEWEST_BLOCKS) & reaches),
     )
+
+
+def _explained(blocks: Floats, others: Floats) -> Flags:
+    """Whether the other days are known for three quarters of the blocks, and explain enough of those; shape (…)."""
+    compared = np.isfinite(others) & np.isfinite(blocks)
+    known = np.sum(compared, axis=-1) >= KNOWN_PART * _known(blocks)
+    left = moments(np.where(compared, blocks - others, np.nan))[1]
+    return np.asarray(known & (left < SEASON_LEAVES * moments(np.where(compared, blocks, np.nan))[1]))
 
 
 def turned(calibration: Calibration) -> Calibration:

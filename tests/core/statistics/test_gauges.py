@@ -163,6 +163,14 @@ def test_one_day_has_no_season() -> None:
     assert np.array_equal(calibrate(history, [1]).residuals, history)
 
 
+@pytest.mark.parametrize(("blocks", "seasonal"), [(312, False), (400, False), (500, True), (2 * DAY_BLOCKS, True)])
+def test_a_season_needs_most_of_two_days(blocks: int, seasonal: bool) -> None:
+    """A few blocks with another day to compare them with make no season, and blind nobody to the rest."""
+    calibration = calibrate(daily(1, blocks, 1), [1])
+    assert bool(calibration.season.all()) is seasonal
+    assert bool(calibration.enough.all())
+
+
 def test_calibration_knows_the_kind_of_gauge() -> None:
     """A season is taken off where it explains something; a wandering gauge is measured from the hour before."""
     white = calibrate(autoregression(20, 2 * DAY_BLOCKS, 0.0, 1), [1])
