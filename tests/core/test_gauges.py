@@ -96,6 +96,18 @@ def test_beyond_as_before() -> None:
     )
 
 
+@pytest.mark.parametrize("rounding", [1e-16, -1e-16, 1e-12])
+@pytest.mark.parametrize("level", [0.95, 1e-9, 3e12])
+def test_a_constant_gauge_is_the_same_however_it_is_rounded(level: float, rounding: float) -> None:
+    """A gauge that never changes is not made worse by how its mean was computed."""
+    limit = Gauge.model_validate({"query": "x", "max": level / 2})
+    given = ticks((LOOKS, level * (1 + rounding)), spread=0.0)
+    found = path_of(given, limit, [level] * DAY_BLOCKS)
+    assert not np.isfinite(found.guilty).any()
+    assert (found.log_e < THRESHOLD).all()
+    assert at_deadline(given, limit, [level] * DAY_BLOCKS) == (VerdictKind.HOLD, Reason.BREACHED_BEFORE)
+
+
 @pytest.mark.parametrize("known", [0, 12, DAY_BLOCKS - 1])
 def test_beyond_without_a_day_of_history(known: int) -> None:
     """Beyond the limit with less than a day known: never Breached, but held."""

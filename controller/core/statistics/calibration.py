@@ -31,6 +31,8 @@ Flags = NDArray[np.bool_]
 KNOWN_PART = 0.75
 FEWEST_BLOCKS = KNOWN_PART * DAY_BLOCKS
 """Of at least a day, three quarters must be known."""
+GRAIN, LEAST_GRAINS = 1e-9, 1000
+"""What is equal must stay equal however its mean was computed: a constant gauge must not look like one that rose."""
 SEASON_LEAVES = 0.8
 WANDERS_BELOW = 0.6
 WANDER_BLOCKS = 6
@@ -50,6 +52,8 @@ class Calibration:
     """The mean of the history's newest hour, less its season; NaN where less than half was measured; shape (…)."""
     wanders: Flags
     """Whether the level says more than the distribution; shape (…)."""
+    grain: Floats
+    """Differences up to this are rounding, 1e−9 of the largest block; shape (…)."""
     enough: Flags
     """Whether it reaches a day back, with three quarters of a day known; shape (…)."""
 
@@ -71,7 +75,9 @@ class BlockEvidence:
 
 def calibrate(history: ArrayLike, ahead: ArrayLike) -> Calibration:
     """Measure the history, shape (…, N), for new blocks so many after it, whole numbers from 1, shape (new,)."""
-    blocks = floats(history)
+    known = np.where(np.isfinite(floats(history)), floats(history), 0.0)
+    grain = GRAIN * np.max(np.abs(known), axis=-1, initial=0.0)
+    blocks = _snapped(floats(history), grain)
     others, due = season(blocks, ahead)
     seasonal = _explained(blocks, others)
     residuals = np.where(seasonal[..., None], blocks - others, blocks)
@@ -84,6 +90,7 @@ def calibrate(history: ArrayLike, ahead: ArrayLike) -> Calibration:
         season=np.where(seasonal[..., None], due, 0.0),
         level=levels(residuals)[..., -1] if blocks.shape[-1] else np.full(blocks.shape[:-1], np.nan),
         wanders=np.asarray(wandered < WANDERS_BELOW * moments(residuals)[1]),
+        grain=grain,
         enough=np.asarray((_known(residuals) >= FEWEST_BLOCKS) & reaches),
     )
 
@@ -104,8 +111,15 @@ def turned(calibration: Calibration) -> Calibration:
         -calibration.season,
         -calibration.level,
         calibration.wanders,
+        calibration.grain,
         calibration.enough,
     )
+
+
+def _snapped(values: Floats, grain: Floats) -> Floats:
+    """The values in whole grains."""
+    steps = np.where(grain > 0, grain, 1.0)[..., None]
+    return np.where(grain[..., None] > 0, np.round(values / steps) * steps, values)
 
 
 def block_evidence(calibration: Calibration, new: ArrayLike, prior: StartPrior, ties: Floats) -> BlockEvidence:
@@ -117,13 +131,13 @@ def block_evidence(calibration: Calibration, new: ArrayLike, prior: StartPrior, 
         prior: over the block with which a fault begins.
         ties: which of equal scores counts as larger; first of the history, then of the new; shape (N + new,).
     """
-    residuals = floats(new) - calibration.season
+    residuals = _snapped(floats(new), calibration.grain) - calibration.season
     moved = residuals - calibration.level[..., None]
     size = calibration.residuals.shape[-1]
     found, sizes, displaced = np.empty(moved.shape), np.empty(moved.shape), np.zeros(moved.shape, dtype=np.bool_)
     for index, ahead in enumerate(calibration.ahead):
         before, tie = moves(calibration.residuals, ahead, 1), float(ties[size + index])
-        displaced[..., index] = _displaced(calibration.residuals, before, moved[..., : index + 1], ahead)
+        displaced[..., index] = _displaced(calibration, before, moved[..., : index + 1], ahead)
         by_rank = gaps(calibration.residuals, residuals[..., index], ties[:size], tie)
         by_move = gaps(before, moved[..., index], ties[: before.shape[-1]], tie)
         found[..., index] = np.where(calibration.wanders, by_move, by_rank)
@@ -133,13 +147,15 @@ def block_evidence(calibration: Calibration, new: ArrayLike, prior: StartPrior, 
     return BlockEvidence(path, displaced & calibration.enough[..., None])
 
 
-def _displaced(residuals: Floats, before: Floats, moved: Floats, ahead: int) -> Flags:
+def _displaced(calibration: Calibration, before: Floats, moved: Floats, ahead: int) -> Flags:
     """Whether the newest block, or where the one before it is known their mean, has moved further than ever."""
-    alone = moved[..., -1] > furthest(before, ahead)
+    least = LEAST_GRAINS * calibration.grain
+    alone = moved[..., -1] > np.maximum(furthest(before, ahead), least)
     if moved.shape[-1] == 1:
         return np.asarray(alone)
     both = (moved[..., -1] + moved[..., -2]) / 2
-    return np.where(np.isnan(moved[..., -2]), alone, both > furthest(moves(residuals, ahead, 2), ahead))
+    ever = furthest(moves(calibration.residuals, ahead, 2), ahead)
+    return np.where(np.isnan(moved[..., -2]), alone, both > np.maximum(ever, least))
 
 
 def _known(values: Floats) -> Floats:
