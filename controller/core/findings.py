@@ -220,6 +220,8 @@ def at_deadline(*, lost: bool, answered: bool, kept: bool, worse: bool) -> Stand
 
 
 def _why_held(look: Look, weighed: Weighed) -> Reason:
+    if weighed.short_history and weighed.term >= look.needed:
+        return Reason.SHORT_HISTORY
     return why_held(
         worse=look.worse_rejected,
         all_legs=look.all_rejected,

@@ -8,17 +8,18 @@ Invariant: it counts towards a rollback only where both legs hold at the same lo
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
 
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats
-from controller.core.gauge_standing import gauge_facts, slo_rejected
+from controller.core.gauge_standing import first_breach, gauge_facts, slo_rejected
 from controller.core.gauges import GaugePath, GaugeTicks, gauge_path, kept_path
 from controller.core.indicators import Gauge
 from controller.core.looks import Flags, looks_at
 from controller.core.nulls import Nulls
 from controller.core.policy import Objective, PolicySpec
-from controller.core.weighing import CERTAIN, Weighed
+from controller.core.weighing import CERTAIN, Weighed, log_threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class GaugeWeighed(Weighed):
     gauge_path: GaugePath
     acting: bool
     """It may roll back."""
+    needed: float
+    """Evidence (ln) with which it reaches the threshold alone."""
 
     @property
     def bound(self) -> float:
@@ -39,6 +42,16 @@ class GaugeWeighed(Weighed):
     def bad_until(self, looks: int) -> float:
         """Ticks beyond the limit are no bad events."""
         return 0.0 * looks
+
+    @property
+    def known_before(self) -> bool:
+        """Whether enough is known of the time before to compare with."""
+        return self.gauge_path.enough
+
+    @property
+    def short_history(self) -> bool:
+        """Whether it may not roll back for want of history."""
+        return self.acting and not self.gauge_path.may_roll_back
 
     def facts(self, at: float) -> str:
         """Level, limit and level before."""
@@ -54,8 +67,16 @@ class GaugeWeighed(Weighed):
     def last(self) -> Floats:
         """The same after the newest look, shape (3,); the limit must have been passed for two blocks."""
         log_e = self.gauge_path.log_e
-        limit = CERTAIN if slo_rejected(self.gauge_path, due=False) else -CERTAIN
+        limit = CERTAIN if self._held else -CERTAIN
         return np.array([limit, log_e[-1] if log_e.size else 0.0, np.nan])
+
+    @cached_property
+    def _held(self) -> bool:
+        """Whether people are to be told: a limit is passed and stays so, or it has become worse beyond doubt."""
+        path = self.gauge_path
+        if self.gauge.regression is None:
+            return slo_rejected(path, due=False)
+        return first_breach(path, self.needed) is not None and bool(path.beyond[-1:].any())
 
     @property
     def guilt_path(self) -> Floats:
@@ -86,8 +107,10 @@ class GaugeWeighed(Weighed):
         return newest, newest
 
 
-def weigh_gauge(policy: PolicySpec, objective: Objective, evidence: Evidence, *, acting: bool) -> GaugeWeighed:
-    """Weigh one gauge objective."""
+def weigh_gauge(
+    policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int, *, acting: bool
+) -> GaugeWeighed:
+    """Weigh one gauge objective, which shares the false-rollback rate with ``objectives`` in all."""
     gauge = objective.indicator.gauge
     if gauge is None:
         raise ValueError(f"{objective.name} is no gauge")
@@ -105,8 +128,9 @@ def weigh_gauge(policy: PolicySpec, objective: Objective, evidence: Evidence, *,
     path = gauge_path(gauge, before.blocks if before is not None else (), ticks, _seed(objective, evidence))
     limit = gauge.max if gauge.max is not None else gauge.min
     nulls = Nulls(limit or 0.0, limit or 0.0, 0.0, 0.0, 1.0, dispersed=False)
+    needed = log_threshold(policy) + log(objectives)
     seen = np.ones(looks.at.shape, dtype=np.bool_)
-    return GaugeWeighed(objective, before, looks, nulls, path.beyond, seen, gauge, ticks, path, acting)
+    return GaugeWeighed(objective, before, looks, nulls, path.beyond, seen, gauge, ticks, path, acting, needed)
 
 
 def _seed(objective: Objective, evidence: Evidence) -> str:

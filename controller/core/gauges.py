@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.core.evidence import Floats
+from controller.core.history import ROUNDING
 from controller.core.indicators import Gauge
-from controller.core.past import ROUNDING
 from controller.core.statistics.calibration import KNOWN_PART, Calibration, block_evidence, calibrate, turned
 from controller.core.statistics.gauges import BLOCK, WEEK_BLOCKS, levels
 from controller.core.statistics.grids import from_zero, log_sum

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
-from controller.core.looks import newest_tick
 from controller.core.gauge_weighing import weigh_gauge
+from controller.core.looks import newest_tick
 from controller.core.past import is_gauge, is_judged, is_share
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
@@ -58,7 +58,7 @@ def _weighed(
     policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int, *, acting: bool
 ) -> Weighed:
     if is_gauge(objective):
-        return weigh_gauge(policy, objective, evidence, acting=acting)
+        return weigh_gauge(policy, objective, evidence, objectives, acting=acting)
     return weigh(policy, objective, evidence, objectives)
 
 

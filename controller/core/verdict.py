@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """What shares the service's fate, and not its deployment, became worse as well."""
     CONTROLS_SILENT = "ControlsSilent"
     """The policy declares controls, and nothing was counted of them."""
+    SHORT_HISTORY = "ShortHistory"
+    """Worse than it was; a regression rolls back only with a week of history."""
     WITHIN_SLO = "WithinSLO"
     WORSE_WITHIN_SLO = "WorseWithinSLO"
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"

@@ -51,7 +51,7 @@ class Weighed(ABC):
     looks: Looks
     nulls: Nulls
     over: Flags
-    """Whether it is beyond the SLO's limit by the newest ticks (two minutes and 30 events; of a gauge, a block); (looks,)."""
+    """Whether it is beyond the SLO's limit by the newest ticks (two minutes, 30 events; of a gauge, a block); (looks,)."""
     enough: Flags
     """Whether ``minimumBadEvents`` have been seen, in more than one tick; (looks,)."""
 
@@ -105,6 +105,17 @@ class Weighed(ABC):
     def bad_until(self, looks: int) -> float:
         """Bad events in so many of the looks."""
         return float(self.looks.bad[:looks].sum())
+
+    @property
+    def known_before(self) -> bool:
+        """Whether anything is known of the time before."""
+        known = self.before
+        return known is not None and (known.span if self.events else known.total) > 0
+
+    @property
+    def short_history(self) -> bool:
+        """Whether it may not roll back for want of history."""
+        return False
 
     def facts(self, at: float) -> str | None:  # noqa: ARG002
         """What was measured until then, where counts do not say it."""

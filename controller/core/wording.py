@@ -9,6 +9,7 @@ from math import floor, log10
 from controller.core.durations import format_duration
 from controller.core.history import ROUNDING
 from controller.core.observation import MissingReason
+from controller.core.past import is_gauge
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.grids import CERTAIN_SHARE
 from controller.core.verdict import ObjectiveJudgement, Reason
@@ -43,7 +44,7 @@ def lasting(seconds: float) -> str:
 def facts(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement, seconds: float) -> str:
     """What was measured: ``availability 93.1 % against 99.5 % for 3m (312 of 4,521 bad; before 99.92 %)``."""
     name = found.objective
-    own = weighed.facts(weighed.looks.begin + seconds)
+    own = weighed.facts(weighed.looks.begin - policy.analysis.warm_up + seconds)
     if own is not None:
         return own
     if weighed.events:
@@ -98,7 +99,7 @@ def sentence(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement, se
 
 
 def _traffic_lost(weighed: Weighed) -> str:
-    known, traffic = weighed.before, weighed.traffic
+    known, traffic = weighed.before, weighed.traffic_lost
     rate = known.total / known.span if known is not None and known.span > 0 else 0.0
     beside = ", while its controls kept theirs" if traffic is not None and traffic.controlled else ""
     return (
@@ -123,6 +124,7 @@ _MEANINGS = {
         ": worse than the SLO and than before, but nothing was counted of the controls that the policy declares, so the "
         "deployment is not shown to be the cause"
     ),
+    Reason.SHORT_HISTORY: ": worse than before; less than a week of that is known, and without it nothing is rolled back",
     Reason.WORSE_WITHIN_SLO: ": worse than before, but within the SLO",
 }
 
@@ -137,9 +139,10 @@ def _meaning(policy: PolicySpec, weighed: Weighed, found: ObjectiveJudgement) ->
 
 
 def _not_the_cause(policy: PolicySpec, weighed: Weighed) -> str:
-    known = weighed.before
-    if known is None or (known.span if weighed.events else known.total) <= 0:
+    if not weighed.known_before:
         return ": what was before is not known, so the deployment is not shown to be the cause"
+    if is_gauge(weighed.objective):
+        return ": it is not shown to be worse than before, so the deployment is not shown to be the cause"
     times = f"{policy.analysis.minimum_worsening:g}"
     return f": it is not shown to be {times} times worse than before, so the deployment is not shown to be the cause"
 

@@ -16,7 +16,7 @@ from controller.core.evidence import Evidence, ObjectiveTicks, Reference
 from controller.core.history import ROUNDING
 from controller.core.judging import PATIENCE, Panel, judge
 from controller.core.passing import first_early_pass
-from controller.core.past import is_judged
+from controller.core.past import is_gauge, is_judged
 from controller.core.policy import BreachAction, Mode, PolicySpec
 from controller.core.series import control_series, new_series
 from controller.core.traces.before import reference_of
@@ -164,7 +164,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _bad_served(trace: Trace, objective: str | None, end: float) -> float | None:
-    if objective is None:
+    if objective is None or objective in {each.name for each in trace.header.policy.objectives if is_gauge(each)}:
         return None
     return float(np.nansum(trace.seen_bad[objective].between(0.0, end + ROUNDING).bad))
 
