@@ -153,7 +153,8 @@ def _judged(case: _Case) -> Batch:
     policy, looks, first = case.policy, case.looks, case.nulls[0]
     threshold = log_threshold(policy)
     over, enough = side_conditions(policy, looks, first.slo, case.sides.judged.bad)
-    legs = Legs(case.sides, case.limits, looks.prior, Betting.by(dispersed=first.dispersed, bursty=first.bursty))
+    betting = Betting.by(dispersed=first.dispersed, bursty=first.bursty)
+    legs = Legs(case.sides, case.limits, looks.prior, betting, looks.numbers)
     near = np.flatnonzero(legs.bound >= threshold)
     log_e = legs.last
     reached = guilt(legs.rows(near).path, over[near] & enough[near]) >= threshold

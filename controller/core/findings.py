@@ -17,7 +17,7 @@ from controller.core.policy import PolicySpec
 from controller.core.statistics.bounds import detectable_share
 from controller.core.statistics.mirror import upper_bound
 from controller.core.verdict import ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighing import CERTAIN, Counted, Weighed, log_mean
+from controller.core.weighing import Counted, Weighed, log_mean
 from controller.core.wording import sentence
 
 EARLY_PART = 4
@@ -151,10 +151,10 @@ def _finding(look: Look, weighed: Weighed) -> Finding:
         limit=weighed.nulls.slo,
         baseline_bad=before.bad if before is not None else 0.0,
         baseline_total=before.total if before is not None else 0.0,
-        log_e_slo=legs[0] if abs(legs[0]) < CERTAIN else None,
+        log_e_slo=None if is_gauge(weighed.objective) else legs[0],
         log_e_baseline=legs[1],
         log_e_controls=None if isnan(legs[2]) else legs[2],
-        log_e_pass=early if abs(early) < CERTAIN else None,
+        log_e_pass=None if is_gauge(weighed.objective) else early,
         upper_bound=look.upper_bounds.get(weighed.objective.name),
         detectable=look.detectable.get(weighed.objective.name),
         ticks_measured=int(looks.measured.sum()),

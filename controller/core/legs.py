@@ -84,15 +84,18 @@ class Limits:
 class Legs:
     """The legs of a batch of objectives that are bet on in the same way."""
 
-    def __init__(self, sides: Sides, limits: Limits, prior: StartPrior, betting: Betting) -> None:
+    def __init__(
+        self, sides: Sides, limits: Limits, prior: StartPrior, betting: Betting, numbers: Floats | None = None
+    ) -> None:
         self._sides = sides
         self._limits = limits
         self._prior = prior
         self._betting = betting
+        self._numbers = np.arange(1.0, sides.whole.bad.shape[-1] + 1) if numbers is None else numbers
 
     def rows(self, which: Rows) -> "Legs":
         """Some members of the batch."""
-        return Legs(self._sides.rows(which), self._limits.rows(which), self._prior, self._betting)
+        return Legs(self._sides.rows(which), self._limits.rows(which), self._prior, self._betting, self._numbers)
 
     @cached_property
     def bound(self) -> Floats:
@@ -190,10 +193,12 @@ class Legs:
         return self._process(bad, total, nulls, self._weights, betting)
 
     def _process(self, bad: Floats, total: Floats, nulls: Floats, weights: Floats, betting: Betting) -> Process:
-        if betting is Betting.BLOCKS:
-            bad, total = in_blocks(bad, BLOCK), in_blocks(total, BLOCK)
+        bad, total = self._in_blocks(bad, betting), self._in_blocks(total, betting)
         dispersed = betting is not Betting.REQUESTS
         return share_process(bad, total, nulls, self._prior, dispersed=dispersed, log_weights=weights)
+
+    def _in_blocks(self, counts: Floats, betting: Betting) -> Floats:
+        return in_blocks(counts, self._numbers, BLOCK if betting is Betting.BLOCKS else 1)
 
     def _beside(self, betting: Betting) -> Process | None:
         """One process for each of: all declared controls together, each of several alone."""
@@ -233,8 +238,7 @@ class Legs:
                 allowed=limits.allowed,
                 worsening=limits.worsening,
             )
-        size = BLOCK if betting is Betting.BLOCKS else 1
-        bad, total = in_blocks(judged.bad, size), in_blocks(judged.total, size)
+        bad, total = self._in_blocks(judged.bad, betting), self._in_blocks(judged.total, betting)
         share, known = _recent_share(control, limits.control_dispersion)
         null = limits.allowed[..., None] + limits.worsening * share
         return np.where(known[..., None, :], betting_by_tick(bad, total, null), 0.0)
@@ -248,8 +252,8 @@ class Legs:
         if betting is Betting.REQUESTS:
             alone = grid_increments(sides.judged.bad, sides.judged.total, limits.baseline)
         else:
-            size = BLOCK if betting is Betting.BLOCKS else 1
-            bad, total = in_blocks(sides.judged.bad, size), in_blocks(sides.judged.total, size)
+            judged = sides.judged
+            bad, total = self._in_blocks(judged.bad, betting), self._in_blocks(judged.total, betting)
             alone = betting_by_tick(bad, total, limits.baseline[..., None])
         handover = Handover(sides.judged, sides.old, sides.old_early, limits.baseline, limits.worsening)
         return handover.path(alone, beside, self._other_weights(betting), self._prior)

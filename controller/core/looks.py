@@ -58,6 +58,8 @@ class Looks:
     missing: Floats
     """0, or 1 + the index of the MissingReason."""
     measured: Flags
+    numbers: Floats
+    """Place of each look in time, from 1 on."""
     prior: StartPrior
 
     @property
@@ -161,6 +163,7 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
         seconds=np.where(measured, tick, 0.0),
         missing=missing,
         measured=measured,
+        numbers=numbers,
         prior=start_prior(numbers, horizon, opened),
     )
 

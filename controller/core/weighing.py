@@ -253,7 +253,13 @@ def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectiv
     compared = limits_of(
         policy, [limits], control_limits(policy, evidence, objectives), dispersion_of(policy, evidence)
     )
-    legs = Legs(sides, compared.rows(0), looks.prior, Betting.by(dispersed=limits.dispersed, bursty=limits.bursty))
+    legs = Legs(
+        sides,
+        compared.rows(0),
+        looks.prior,
+        Betting.by(dispersed=limits.dispersed, bursty=limits.bursty),
+        looks.numbers,
+    )
     over, enough = side_conditions(policy, looks, limits.slo, sides.judged.bad)
     return Counted(
         objective,

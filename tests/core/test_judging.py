@@ -246,23 +246,43 @@ def test_burn_rate_sets_the_limit() -> None:
     assert "against 99 % at burn rate 10" in found.sentence
 
 
-def test_declared_controls_stop_a_rollback() -> None:
-    """Controls are declared and not judged yet: the deployment is not shown to be the cause, so it ends in Hold."""
-    found = at_end(evidence(Traffic().ticks((WHOLE, 0.2))), policy(controls=["rest-of-shop"]))
-    assert (found.verdict, found.reason) == (VerdictKind.HOLD, Reason.NOT_JUDGED)
-    assert "controls" in found.sentence
-    assert at_end(evidence(Traffic().ticks((WHOLE, 0.001))), policy(controls=["x"])).verdict is VerdictKind.HEALTHY
+def test_controls_that_fail_alike_stop_a_rollback() -> None:
+    """What the controls have too is Hold, whatever the baseline says; controls that are well hold nothing back."""
+    rules = policy(controls=["rest"])
+    known = [before(), before(name="control:rest")]
+    service = Traffic(1).ticks((WHOLE, 0.2))
+    shared = at_end(evidence(service, Traffic(2).ticks((WHOLE, 0.2), name="control:rest"), references=known), rules)
+    assert (shared.verdict, shared.reason) == (VerdictKind.HOLD, Reason.SHARED_WITH_CONTROLS)
+    assert "so are its controls" in shared.sentence
+    alone = at_end(evidence(service, Traffic(2).ticks((WHOLE, 0.001), name="control:rest"), references=known), rules)
+    assert alone.verdict is VerdictKind.BREACHED
 
 
-def test_gauges_are_not_judged() -> None:
-    """A gauge is reported as not judged and changes no verdict; a policy of gauges alone is Inconclusive."""
+def test_one_of_several_controls_is_enough_to_stop_it() -> None:
+    """A control that fails with the service clears the deployment, though others that are well have more traffic."""
+    rules = policy(controls=["payment", "rest"])
+    known = [before(), before(name="control:payment"), before(name="control:rest")]
+    service, small = (
+        Traffic(1).ticks((WHOLE, 0.05)),
+        Traffic(2, requests=100).ticks((WHOLE, 0.05), name="control:payment"),
+    )
+    large = Traffic(3, requests=2000).ticks((WHOLE, 0.001), name="control:rest")
+    found = at_end(evidence(service, small, large, references=known), rules)
+    assert (found.verdict, found.reason) == (VerdictKind.HOLD, Reason.SHARED_WITH_CONTROLS)
+
+
+def test_a_gauge_beside_a_ratio() -> None:
+    """A gauge is judged by its own rules in the same test; where nothing is known of it, it is Inconclusive."""
     rules = policy(ratio(), gauge())
-    found = at_end(evidence(Traffic().ticks((WHOLE, 0.001))), rules)
-    assert found.verdict is VerdictKind.HEALTHY
-    assert [each.judged for each in found.objectives] == [True, False]
-    assert "not judged yet" in found.objectives[1].sentence
-    alone = judge(policy(gauge()), evidence(Traffic().ticks((WHOLE, 0.001))), END)
-    assert (alone.verdict, alone.reason, alone.blind) == (VerdictKind.INCONCLUSIVE, Reason.NOT_JUDGED, True)
+    blocks = tuple(0.5 + 0.01 * (index % 5) for index in range(288))
+    known = [before(), ObjectiveReference("memory", 0.0, 0.0, 86400.0, blocks=blocks)]
+    service = Traffic().ticks((WHOLE, 0.001))
+    jump = at_end(evidence(service, column("memory", [0.97] * WHOLE, [0.0] * WHOLE), references=known), rules)
+    assert (jump.verdict, jump.objective) == (VerdictKind.BREACHED, "memory")
+    fine = at_end(evidence(service, column("memory", [0.5] * WHOLE, [0.0] * WHOLE), references=known), rules)
+    assert fine.verdict is VerdictKind.HEALTHY
+    blind = at_end(evidence(service, references=known), rules)
+    assert (blind.verdict, blind.objective) == (VerdictKind.INCONCLUSIVE, "memory")
 
 
 def test_alerting_objectives_stand_alone() -> None:

@@ -63,7 +63,7 @@ CASES: dict[str, tuple[PolicySpec, Evidence, int | None]] = {
     ),
     "the SLO is breached, and was so before": (
         lenient(),
-        recorded([(150, 300)] * 4 + [GOOD] * 40, healthy=60.0, share_before=0.5),
+        recorded([(150, 300)] * 12 + [GOOD] * 9, healthy=180.0, share_before=0.5),
         None,
     ),
     "Breached, however good it is since": (lenient(), recorded([(12, 300)] * 3 + [GOOD] * 60, healthy=60.0), None),

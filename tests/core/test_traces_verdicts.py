@@ -345,13 +345,39 @@ def test_a_doubtful_version_makes_the_tick_doubtful() -> None:
         assert (found.verdict, found.reason, found.slo, found.bad_served) == ("Inconclusive", "NoData", 0, 3600)
 
 
-def test_a_trace_of_which_nothing_is_judged() -> None:
-    """It is Inconclusive at the deadline, and names no objective."""
+def gauge_trace(level: float, **gauge: Any) -> Written:
+    """A gauge around .5 for a day, and around ``level`` since the sync."""
+    written = Written(policy({"name": "memory", "indicator": {"gauge": gauge}}))
+    noise = np.random.default_rng(3).normal(0, 0.02, 5880)
+    for index, at in enumerate(range(-86_385, WINDOW + 1, 15)):
+        value = (level if at > 0 else 0.5) + float(noise[index])
+        written.ticks.append({"t": at, "objective": "memory", "value": value})
+    return written
+
+
+def test_a_gauge_with_a_limit() -> None:
+    """One that jumps beyond its limit is Breached after two blocks; one that stays where it was is Healthy."""
+    found = gauge_trace(0.97, max=0.9).verdict
+    assert (found.verdict, found.rollback, found.decided_at) == ("Breached", True, 660)
+    assert (found.slo, found.bad_served) == (None, None)
+    assert gauge_trace(0.5, max=0.9).verdict.verdict == "Healthy"
+
+
+def test_a_gauge_that_regresses_without_a_week_of_history() -> None:
+    """A regression that may roll back does so only with a week of history; with a day it is Hold, and says why."""
+    written = gauge_trace(0.2, regression={"direction": "Down", "tolerance": "20%"})
+    written.policy["objectives"][0]["action"] = "OnBreach"
+    found = written.verdict
+    assert (found.verdict, found.reason) == ("Hold", "ShortHistory")
+
+
+def test_a_gauge_that_is_not_there() -> None:
+    """It is Inconclusive at the deadline: one value is no block."""
     only = Written(policy({"name": "memory", "indicator": {"gauge": {"max": 0.9}}}), header={"until": WINDOW})
     only.ticks = [{"t": 15, "objective": "memory", "value": 0.99}]
     found = only.verdict
-    assert (found.verdict, found.reason, found.decided_at) == ("Inconclusive", "NotJudged", 1800)
-    assert (found.objective, found.bad_served, found.slo, found.baseline) == (None, None, None, None)
+    assert (found.verdict, found.reason, found.decided_at) == ("Inconclusive", "NoData", 1800)
+    assert (found.objective, found.bad_served, found.slo) == ("memory", None, None)
 
 
 def test_rare_events_are_counted_from_the_sync_on() -> None:

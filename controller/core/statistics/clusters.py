@@ -37,19 +37,25 @@ def clustered(bad: ArrayLike, total: ArrayLike) -> NDArray[np.bool_]:
     excess = np.cumsum(np.where(counted, square - 1, 0.0), axis=-1)
     spread = np.cumsum(np.where(counted, 2 - 2 / np.maximum(together, 1.0) + 0.5, 0.0), axis=-1) * _SHARED
     shown = excess > SIGNIFICANT_FALLS * np.sqrt(np.maximum(spread, 1e-9))
-    found = np.zeros(bads.shape, dtype=np.bool_)
-    np.logical_or.accumulate(shown, axis=-1, out=found[..., 1:])
-    return found
+    return np.asarray(np.logical_or.accumulate(shown, axis=-1))
 
 
 def falls(bads: Floats, totals: Floats) -> tuple[Floats, Floats]:
-    """The z and s of each pair of neighbours in which the share fell; 0 elsewhere; shape (…, ticks − 1)."""
-    first, second = totals[..., :-1], totals[..., 1:]
-    seen = (first > 0) & (second > 0)
-    n1, n2 = np.where(seen, first, 1.0), np.where(seen, second, 1.0)
-    together = bads[..., :-1] + bads[..., 1:]
+    """The z and s of each tick and the one before it that had events, where the share fell; 0 elsewhere; (…, ticks)."""
+    before = _before(totals > 0)
+    seen = (totals > 0) & (before >= 0)
+    first_bad, first = (np.take_along_axis(each, np.maximum(before, 0), axis=-1) for each in (bads, totals))
+    n1, n2 = np.where(seen, first, 1.0), np.where(seen, totals, 1.0)
+    together = first_bad + bads
     share = together / (n1 + n2)
-    fall = bads[..., :-1] / n1 - bads[..., 1:] / n2
+    fall = first_bad / n1 - bads / n2
     usable = seen & (fall > 0) & (share < 1)
     variance = np.where(usable, share * (1 - share) * (1 / n1 + 1 / n2), 1.0)
     return np.where(usable, fall**2 / variance * (1 - 1 / (n1 + n2)), 0.0), np.where(usable, together, 0.0)
+
+
+def _before(seen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each tick the newest one before it that was seen; −1 where there is none."""
+    places = np.where(seen, np.arange(seen.shape[-1]), -1)
+    newest = np.maximum.accumulate(places, axis=-1)
+    return np.concatenate((np.full((*seen.shape[:-1], 1), -1), newest[..., :-1]), axis=-1)

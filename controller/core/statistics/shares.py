@@ -73,14 +73,21 @@ def betting_by_tick(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
     return np.log1p(worse * STAKES[:, None] / kept * excess)
 
 
-def in_blocks(counts: ArrayLike, size: int) -> Floats:
-    """Each block of so many ticks counted at its last tick, the others 0; a block that is not full is not counted yet."""
-    values = floats(counts)
-    whole = values.shape[-1] // size * size
-    blocks = np.zeros(values.shape)
-    sums = values[..., :whole].reshape(*values.shape[:-1], whole // size, size).sum(axis=-1)
-    blocks[..., size - 1 : whole : size] = sums
-    return blocks
+def in_blocks(counts: ArrayLike, numbers: ArrayLike, size: int) -> Floats:
+    """Each block of so many looks counted once it is over, at the first look that says so; the other looks count 0.
+
+    Args:
+        counts: in each look, shape (…, looks).
+        numbers: of the looks, from 1 on, rising, shape (looks,).
+        size: looks in a block; 1 leaves everything as it is.
+    """
+    values, number = floats(counts), floats(numbers)
+    if size == 1:
+        return values
+    over = np.floor(number / size).astype(np.intp)  # blocks that are over at each look
+    ends = np.searchsorted(number, over * size, side="right")  # looks in them
+    sums = from_zero(values)[..., ends]
+    return floats(np.diff(sums, axis=-1, prepend=0.0))
 
 
 def share_process(
