@@ -83,11 +83,15 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def deployments_text(deployments: int, chains: int) -> str:
+    """How many there were, and in how many chains they were judged, where that is not the same."""
+    return counted(deployments, "deployment") + ("" if chains == deployments else f" in {counted(chains, 'chain')}")
+
+
 def _totals(found: Found) -> str:
     verdicts = Counter(_verdict(each) for each in found.chains)
     listed = ", ".join(f"{verdicts[name]} {name}" for name in (*VerdictKind, UNDECIDED) if verdicts[name])
-    together = "" if len(found.chains) == found.deployments else f" in {counted(len(found.chains), 'chain')}"
-    lines = [f"{counted(found.deployments, 'deployment')}{together}: {listed}"]
+    lines = [f"{deployments_text(found.deployments, len(found.chains))}: {listed}"]
     restores = found.rolled_back
     breached = [each for each in found.chains if each.breached]
     if restores:

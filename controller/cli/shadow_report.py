@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from controller.cli.backtest_report import COLOURS, SAVED, SHORT, UNDECIDED, counted
+from controller.cli.backtest_report import COLOURS, SAVED, SHORT, UNDECIDED, deployments_text
 from controller.cli.common import Opened, opened
 from controller.cli.failures import ExitCode
 from controller.cli.output import Format, cell, clean, console, is_wide, iso, lasted, moment, print_json, print_table
@@ -76,8 +76,9 @@ def shadow_report(settings: Path, length: float, application: str | None, output
     if output is Format.JSON:
         print_json(_data(found, now - length, now))
     else:
-        _print(console(), found, length)
-    return ExitCode.FOUND if any(each.rolled_back for each in found) else ExitCode.DONE
+        _print(console(), found, length, named=application is None)
+    breached = any(each.analysis.verdict is VerdictKind.BREACHED for each in found)
+    return ExitCode.FOUND if breached else ExitCode.DONE
 
 
 def _found(place: Opened, key: ApplicationKey | None, begin: float) -> list[Shadowed]:
@@ -102,7 +103,7 @@ def _is_shadowed(record: Record, *, everywhere: bool) -> bool:
     return shadow and analysis.kind is AnalysisKind.DEPLOYMENT
 
 
-def _print(screen: Console, found: list[Shadowed], length: float) -> None:
+def _print(screen: Console, found: list[Shadowed], length: float, *, named: bool) -> None:
     if not found:
         screen.print(f"no deployment was judged in Shadow mode in the last {lasted(length)}")
         return
@@ -110,11 +111,12 @@ def _print(screen: Console, found: list[Shadowed], length: float) -> None:
         columns = ["analysis", "application", "deployed", "revision", "verdict", "after", "saved", "why"]
         print_table(screen, columns, [_wide(each) for each in found], ["why"])
     else:
-        columns = ["application", "deployed", "after", "saved", "verdict"]
-        print_table(screen, columns, [_narrow(each) for each in found], ["application", "verdict"])
+        columns = [*(["application"] if named else []), "deployed", "revision", "after", "saved", "verdict"]
+        print_table(screen, columns, [_narrow(each, named=named) for each in found], ["application", "verdict"])
     verdicts = Counter(each.verdict for each in found)
     listed = ", ".join(f"{verdicts[name]} {name}" for name in (*VerdictKind, UNDECIDED) if verdicts[name])
-    screen.print(f"{counted(len(found), 'deployment')} in Shadow mode: {listed}")
+    deployments = sum(len(each.analysis.syncs) for each in found)
+    screen.print(f"{deployments_text(deployments, len(found))} in Shadow mode: {listed}")
     back = [each for each in found if each.rolled_back]
     saved = sum(each.saved or 0.0 for each in back)
     screen.print(f"{len(back)} would have been rolled back, {saved:,.0f} bad events saved")
@@ -122,24 +124,24 @@ def _print(screen: Console, found: list[Shadowed], length: float) -> None:
         screen.print(SAVED, soft_wrap=True)
 
 
-def _facts(found: Shadowed) -> tuple[str, str]:
-    """How long it took, and what would have been saved."""
-    analysis = found.analysis
+def _facts(found: Shadowed) -> tuple[str, str, str, str]:
+    """When it began, what it was, how long it took, and what would have been saved."""
+    analysis, syncs = found.analysis, len(found.analysis.syncs)
+    revision = clean(analysis.newest.revision)[:SHORT] + (f" +{syncs - 1}" if syncs > 1 else "")
     after = "–" if analysis.verdict_at is None else lasted(analysis.verdict_at - analysis.started_at)
-    return after, "–" if found.saved is None else f"{found.saved:,.0f}"
+    saved = "–" if found.saved is None else f"{found.saved:,.0f}"
+    return moment(analysis.started_at, seconds=False), revision, after, saved
 
 
 def _wide(found: Shadowed) -> list[object]:
-    analysis, verdict = found.analysis, cell(found.verdict, COLOURS.get(found.verdict, ""))
-    deployed, revision = moment(analysis.started_at, seconds=False), clean(analysis.newest.revision)[:SHORT]
-    return [analysis.id, str(found.application), deployed, revision, verdict, *_facts(found), found.sentence]
+    (deployed, revision, *rest), verdict = _facts(found), cell(found.verdict, COLOURS.get(found.verdict, ""))
+    return [found.analysis.id, str(found.application), deployed, revision, verdict, *rest, found.sentence]
 
 
-def _narrow(found: Shadowed) -> list[object]:
+def _narrow(found: Shadowed, *, named: bool) -> list[object]:
     """What 80 columns hold: the verdict's column has the reason as well."""
     said = Text.assemble(cell(found.verdict, COLOURS.get(found.verdict, "")), cell(f": {found.sentence}"))
-    deployed = moment(found.analysis.started_at, seconds=False)
-    return [str(found.application), deployed, *_facts(found), said]
+    return [*([str(found.application)] if named else []), *_facts(found), said]
 
 
 def _data(found: list[Shadowed], begin: float, now: float) -> dict[str, object]:
@@ -149,7 +151,8 @@ def _data(found: list[Shadowed], begin: float, now: float) -> dict[str, object]:
         "until": iso(now),
         "analyses": [_analysis(each) for each in found],
         "totals": {
-            "deployments": len(found),
+            "deployments": sum(len(each.analysis.syncs) for each in found),
+            "analyses": len(found),
             "verdicts": dict(Counter(each.verdict for each in found)),
             "rolled_back": len(back),
             "bad_saved": sum(each.saved or 0.0 for each in back),
@@ -163,7 +166,7 @@ def _analysis(found: Shadowed) -> dict[str, object]:
         "id": analysis.id,
         "application": str(found.application),
         "policy": analysis.policy_name,
-        "revision": analysis.newest.revision,
+        "revisions": [each.revision for each in analysis.syncs],
         "started_at": iso(analysis.started_at),
         "verdict": found.verdict,
         "decided_at": iso(analysis.verdict_at),

@@ -41,8 +41,8 @@ SETTINGS = """\
 metricsSources:
   default: {{prometheus: {{url: "{url}"}}}}
 applications:
-  - {{name: checkout, namespace: shop, repository: {repository}, paths: [apps/checkout], labels: {{team: a}}, reported: {{}}}}
-  - {{name: cart, namespace: shop, repository: {repository}, paths: [apps/cart], labels: {{team: a}}, reported: {{}}}}
+  - {{name: checkout, namespace: shop, repository: {repository}, paths: [apps/checkout], labels: {{t: a}}, reported: {{}}}}
+  - {{name: cart, namespace: shop, repository: {repository}, paths: [apps/cart], labels: {{t: a}}, reported: {{}}}}
 """
 
 
@@ -165,9 +165,7 @@ def test_the_settings_say_where_and_what(backtest: Backtest, past: Past, tmp_pat
     result = CliRunner().invoke(app, given)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["totals"]["verdicts"] == {"Healthy": 1}
-    Path("several.yaml").write_text(
-        POLICY.replace("{name: checkout}\n  o", "{selector: {matchLabels: {team: a}}}\n  o")
-    )
+    Path("several.yaml").write_text(POLICY.replace("{name: checkout}\n  o", "{selector: {matchLabels: {t: a}}}\n  o"))
     several = CliRunner().invoke(app, ["backtest", "--policy", "several.yaml"])
     assert several.exit_code == 2
     assert "several applications (shop/checkout, shop/cart): say which with --application" in several.stderr
