@@ -60,24 +60,35 @@ class Past:
     mended: float
     after: float
 
+    @property
+    def now(self) -> float:
+        return self.after + 2 * HOUR
+
+
+def push(server: PrometheusServer, service: str, now: float, share: Callable[[float], float | None]) -> None:
+    """28 hours of 10 requests a second; ``share`` says how many are bad at a time, None: they are not told any more."""
+    counts, samples = {"200": 0.0, "500": 0.0}, {"200": [], "500": []}
+    for number in range(int(28 * HOUR / STEP)):
+        at = now - 28 * HOUR + STEP * number
+        bad = share(at)
+        counts["500"] += 150 * (bad or 0.0)
+        counts["200"] += 150 * (1 - (bad or 0.0))
+        samples["200"].append((at, counts["200"]))
+        if bad is not None:
+            samples["500"].append((at, counts["500"]))
+    labels = {"__name__": "requests_total", "service": service}
+    server.push([({**labels, "code": code}, each) for code, each in samples.items()])
+
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     now = time.time() // STEP * STEP
-    good, bad, mended, after = now - 6 * HOUR, now - 4 * HOUR, now - 3.75 * HOUR, now - 2 * HOUR
     with PrometheusServer(tmp_path_factory.mktemp("past")) as server:
-        counts, samples = {"200": 0.0, "500": 0.0}, {"200": [], "500": []}
-        at = now - 28 * HOUR
-        while at <= now - STEP:
-            share = 0.1 if bad < at <= mended else 0.001
-            counts["500"] += 150 * share
-            counts["200"] += 150 * (1 - share)
-            for code, count in counts.items():
-                samples[code].append((at, count))
-            at += STEP
-        labels = {"__name__": "requests_total", "service": "checkout"}
-        server.push([({**labels, "code": code}, each) for code, each in samples.items()])
-        yield Past(server.url, good, bad, mended, after)
+        found = Past(server.url, now - 6 * HOUR, now - 4 * HOUR, now - 3.75 * HOUR, now - 2 * HOUR)
+        push(server, "checkout", now, lambda at: 0.1 if found.bad < at <= found.mended else 0.001)
+        push(server, "cart", now, lambda at: 0.1 if -10 < (at - now) / HOUR <= -7 or at > now - 6 * HOUR else 0.001)
+        push(server, "lost", now, lambda at: None if at > found.bad else 0.008)
+        yield found
 
 
 @pytest.fixture
@@ -250,3 +261,33 @@ def test_what_prometheus_has_forgotten_is_inconclusive(backtest: Backtest, past:
     result = backtest("--deployments", "-", "--output", "json", given=old)
     (only,) = json.loads(result.stdout)["analyses"]
     assert (result.exit_code, only["verdict"], only["reason"]) == (0, "Inconclusive", "NoData")
+
+
+def test_a_breach_is_no_measure_of_what_comes_after_it(backtest: Backtest, past: Past) -> None:
+    """Three hours that a bad deployment was left broken are cut out: the next one that is as bad is Breached too."""
+    times = {"bad": past.now - 10 * HOUR, "mended": past.now - 7 * HOUR, "bad again": past.now - 6 * HOUR}
+    listed = "".join(json.dumps({"revision": name, "at": at}) + "\n" for name, at in times.items())
+    asked = ("--application", "shop/cart", "--output", "json", "--deployments", "-")
+    together = json.loads(backtest(*asked, given=listed).stdout)["analyses"]
+    assert [each["verdict"] for each in together] == ["Breached", "Healthy", "Breached"]
+    alone = json.loads(backtest(*asked, given=listed.splitlines()[2]).stdout)["analyses"]
+    assert [(each["verdict"], each["reason"]) for each in alone] == [("Hold", "BreachedBefore")]
+
+
+def test_errors_that_are_told_no_more_are_not_good_news(backtest: Backtest, past: Past) -> None:
+    """Where errors should have been seen by now and their series are gone, nothing good is said, as in the controller."""
+    listed = json.dumps({"revision": "renamed", "at": past.bad})
+    result = backtest("--application", "shop/lost", "--output", "json", "--deployments", "-", given=listed)
+    (only,) = json.loads(result.stdout)["analyses"]
+    assert (only["verdict"], only["reason"]) == ("Inconclusive", "SelectorLost")
+
+
+def test_what_is_not_over_is_undecided(backtest: Backtest, past: Past) -> None:
+    """A deployment whose window is open has no verdict yet, and one that was taken back is judged until then."""
+    young = {"revision": "young", "at": past.now - 300}
+    taken = {"revision": "taken back", "at": past.good, "until": past.good + 600}
+    listed = f"{json.dumps(taken)}\n{json.dumps(young)}\n"
+    found = json.loads(backtest("--deployments", "-", "--output", "json", given=listed).stdout)
+    assert [each["verdict"] for each in found["analyses"]] == ["undecided", "undecided"]
+    assert found["analyses"][0]["looks"] == (600 - 60) / STEP
+    assert found["totals"]["verdicts"] == {"undecided": 2}
