@@ -4,6 +4,7 @@ Invariant: the time before and the ticks are asked by the controller's own plans
 same expressions; where the source fails, nothing is judged.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,10 +31,12 @@ from controller.core.policy_templates import render_control, render_indicator
 from controller.core.reference import build_reference, further_history, plan_history
 from controller.core.series import control_of, is_new, objective_of
 from controller.core.traces.series import Column
-from controller.ports.metrics import MetricsSource, Question
+from controller.ports.metrics import MetricsSource, MetricsUnavailable, Question
 from controller.runtime.measuring import common_pod_label, tick_interval
 
 Spans = Sequence[tuple[float, float]]
+PAUSES = (1.0, 5.0)
+"""Seconds before a question is asked again: a month of deployments is not thrown away for one that timed out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,16 @@ class Asked:
         return Question(f"{self.target.application}/{series}", self._indicator(series))
 
     def history(self, request: HistoryRequest, question: Question | None = None) -> History:
-        """The answer to a request, by the series' own name."""
+        """The answer to a request, by the series' own name; asked again where the source is away for a moment."""
         asked = question or self.question(request.objective)
+        for pause in PAUSES:
+            try:
+                return self._answer(asked, request)
+            except MetricsUnavailable:
+                time.sleep(pause)
+        return self._answer(asked, request)
+
+    def _answer(self, asked: Question, request: HistoryRequest) -> History:
         return replace(self.source.history(asked, request.start, request.end, request.step), request=request)
 
     def histories(self, requests: Iterable[HistoryRequest]) -> list[History]:

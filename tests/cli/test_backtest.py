@@ -1,6 +1,11 @@
 """``rollguard backtest``: past deployments, judged by a real Prometheus' history and a real Git repository."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -291,3 +296,27 @@ def test_what_is_not_over_is_undecided(backtest: Backtest, past: Past) -> None:
     assert [each["verdict"] for each in found["analyses"]] == ["undecided", "undecided"]
     assert found["analyses"][0]["looks"] == (600 - 60) / STEP
     assert found["totals"]["verdicts"] == {"undecided": 2}
+    new = json.dumps({"revision": "new", "at": past.now})
+    drawn = backtest("--deployments", "-", "--plots", given=new)
+    assert drawn.exit_code == 0
+    assert "new: undecided\n  nothing was measured" in drawn.stdout
+
+
+def test_interrupted_it_ends_at_once(backtest: Backtest, past: Past) -> None:
+    """Ctrl-C while a server is waited for: one word on standard error, nothing on standard output, exit 130."""
+    Path("deployed.jsonl").write_text(_listed(past))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        arguments = ["--policy", "checkout.yaml", "--prometheus", url, "--deployments", "deployed.jsonl"]
+        running = subprocess.Popen(
+            [sys.executable, "-m", "controller", "backtest", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            running.send_signal(signal.SIGINT)
+            out, error = running.communicate(timeout=30)
+    assert (running.returncode, out, error) == (130, b"", b"interrupted\n")

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from controller.adapters.policies.lint import Target
+from controller.cli import backtest_measuring
 from controller.cli.backtest_measuring import Asked, backtested
 from controller.core.application import ApplicationKey
-from controller.core.observation import Measured
+from controller.core.evidence import HistoryRequest
+from controller.core.observation import Measured, MissingReason
 from controller.core.past_chains import Deployment
 from controller.core.policy import PolicySpec
-from controller.ports.metrics import Question
+from controller.ports.metrics import MetricsUnavailable, Question
 from tests.fakes.metrics import InMemoryMetrics
 
 START = 1_700_000_100.0
@@ -99,3 +101,25 @@ def test_series_are_asked_by_their_names(source: InMemoryMetrics) -> None:
         "availability:new": 'x_total{app="checkout"}',
         "control:rest": 'x_total{app="rest"}',
     }
+
+
+def test_a_source_that_is_away_for_a_moment_is_asked_again(
+    source: InMemoryMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer that does not come costs a pause; one that never comes ends the work."""
+    pauses: list[float] = []
+
+    def back(seconds: float) -> None:
+        pauses.append(seconds)
+        source.fail_with = None
+
+    monkeypatch.setattr(backtest_measuring.time, "sleep", back)
+    asked, request = Asked(source, POLICY, TARGET), HistoryRequest("availability", START, START + 60, STEP)
+    source.fail_with = MetricsUnavailable(MissingReason.TIMED_OUT, "late")
+    assert asked.history(request).bad.size == 4
+    assert pauses == [1.0]
+    monkeypatch.setattr(backtest_measuring.time, "sleep", pauses.append)
+    source.fail_with = MetricsUnavailable(MissingReason.TIMED_OUT, "late")
+    with pytest.raises(MetricsUnavailable):
+        asked.history(request)
+    assert pauses == [1.0, 1.0, 5.0]
