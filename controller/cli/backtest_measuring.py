@@ -24,7 +24,7 @@ from controller.core.backtesting import (
 )
 from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.indicators import SHARE_KINDS, Indicator
-from controller.core.past import is_judged
+from controller.core.past import is_gauge, is_judged
 from controller.core.past_chains import Deployment, PastChain, first_chain
 from controller.core.policy import PolicySpec
 from controller.core.policy_templates import render_control, render_indicator
@@ -116,10 +116,10 @@ def _judged(asked: Asked, chain: PastChain, now: float, excluded: Spans) -> tupl
 def measured_before(asked: Asked, chain: PastChain, excluded: Spans) -> Reference:
     """What was before the chain, as the controller would have measured it."""
     policy, until = chain.policy, chain.start
-    judged = [each for each in policy.objectives if is_judged(each)]
-    described = [asked.source.describe(asked.question(each.name), until, policy.version_label) for each in judged]
+    counted = [each.name for each in policy.objectives if is_judged(each) and not is_gauge(each)]
+    described = [asked.source.describe(asked.question(each), until, policy.version_label) for each in counted]
     interval = tick_interval(policy, described)
-    found = asked.histories(plan_history(policy, judged, until=until, interval=interval, excluded=excluded))
+    found = asked.histories(plan_history(policy, until=until, interval=interval, excluded=excluded))
     found += asked.histories(further_history(policy, found, until=until, interval=interval, excluded=excluded))
     label = common_pod_label(described)
     return build_reference(policy, found, until=until, interval=interval, excluded=excluded, pod_label=label)

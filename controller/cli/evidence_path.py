@@ -40,7 +40,7 @@ class EvidencePath:
 def evidence_path(analysis: Analysis) -> EvidencePath | None:
     """The path of an analysis' evidence; None where nothing was looked at.
 
-    A deployment's evidence is that it breaks the SLO (the weighed sum over the objectives of the smaller leg); a
+    A deployment's evidence is that it breaks the SLO (the weighed sum over the objectives of the smallest leg); a
     restore's is that the service is well again (the weakest objective's).
     """
     evidence = analysis.evidence
@@ -57,7 +57,7 @@ def path_against(policy: PolicySpec, evidence: Evidence) -> EvidencePath | None:
     times = _times(panel)
     if not times.size:
         return None
-    rows = np.stack([_at(each, each.path.min(axis=0), times) for each in panel])
+    rows = np.stack([_at(each, each.term_path, times) for each in panel])
     total = log_sum(rows, axis=0) - log(len(panel))
     return _path("evidence against the deployment (ln E)", log_threshold(policy), panel, times, total)
 

@@ -11,13 +11,14 @@ from math import floor
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats, History, HistoryRequest, Reference
+from controller.core.history import ROUNDING
 from controller.core.judging import errors_expected
 from controller.core.observation import MissingReason
-from controller.core.past import ROUNDING, WEEK, is_events, is_judged, tick_of
+from controller.core.past import OWN_EXPRESSION_TICK, WEEK, is_events, is_judged, tick_of
 from controller.core.past_chains import Deployment, PastChain
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import DAY_STEP
-from controller.core.series import control_series
+from controller.core.series import control_series, new_series
 from controller.core.statistics.grids import floats
 from controller.core.traces.recording import Trace
 from controller.core.traces.replay import Schedule, TraceVerdict, evidence_until, judge_trace
@@ -76,7 +77,9 @@ def tick_requests(chain: PastChain, interval: float, until: float) -> tuple[Hist
     """The ticks of the chain to ask for: of every judged objective, and of every control."""
     policy = chain.policy
     lengths = {each.name: tick_of(each, interval) for each in policy.objectives if is_judged(each)}
-    lengths |= {control_series(each.name): interval for each in policy.controls}
+    for each in policy.controls:
+        own = each.indicator.ratio.total.query is not None
+        lengths[control_series(each.name)] = OWN_EXPRESSION_TICK * interval if own else interval
     found = (
         HistoryRequest(name, floor(chain.start / tick) * tick, floor(until / tick) * tick, tick)
         for name, tick in lengths.items()
@@ -109,7 +112,8 @@ def trace_of(chain: PastChain, reference: Reference, columns: Columns, until: fl
     objectives = {each.name: columns.get(each.name, none) for each in policy.objectives}
     controls = {each.name: columns.get(control_series(each.name), none) for each in policy.controls}
     header = chain.header(reference.interval, until)
-    return Trace(header, max(0.0, until - chain.start), objectives, controls, objectives)
+    new = {each.name: columns[series] for each in policy.objectives if (series := new_series(each.name)) in columns}
+    return Trace(header, max(0.0, until - chain.start), objectives, controls, new, objectives)
 
 
 def errors_missed(trace: Trace, reference: Reference) -> tuple[str, ...]:

@@ -55,9 +55,9 @@ def _samples(begin: float, end: float, growth: float, *, gap: float = 0.0) -> li
 
 @pytest.fixture
 def source() -> InMemoryMetrics:
-    """A service of two pods: the old one dies and a new, bad one is born in the rollout; a scrape fails; one control."""
+    """A service of two pods: the old one dies and a new one is born in the rollout; a scrape fails; one control."""
     made = InMemoryMetrics()
-    lives = {"old": (START - 7200, START + 120, 0.1), "new": (START + 30, START + 2 * WINDOW, 15.0)}
+    lives = {"old": (START - 7200, START + 120, 0.1), "new": (START + 30, START + 2 * WINDOW, 0.3)}
     for pod, (begin, end, bad) in lives.items():
         labels = {"__name__": "x_total", "app": "checkout", "pod": pod, "job": "a", "instance": pod}
         made.put([({**labels, "code": "500"}, _samples(begin, end, bad, gap=START + 300))])

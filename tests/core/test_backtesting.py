@@ -120,10 +120,10 @@ def test_a_window_that_is_not_over_is_undecided() -> None:
 
 
 def test_each_judged_objective_and_each_control_is_asked() -> None:
-    """By the names of their series, at aligned times; a gauge is not asked."""
+    """By the names of their series, at aligned times, in ticks of their own length."""
     rules = policy(ratio(), restarts(), gauge(), controls=("rest",))
     chain = first_chain(rules, [Deployment("r", START + 7, START + 7)])
     asked = tick_requests(chain, 15.0, START + 100)
     assert asked == tuple(
-        HistoryRequest(name, START, START + 90, 15.0) for name in ("availability", "restarts", "control:rest")
+        HistoryRequest(name, START, START + 90, 15.0) for name in ("availability", "restarts", "memory", "control:rest")
     )
