@@ -92,6 +92,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         found = Past(server.url, now - 6 * HOUR, now - 4 * HOUR, now - 3.75 * HOUR, now - 2 * HOUR)
         push(server, "checkout", now, lambda at: 0.1 if found.bad < at <= found.mended else 0.001)
         push(server, "cart", now, lambda at: 0.1 if -10 < (at - now) / HOUR <= -7 or at > now - 6 * HOUR else 0.001)
+        push(server, "rest", now, lambda at: 0.1 if found.bad < at <= found.mended else 0.002)
         push(server, "lost", now, lambda at: None if at > found.bad else 0.008)
         yield found
 
@@ -277,6 +278,27 @@ def test_a_breach_is_no_measure_of_what_comes_after_it(backtest: Backtest, past:
     assert [each["verdict"] for each in together] == ["Breached", "Healthy", "Breached"]
     alone = json.loads(backtest(*asked, given=listed.splitlines()[2]).stdout)["analyses"]
     assert [(each["verdict"], each["reason"]) for each in alone] == [("Hold", "BreachedBefore")]
+
+
+def test_what_goes_wrong_elsewhere_too_is_not_the_deployments_fault(backtest: Backtest, past: Past) -> None:
+    """Declared controls are measured before and since: an outage that they share is a Hold, and rolls nothing back."""
+    control = """\
+  controls:
+    - name: rest
+      indicator:
+        ratio:
+          errors: {metric: 'requests_total{service="rest",code="500"}'}
+          total: {metric: 'requests_total{service="rest"}'}
+"""
+    Path("controlled.yaml").write_text(POLICY + control)
+    listed = json.dumps({"revision": "bad", "at": past.bad, "until": past.mended})
+    asked = ("--deployments", "-", "--output", "json")
+    (alone,) = json.loads(backtest(*asked, given=listed).stdout)["analyses"]
+    (shared,) = json.loads(backtest(*asked, policy="controlled.yaml", given=listed).stdout)["analyses"]
+    assert (alone["verdict"], alone["evidence"]["controls"]) == ("Breached", None)
+    assert shared["verdict"] == "undecided"
+    assert shared["reason"] == "SharedWithControls"
+    assert shared["evidence"]["controls"] < shared["evidence"]["slo"]
 
 
 def test_errors_that_are_told_no_more_are_not_good_news(backtest: Backtest, past: Past) -> None:

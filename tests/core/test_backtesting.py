@@ -125,5 +125,6 @@ def test_each_judged_objective_and_each_control_is_asked() -> None:
     chain = first_chain(rules, [Deployment("r", START + 7, START + 7)])
     asked = tick_requests(chain, 15.0, START + 100)
     assert asked == tuple(
-        HistoryRequest(name, START, START + 90, 15.0) for name in ("availability", "restarts", "memory", "control:rest")
+        HistoryRequest(name, START, START + 90, 15.0)
+        for name in ("availability", "restarts", "memory", "control:rest")
     )
