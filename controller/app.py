@@ -275,12 +275,17 @@ def _repositories(settings: Settings, home: Path) -> dict[str, Repository]:
         url = application.repository
         place = canonical_url(url)
         if place not in made:
-            made[place] = _repository(settings.repository(url), home / "mirrors", settings.limits.git_timeout)
+            made[place] = git_repository(settings.repository(url), home / "mirrors", settings.limits.git_timeout)
         by_url[url] = made[place]
     return by_url
 
 
-def _repository(declared: RepositorySettings, mirrors: Path, timeout: float) -> Repository:
+def git_repository(declared: RepositorySettings, mirrors: Path, timeout: float) -> GitRepository:
+    """The repository that the settings declare, with its mirror below ``mirrors``; ``timeout`` is seconds.
+
+    Raises:
+        SettingsError: it is reached in a way that this version does not know.
+    """
     given = declared.credentials
     credentials = None
     if given is not None:

@@ -40,7 +40,7 @@ class EvidencePath:
 def evidence_path(analysis: Analysis) -> EvidencePath | None:
     """The path of an analysis' evidence; None where nothing was looked at.
 
-    A deployment's evidence is that it breaks the SLO (the weighed sum over the objectives of the smaller leg); a
+    A deployment's evidence is that it breaks the SLO (the weighed sum over the objectives of the smallest leg); a
     restore's is that the service is well again (the weakest objective's).
     """
     evidence = analysis.evidence
@@ -48,10 +48,11 @@ def evidence_path(analysis: Analysis) -> EvidencePath | None:
         return None
     if analysis.kind is AnalysisKind.RECOVERY:
         return _recovery(analysis.policy, evidence)
-    return _deployment(analysis.policy, evidence)
+    return path_against(analysis.policy, evidence)
 
 
-def _deployment(policy: PolicySpec, evidence: Evidence) -> EvidencePath | None:
+def path_against(policy: PolicySpec, evidence: Evidence) -> EvidencePath | None:
+    """The path of the evidence against a deployment; None where nothing was looked at."""
     panel = Panel.of(policy, evidence).deciding
     times = _times(panel)
     if not times.size:

@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 
 from controller.cli.failures import CommandError, ExitCode
-from controller.cli.judge_report import Progress, Report
-from controller.cli.output import Format
+from controller.cli.judge_report import Report
+from controller.cli.output import Format, clean
+from controller.cli.progress import Progress
 from controller.cli.trace_policy import read_policy
 from controller.core.policy import PolicySpec
 from controller.core.traces import LONGEST_LINE, TraceError, TraceVerdict, judge_trace, read_traces
@@ -52,7 +53,7 @@ def judge(
         for verdict in verdicts(name, rules):
             progress.clear()
             report.add(verdict)
-            progress.show(report.judged, name)
+            progress.show(f"{report.judged:,} traces judged, in {clean(name)[:60]}")
     progress.clear()
     report.close()
     raise typer.Exit(ExitCode.FOUND if report.breached else ExitCode.DONE)

@@ -4,8 +4,6 @@ Invariant: nothing of a trace reaches a terminal unclean, and standard output ho
 """
 
 import json
-import sys
-import time
 from collections import Counter
 
 import typer
@@ -13,10 +11,6 @@ import typer
 from controller.cli.output import Format, clean, lasted
 from controller.core.traces import TraceVerdict
 from controller.core.verdict import VerdictKind
-
-PATIENCE, REFRESHED = 1.0, 0.2
-"""Seconds until progress is shown at all, and between two showings."""
-_ERASED = "\r\x1b[2K"
 
 
 class Report:
@@ -78,25 +72,3 @@ def as_text(verdict: TraceVerdict) -> str:
     rollback = ", rolled back" if verdict.rollback else ""
     passed = "" if verdict.passed_at is None else f", passed early after {lasted(verdict.passed_at)}"
     return clean(f"{verdict.trace}: {verdict.verdict} {decided}{rollback}{passed}: {verdict.sentence}")
-
-
-class Progress:
-    """Says on a terminal's standard error how far long work is."""
-
-    def __init__(self) -> None:
-        self._wanted = sys.stderr.isatty()
-        self._next = time.monotonic() + PATIENCE
-        self._shown = False
-
-    def show(self, judged: int, name: str) -> None:
-        """Say how far it is, now and then."""
-        if self._wanted and time.monotonic() >= self._next:
-            typer.echo(f"{_ERASED}{judged:,} traces judged, in {clean(name)[:60]} …", nl=False, err=True)
-            self._next = time.monotonic() + REFRESHED
-            self._shown = True
-
-    def clear(self) -> None:
-        """Take it away: something else is to be written."""
-        if self._shown:
-            typer.echo(_ERASED, nl=False, err=True)
-            self._shown = False

@@ -6,12 +6,11 @@ Invariant: it only reads. Exit 0: no errors (there may be warnings); 1: errors; 
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from controller.adapters.policies.files import (
     Loaded,
@@ -21,19 +20,14 @@ from controller.adapters.policies.files import (
     load_text,
     without_twins,
 )
-from controller.adapters.policies.lint import Finding, Known, Rule, Severity, Target, lint_live, lint_offline
+from controller.adapters.policies.lint import Finding, Known, Rule, Severity, lint_live, lint_offline
 from controller.cli.failures import CommandError, ExitCode
 from controller.cli.lint_report import LintFormat, write_findings
-from controller.core.application import ApplicationKey
-from controller.core.policy_matching import MatchingRules, matching_applications
-from controller.ports.metrics import MetricsSource
-from controller.settings import PrometheusSettings, Settings, load_settings
+from controller.cli.metrics_sources import SourceOf, Sources, rules_of, settings_of, targets_of
+from controller.settings import Settings, load_settings
 
 STANDARD_INPUT = "-"
 _MOST_APPLICATIONS = 20
-
-SourceOf = Callable[[str], MetricsSource]
-"""Gives the metrics source of a name in the settings."""
 
 
 def lint(
@@ -68,12 +62,12 @@ def lint(
     Each policy is checked by itself (fields, PromQL, bucket edges) and against the others; with --settings also what it
     refers to; with --live also what its metrics say: traffic, faults now, and the smallest fault that could be seen.
     """
-    given = _settings(settings, prometheus, live)
+    given = _given(settings, prometheus, live=live)
     loaded = read_policies(files)
     findings = [*_nothing_found(files, loaded), *lint_offline(loaded, _known(given, settings))]
     if live:
         policies = [each for each in loaded if isinstance(each, LoadedPolicy)]
-        sources = _Sources(given)
+        sources = Sources(given)
         findings.extend(lint_all_live(policies, sources.source, given, application))
     write_findings(_in_order(findings, loaded), len(loaded), output)
     raise typer.Exit(exit_code(findings))
@@ -122,19 +116,12 @@ def _in_order(findings: Iterable[Finding], loaded: Sequence[Loaded]) -> list[Fin
     return sorted(findings, key=lambda each: (order.get(each.file, -1), each.line, each.column, each.path))
 
 
-def _settings(path: Path | None, prometheus: str | None, live: bool) -> Settings | None:
+def _given(path: Path | None, prometheus: str | None, *, live: bool) -> Settings | None:
     if path is None and prometheus is None:
         if live:
             raise CommandError("--live needs to know where the metrics are: give --settings FILE or --prometheus URL")
         return None
-    if path is not None:
-        return load_settings(path, os.environ)
-    try:
-        return Settings.model_validate({"metricsSources": {"default": {"prometheus": {"url": prometheus}}}})
-    except ValidationError:
-        raise CommandError(
-            "--prometheus is no URL of a Prometheus: write for example http://127.0.0.1:9090"
-        ) from None
+    return load_settings(path, os.environ) if path is not None else settings_of(prometheus or "")
 
 
 def _known(settings: Settings | None, path: Path | None) -> Known:
@@ -145,16 +132,7 @@ def _known(settings: Settings | None, path: Path | None) -> Known:
         frozenset(settings.metrics_sources),
         frozenset(settings.alert_sinks),
         applications or None,
-        _rules(settings),
-    )
-
-
-def _rules(settings: Settings) -> MatchingRules:
-    cluster = settings.cluster
-    return MatchingRules(
-        cluster=cluster.name,
-        default_namespace=cluster.default_application_namespace,
-        outside=cluster.destinations_outside_own_namespace,
+        rules_of(settings),
     )
 
 
@@ -166,26 +144,11 @@ def lint_all_live(
         name = policy.policy.spec.metrics
         if settings is not None and name not in settings.metrics_sources:
             continue
-        targets = list(_targets(policy, settings, application))
+        targets = list(targets_of(policy.policy, settings, application))
         if not targets:
             yield _no_target(policy)
         for target in targets[:_MOST_APPLICATIONS]:
             yield from lint_live(policy, source_of(name), target)
-
-
-def _targets(policy: LoadedPolicy, settings: Settings | None, application: str | None) -> Iterator[Target]:
-    rules = _rules(settings) if settings is not None else MatchingRules()
-    own = policy.policy.metadata.namespace
-    reference = policy.policy.spec.application
-    if application is not None:
-        key = ApplicationKey.parse(application, own)
-        yield Target(key, key.namespace, rules.cluster)
-        return
-    known = [each.application for each in settings.applications] if settings is not None else []
-    matched = matching_applications(policy.policy, known, rules)
-    yield from (Target(each.key, rules.destination(each.key), rules.cluster) for each in matched)
-    if not matched and reference is not None and reference.name is not None:
-        yield Target(ApplicationKey(reference.namespace or own, reference.name), own, rules.cluster)
 
 
 def _no_target(policy: LoadedPolicy) -> Finding:
@@ -200,36 +163,4 @@ def _no_target(policy: LoadedPolicy) -> Finding:
         "spec.application",
         "no application is known that the selector matches, so the live checks are left out",
         "give --application NAMESPACE/NAME",
-    )
-
-
-class _Sources:
-    """Makes each metrics source once."""
-
-    def __init__(self, settings: Settings | None) -> None:
-        self._settings: Mapping[str, PrometheusSettings] = {
-            name: each.prometheus
-            for name, each in (settings.metrics_sources.items() if settings is not None else ())
-            if each.prometheus is not None
-        }
-        self._made: dict[str, MetricsSource] = {}
-
-    def source(self, name: str) -> MetricsSource:
-        """The source of a name in the settings."""
-        if name not in self._made:
-            self._made[name] = prometheus_source(name, self._settings[name])
-        return self._made[name]
-
-
-def prometheus_source(name: str, given: PrometheusSettings) -> MetricsSource:
-    """The metrics source that the settings declare; imported late, as it is only needed with ``--live``."""
-    from controller.adapters.metrics.prometheus import PrometheusSource  # noqa: PLC0415
-
-    return PrometheusSource(
-        given.url,
-        bearer_token_file=given.bearer_token_file,
-        headers={header: value.get_secret_value() for header, value in given.headers.items()},
-        ca_file=given.ca_file,
-        enforced_matchers=given.enforced_matchers,
-        name=name,
     )

@@ -4,6 +4,7 @@ Invariant: a finding that came from a file cannot forge another line, a colour o
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from itertools import groupby
 
@@ -57,22 +58,25 @@ def summary(findings: Sequence[Finding], policies: int) -> str:
 
 
 def _json(findings: Sequence[Finding], policies: int) -> None:
-    listed = [
-        {
-            "severity": each.severity,
-            "rule": each.rule,
-            "file": each.file,
-            "line": each.line,
-            "column": each.column,
-            "policy": each.policy,
-            "path": each.path,
-            "problem": each.problem,
-            "remedy": each.remedy,
-        }
-        for each in findings
-    ]
+    listed = [_data_of(each) for each in findings]
     errors, warnings = count(findings, Severity.ERROR), count(findings, Severity.WARNING)
     print_json({"policies": policies, "errors": errors, "warnings": warnings, "findings": listed})
+
+
+def _data_of(finding: Finding) -> dict[str, object]:
+    """Every field; ``effect`` only where something was measured."""
+    data: dict[str, object] = {
+        "severity": finding.severity,
+        "rule": finding.rule,
+        "file": finding.file,
+        "line": finding.line,
+        "column": finding.column,
+        "policy": finding.policy,
+        "path": finding.path,
+        "problem": finding.problem,
+        "remedy": finding.remedy,
+    }
+    return data if finding.effect is None else data | {"effect": asdict(finding.effect)}
 
 
 def _text(findings: Sequence[Finding], policies: int, screen: Console) -> None:

@@ -37,6 +37,13 @@ ENTRIES = (
     ),
     Entry("lint", "controller.cli.lint", "lint", "Check policies.", _WRITE),
     Entry("judge", "controller.cli.judge", "judge", "Verdicts for recorded traces.", _WRITE),
+    Entry(
+        "backtest",
+        "controller.cli.backtest",
+        "backtest",
+        "What a policy would have decided about past deployments.",
+        _WRITE,
+    ),
     Entry("schema", "controller.cli.schema", "schema", "JSON Schema of a policy, for editors.", _WRITE),
     Entry("import", "controller.cli.import_", "import_", "Make a policy from Pyrra, Sloth or OpenSLO.", _WRITE),
 )

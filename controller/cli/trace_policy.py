@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from controller.adapters.policies.files import LARGEST_FILE, InvalidPolicy, load_file
 from controller.adapters.policies.yaml_documents import Document, read_documents
 from controller.cli.failures import CommandError
-from controller.core.policy import PolicySpec
+from controller.core.policy import PolicySpec, SLOPolicy
 from controller.core.policy_text import explain_errors
 from controller.core.traces import trace_policy
 
@@ -24,15 +24,24 @@ def read_policy(path: Path) -> PolicySpec:
     if not path.is_file():
         raise CommandError(f"there is no file {path}")
     alone = _declaration_alone(path)
-    if alone is not None:
-        return _declared(alone, path)
+    return _declared(alone, path) if alone is not None else read_whole_policy(path).spec
+
+
+def read_whole_policy(path: Path) -> SLOPolicy:
+    """The one SLOPolicy of a YAML or JSON file.
+
+    Raises:
+        CommandError: there is none, or several, or it is not valid; the message names file and line.
+    """
+    if not path.is_file():
+        raise CommandError(f"there is no file {path}")
     loaded = load_file(path)
     if len(loaded) != 1:
         raise CommandError(f"{path}: holds {len(loaded) or 'no'} policies; --policy wants exactly one")
     policy = loaded[0]
     if isinstance(policy, InvalidPolicy):
         raise CommandError(str(policy))
-    return policy.policy.spec
+    return policy.policy
 
 
 def _declaration_alone(path: Path) -> Document | None:

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import pytest
 from typer.testing import CliRunner
 
-from controller.cli import judge_report
-from controller.cli.judge_report import Progress
+from controller.cli import progress
 from controller.cli.main import app
+from controller.cli.progress import Progress
 from controller.core.traces import LONGEST_LINE
 from tests.core.recordings import AVAILABILITY, Written
 
@@ -199,14 +199,14 @@ def test_text_for_people(judge: Judge) -> None:
 
 def test_progress_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal long work says how far it is, on standard error, and takes it away again."""
-    monkeypatch.setattr(judge_report, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
     silent = Progress()
-    silent.show(3, "traces.jsonl")
+    silent.show("3 traces judged")
     silent.clear()
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     seen = Progress()
-    seen.show(1234, "tra\x1bces.jsonl")
+    seen.show("1,234 traces judged, in tra\x1bces.jsonl")
     seen.clear()
     seen.clear()
     assert capsys.readouterr() == ("", "\r\x1b[2K1,234 traces judged, in tra�ces.jsonl …\r\x1b[2K")

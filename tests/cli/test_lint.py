@@ -228,6 +228,16 @@ def test_live_without_settings(lint: Lint, prometheus: str) -> None:
     assert "give --application NAMESPACE/NAME" in unknown.output
 
 
+def test_live_numbers_are_in_json(lint: Lint, prometheus: str) -> None:
+    """Programs get the traffic, the baseline, what the window shows and takes, and what it costs, as numbers."""
+    result = lint(_write("policy.yaml", GOOD), "--live", "--prometheus", prometheus, "--output", "json")
+    (effect,) = (each["effect"] for each in json.loads(result.output)["findings"] if "effect" in each)
+    assert effect["events_per_second"] == pytest.approx(10, rel=0.05)
+    assert (effect["limit"], effect["wanted_share"], effect["window_seconds"]) == pytest.approx((0.005, 0.01, 1800))
+    assert effect["budget_percent"] == pytest.approx(0.0694, rel=0.01)
+    assert {"bad_share", "measured_seconds", "shown_share", "needed_seconds"} < effect.keys()
+
+
 def test_references_are_checked_by_settings(lint: Lint) -> None:
     """Names that the settings do not have are errors, whether or not --live asks."""
     settings = _write("settings.yaml", SETTINGS.replace("URL", "http://127.0.0.1:1"))

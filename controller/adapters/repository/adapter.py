@@ -17,6 +17,7 @@ from controller.adapters.repository.command import GitCommand
 from controller.adapters.repository.credentials import GitCredentials, SigningKey
 from controller.adapters.repository.failures import MirrorCorrupt
 from controller.adapters.repository.history import commit_facts, is_ancestor
+from controller.adapters.repository.landed import landed
 from controller.adapters.repository.mirror import Mirror
 from controller.adapters.repository.objects import content_of
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision
@@ -101,6 +102,12 @@ class GitRepository:
             return commit_facts(self._mirror, revision)
 
         return self._mirror.use(read)
+
+    def landed(self, branch: str, paths: Sequence[str], since: float) -> tuple[CommitFacts, ...]:
+        """Fetch, then list the commits of the branch's own line that change the paths, since then and oldest first."""
+        checked_branch(branch)
+        wanted = checked_paths(paths)
+        return self._mirror.use(lambda: landed(self._mirror, self._mirror.fetch(branch), wanted, since))
 
     def inspect(self, request: RestoreRequest) -> RestoreFacts:
         """Fetch, then gather all that deciding on a restore needs; plans the restored tree without a checkout."""

@@ -92,12 +92,17 @@ def healthy_since(header: Header, start: float) -> float | None:
     return None if header.healthy_at is None else max(header.healthy_at, start)
 
 
-def judge_trace(trace: Trace) -> TraceVerdict:
-    """What the controller would have decided about a recorded deployment."""
+def judge_trace(trace: Trace, before: Reference | None = None) -> TraceVerdict:
+    """What the controller would have decided about a recorded deployment.
+
+    Args:
+        trace: the recording.
+        before: what was before it, where that is known already; else it is made of the recording's ticks.
+    """
     policy, schedule = trace.header.policy, Schedule.of(trace.header)
     over = trace.until >= schedule.deadline - ROUNDING
     end = schedule.deadline if over else trace.until
-    reference = reference_of(trace)
+    reference = reference_of(trace) if before is None else before
     judgement, passed = _look(trace, schedule, reference, end, over=over)
     if judgement.verdict is VerdictKind.BREACHED and judgement.decided_at is not None:
         end = judgement.decided_at

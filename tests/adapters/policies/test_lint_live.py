@@ -94,6 +94,33 @@ def test_quiet_service_is_told_the_window_that_it_needs(source: PrometheusSource
     assert found[Rule.NO_ERRORS_SERIES].severity is Severity.WARNING
 
 
+def test_all_that_a_window_shows_takes_and_costs_is_said(source: PrometheusSource) -> None:
+    """Traffic, baseline, the smallest fault, the window that twice the limit needs, and what a window costs."""
+    (only,) = lint_live(_policy(RATIO), source, TARGET)
+    assert only.text.endswith(
+        "availability: 10 events/s, 0.1 % bad over 1h; a window of 30m finds 0.711 % bad or more; "
+        "that suffices to show 1 % (twice the limit); a whole window at the limit costs 0.069 % of a 30-day error budget"
+    )
+    effect = only.effect
+    assert effect is not None
+    assert (effect.events_per_second, effect.bad_share, effect.measured_seconds) == pytest.approx((10, 0.001, 3600))
+    assert (effect.limit, effect.wanted_share, effect.shown_share) == pytest.approx((0.005, 0.01, 0.00711), rel=0.01)
+    assert effect.budget_percent == pytest.approx(100 * 1800 / (30 * 86400))
+    assert effect.needed_seconds is not None
+    assert effect.needed_seconds < 1800
+
+
+def test_twice_the_limit_may_need_more_than_there_is(source: PrometheusSource) -> None:
+    """A short window is told how long it would have to be, and a service that is bad already that none would do."""
+    (short,) = lint_live(_policy(RATIO, "{window: 5m}"), source, TARGET)
+    assert "to show 1 % (twice the limit) would need a window of about 6m" in short.text
+    found = _by_rule(lint_live(_policy(RATIO, service="failing"), source, TARGET))
+    (told,) = (each for each in found.values() if each.effect is not None)
+    assert "no window shows 1 % (twice the limit), which is too near to what is bad already" in told.text
+    assert told.effect is not None
+    assert told.effect.needed_seconds is None
+
+
 def test_longer_window_and_coarser_target_help(source: PrometheusSource) -> None:
     """What the message advises makes the warning go away."""
     found = _by_rule(lint_live(_policy(RATIO, "{window: 1d}", "90", service="quiet"), source, TARGET))

@@ -5,16 +5,19 @@ Formula: n ≈ ln(1/α′)/KL(q‖p0), solved for q (decision-engine; Howard, Ra
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import isfinite, log
+from dataclasses import dataclass, replace
+from math import ceil, inf, isfinite, log
 
-from controller.adapters.policies.lint.findings import Complaint, Rule, note, warning
+from controller.adapters.policies.lint.findings import Complaint, Effect, Rule, note, warning
 from controller.core.durations import format_duration
 from controller.core.policy import Objective, PolicySpec
 from controller.core.policy_text import Location
 from controller.core.statistics.bounds import detectable_share, kl_bernoulli, kl_ucb
 
+BUDGET_PERIOD = 30 * 86400.0
+"""Seconds that an error budget is for."""
 _LARGEST_LIMIT = 0.99
+_WANTED_TIMES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +57,56 @@ def check_effect(spec: PolicySpec, objective: Objective, past: Past, location: L
 
 
 def _seen(spec: PolicySpec, objective: Objective, past: Past, location: Location, traffic: str) -> Complaint:
+    effect, null = effect_of(spec, objective, past), _limit(spec, objective, past, _alpha(spec))
+    said = f"{objective.name}: {traffic}; {_window_text(spec, effect)}"
+    kept = max(min(5 * effect.limit, 0.5), 1.5 * null)
+    if effect.shown_share is not None and effect.shown_share <= kept:
+        return replace(note(Rule.EFFECT, location, said), effect=effect)
+    needed = _needed(kept, null, _alpha(spec), spec.analysis.minimum_bad_events) / past.per_second
+    remedy = f"{_percent(kept)} would need a window of about {_time(needed)}"
+    return replace(warning(Rule.LITTLE_TRAFFIC, location, said, remedy), effect=effect)
+
+
+def effect_of(spec: PolicySpec, objective: Objective, past: Past) -> Effect:
+    """What the traffic lets an analysis see, what that would take, and what it costs."""
     analysis, alpha = spec.analysis, _alpha(spec)
-    limit = _limit(spec, objective, past, alpha)
+    limit, null = analysis.breach_at_burn_rate * objective.epsilon, _limit(spec, objective, past, alpha)
     events = past.per_second * analysis.window
-    seen = float(detectable_share(events, limit, alpha, analysis.minimum_bad_events))
-    wanted = min(5 * analysis.breach_at_burn_rate * objective.epsilon, 0.5)
-    window = format_duration(analysis.window)
-    if isfinite(seen) and seen <= max(wanted, 1.5 * limit):
-        said = f"{objective.name}: {traffic}; a window of {window} finds {_percent(seen)} bad or more"
-        return note(Rule.EFFECT, location, said)
-    finds = f"finds {_percent(seen)} bad or more" if isfinite(seen) else "finds no fault at all"
-    needed = _needed(max(wanted, 1.5 * limit), limit, alpha, analysis.minimum_bad_events) / past.per_second
-    remedy = f"{_percent(max(wanted, 1.5 * limit))} would need a window of about {_time(needed)}"
-    return warning(
-        Rule.LITTLE_TRAFFIC, location, f"{objective.name}: {traffic}; a window of {window} {finds}", remedy
+    seen = float(detectable_share(events, null, alpha, analysis.minimum_bad_events))
+    wanted = min(_WANTED_TIMES * limit, 1.0)
+    needed = _needed(wanted, null, alpha, analysis.minimum_bad_events) / past.per_second
+    return Effect(
+        past.per_second,
+        past.share,
+        past.seconds,
+        limit,
+        analysis.window,
+        seen if isfinite(seen) else None,
+        wanted,
+        needed if isfinite(needed) else None,
+        budget_percent(spec),
     )
+
+
+def budget_percent(spec: PolicySpec) -> float:
+    """What a whole window at the breach rate costs, in per cent of a 30-day error budget."""
+    return 100 * spec.analysis.breach_at_burn_rate * spec.analysis.window / BUDGET_PERIOD
+
+
+def _window_text(spec: PolicySpec, effect: Effect) -> str:
+    """What the window finds, whether it is long enough for twice the limit, and what it costs."""
+    window, wanted = format_duration(spec.analysis.window), f"{_percent(effect.wanted_share)} (twice the limit)"
+    finds = (
+        "finds no fault at all" if effect.shown_share is None else f"finds {_percent(effect.shown_share)} bad or more"
+    )
+    if effect.needed_seconds is None:
+        enough = f"no window shows {wanted}, which is too near to what is bad already"
+    elif effect.needed_seconds <= effect.window_seconds:
+        enough = f"that suffices to show {wanted}"
+    else:
+        enough = f"to show {wanted} would need a window of about {_time(effect.needed_seconds)}"
+    cost = f"a whole window at the limit costs {effect.budget_percent:.2g} % of a 30-day error budget"
+    return f"a window of {window} {finds}; {enough}; {cost}"
 
 
 def _alpha(spec: PolicySpec) -> float:
@@ -86,7 +124,7 @@ def _limit(spec: PolicySpec, objective: Objective, past: Past, alpha: float) -> 
 def _needed(share: float, limit: float, alpha: float, least_bad: int) -> float:
     """How many events show a bad share; infinite where it is no more than the limit."""
     if share <= limit:
-        return float("inf")
+        return inf
     return max(-log(alpha) / float(kl_bernoulli(min(share, 1.0), limit)), least_bad / share)
 
 
@@ -98,4 +136,4 @@ def _time(seconds: float) -> str:
     if not isfinite(seconds) or seconds > 30 * 86400:
         return "more than a month"
     unit = next(size for size in (86400, 3600, 60, 1) if seconds >= size or size == 1)
-    return format_duration(max(1, round(seconds / unit)) * unit)
+    return format_duration(max(1, ceil(seconds / unit)) * unit)

@@ -57,6 +57,28 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What an analysis of one objective could show, by the traffic that there is; shares are bad events out of all."""
+
+    events_per_second: float
+    bad_share: float
+    """What the service has now: its baseline."""
+    measured_seconds: float
+    """Seconds over which that was counted."""
+    limit: float
+    """The share above which the objective is breached."""
+    window_seconds: float
+    shown_share: float | None
+    """The smallest share that the window can show; None: it shows no fault at all."""
+    wanted_share: float
+    """Twice the limit, which a window should show."""
+    needed_seconds: float | None
+    """How long a window would have to be to show that; None: none does, since the baseline is too near."""
+    budget_percent: float
+    """What a whole window at the limit costs of a 30-day error budget."""
+
+
+@dataclass(frozen=True, slots=True)
 class Complaint:
     """A finding before it has a place in a file."""
 
@@ -65,6 +87,7 @@ class Complaint:
     location: Location
     problem: str
     remedy: str = ""
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,8 @@ class Finding:
     path: str
     problem: str
     remedy: str = ""
+    effect: Effect | None = None
+    """The numbers behind what is said about the effect that could be seen."""
 
     @property
     def text(self) -> str:
@@ -121,6 +146,7 @@ def _placed(policy: LoadedPolicy, complaint: Complaint) -> Finding:
         path_text(complaint.location),
         complaint.problem,
         complaint.remedy,
+        complaint.effect,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from controller.adapters.policies.files import InvalidPolicy, Loaded, LoadedPolicy
+from controller.adapters.policies.lint.effect import budget_percent
 from controller.adapters.policies.lint.expressions import check_indicator, check_ratio, holds, total_of
 from controller.adapters.policies.lint.findings import (
     Complaint,
@@ -26,7 +27,6 @@ from controller.core.policy_matching import MatchingRules, check_matches, matchi
 from controller.core.policy_templates import uses_templates
 from controller.core.policy_text import not_judged
 
-BUDGET_PERIOD = 30 * 86400.0
 _EPOCHS_A_DAY = 20
 
 
@@ -140,7 +140,7 @@ def _unjudged(spec: PolicySpec) -> Iterator[Complaint]:
 
 def _costs(spec: PolicySpec) -> Iterator[Complaint]:
     analysis = spec.analysis
-    share = 100 * analysis.breach_at_burn_rate * analysis.window / BUDGET_PERIOD
+    share = budget_percent(spec)
     yield note(
         Rule.COST,
         ("spec", "analysis"),

@@ -1,0 +1,149 @@
+"""Measures past deployments: asks a metrics source what the controller would have asked it then.
+
+Invariant: the time before and the ticks are asked by the controller's own plans, at the same aligned times and by the
+same expressions; where the source fails, nothing is judged.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from controller.adapters.policies.lint import Target
+from controller.core.backtesting import (
+    Backtested,
+    aftermath_request,
+    broken_until,
+    column_of,
+    cut_out,
+    errors_missed,
+    judge_chain,
+    still_waiting,
+    tick_requests,
+    trace_of,
+    with_lost,
+)
+from controller.core.evidence import History, HistoryRequest, Reference
+from controller.core.indicators import SHARE_KINDS, Indicator
+from controller.core.past import is_gauge, is_judged
+from controller.core.past_chains import Deployment, PastChain, first_chain
+from controller.core.policy import PolicySpec
+from controller.core.policy_templates import render_control, render_indicator
+from controller.core.reference import build_reference, further_history, plan_history
+from controller.core.series import control_of, is_new, objective_of
+from controller.core.traces.series import Column
+from controller.ports.metrics import MetricsSource, MetricsUnavailable, Question
+from controller.runtime.measuring import common_pod_label, tick_interval
+
+Spans = Sequence[tuple[float, float]]
+PAUSES = (1.0, 5.0)
+"""Seconds before a question is asked again: a month of deployments is not thrown away for one that timed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Turns the names of series into questions about one application, and asks them."""
+
+    source: MetricsSource
+    policy: PolicySpec
+    target: Target
+
+    def question(self, series: str) -> Question:
+        """What is asked about a series: of an objective, or of a control."""
+        return Question(f"{self.target.application}/{series}", self._indicator(series))
+
+    def history(self, request: HistoryRequest, question: Question | None = None) -> History:
+        """The answer to a request, by the series' own name; asked again where the source is away for a moment."""
+        asked = question or self.question(request.objective)
+        for pause in PAUSES:
+            try:
+                return self._answer(asked, request)
+            except MetricsUnavailable:
+                time.sleep(pause)
+        return self._answer(asked, request)
+
+    def _answer(self, asked: Question, request: HistoryRequest) -> History:
+        return replace(self.source.history(asked, request.start, request.end, request.step), request=request)
+
+    def histories(self, requests: Iterable[HistoryRequest]) -> list[History]:
+        """The answers to some requests."""
+        return [self.history(each) for each in requests]
+
+    def _indicator(self, series: str) -> Indicator:
+        target = self.target
+        names = {"application": target.application.name, "namespace": target.namespace, "cluster": target.cluster}
+        control, objective = control_of(series), objective_of(series)
+        if control is not None:
+            declared = next(each for each in self.policy.controls if each.name == control)
+            return render_control(declared, **names)
+        found = next(each for each in self.policy.objectives if each.name == objective)
+        return render_indicator(found.indicator, **names)
+
+
+def backtested(
+    asked: Asked, deployments: Sequence[Deployment], now: float, progress: Callable[[int], None]
+) -> Iterator[Backtested]:
+    """What the policy would have decided about each chain of the deployments, oldest first.
+
+    Args:
+        asked: the metrics source, the policy and the application.
+        deployments: in order.
+        now: the end of what can be known, Unix seconds.
+        progress: told how many deployments are judged.
+
+    Raises:
+        MetricsError: the source did not answer.
+    """
+    waiting, excluded = deployments, list[tuple[float, float]]()
+    while waiting:
+        progress(len(deployments) - len(waiting))
+        found, cut = _judged(asked, first_chain(asked.policy, waiting), now, excluded)
+        excluded += cut
+        waiting = still_waiting(found, waiting)
+        yield found
+
+
+def _judged(asked: Asked, chain: PastChain, now: float, excluded: Spans) -> tuple[Backtested, Spans]:
+    """What would have been decided about one chain, and the times that it cuts out of later baselines."""
+    reference = measured_before(asked, chain, excluded)
+    until = chain.recorded_until(now - reference.interval)
+    columns = _measured_since(asked, chain, reference, until)
+    found = judge_chain(chain, replace(reference, until=0.0), columns, until)
+    request = aftermath_request(found, reference.interval, now)
+    aftermath = None if request is None else asked.history(request)
+    return found, cut_out(found, broken_until(found, aftermath))
+
+
+def measured_before(asked: Asked, chain: PastChain, excluded: Spans) -> Reference:
+    """What was before the chain, as the controller would have measured it."""
+    policy, until = chain.policy, chain.start
+    counted = [each.name for each in policy.objectives if is_judged(each) and not is_gauge(each)]
+    described = [asked.source.describe(asked.question(each), until, policy.version_label) for each in counted]
+    interval = tick_interval(policy, described)
+    found = asked.histories(plan_history(policy, until=until, interval=interval, excluded=excluded))
+    found += asked.histories(further_history(policy, found, until=until, interval=interval, excluded=excluded))
+    label = common_pod_label(described)
+    return build_reference(policy, found, until=until, interval=interval, excluded=excluded, pod_label=label)
+
+
+def _measured_since(asked: Asked, chain: PastChain, reference: Reference, until: float) -> dict[str, Column]:
+    """The ticks of every series, and which of them say nothing since errors should have been seen."""
+    requests = tick_requests(chain, reference.interval, until)
+    columns = {each.objective: _ticks(asked, chain, reference, each) for each in requests}
+    missed = errors_missed(trace_of(chain, reference, columns, until), replace(reference, until=0.0))
+    for each in requests:
+        if each.objective in missed:
+            again = _ticks(asked, chain, reference, each, errors_expected=True)
+            columns[each.objective] = with_lost(columns[each.objective], again)
+    return columns
+
+
+def _ticks(
+    asked: Asked, chain: PastChain, reference: Reference, request: HistoryRequest, *, errors_expected: bool = False
+) -> Column:
+    """One series since the chain's start: of the pods that are warmed up, where pods can be told apart."""
+    series = request.objective
+    question = replace(asked.question(series), errors_expected=errors_expected)
+    if control_of(series) is None and not is_new(series):
+        question = replace(question, pod_label=reference.pod_label, warm_up=chain.policy.analysis.warm_up)
+    shares = question.indicator.kind in SHARE_KINDS
+    return column_of(asked.history(request, question), chain.start, shares=shares)
