@@ -48,6 +48,9 @@ class Question:
     pod_label: str | None = None
     """Where pods can be told apart: only series of pods older than ``warm_up`` + interval are counted."""
     warm_up: float = 0.0
+    new_since: float | None = None
+    """Count only the new pods: those whose ``pod_label`` no series of the total carried at this moment or in the ten
+    minutes before it (Unix seconds). Needs a ``pod_label``, and an indicator that is written as metrics."""
     errors_expected: bool = False
     """The baseline had errors, and ten or more would be expected by now: a lost selector is no zero."""
 

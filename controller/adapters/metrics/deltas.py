@@ -45,13 +45,14 @@ class Counter:
     threshold: float | None = None
     """Of native histograms: count observations up to this many seconds; infinite: all. None: a plain counter."""
 
-    def over(self, function: str, step: float, span: float, back: float = 0.0) -> str:
-        """A function over the samples of (t − back − span, t − back].
+    def over(self, function: str, step: float, span: float, back: float = 0.0, *, moment: float | None = None) -> str:
+        """A function over the samples of (t − back − span, t − back]; t is ``moment``, where one is given.
 
         Native histograms are looked at every ``step`` seconds: Prometheus 2.42 knows no ``last_over_time`` of
         histograms, but a subquery of their counts works everywhere. With one step for all, it telescopes too.
         """
-        shift = f" offset {duration(back)}" if back else ""
+        shift = "" if moment is None else f" @ {moment:.3f}"
+        shift += f" offset {duration(back)}" if back else ""
         if self.threshold is None:
             return f"{function}({self.selector}[{duration(span)}]{shift})"
         return f"{function}(({self._count()})[{duration(span)}:{duration(step)}]{shift})"
@@ -81,6 +82,8 @@ class Count:
     pod_label: str | None = None
     """Count only series of pods that are older than ``warm_up`` and a tick."""
     warm_up: float = 0.0
+    new_since: float | None = None
+    """Of these pods, count only those without a series of the target at this moment, Unix seconds."""
 
 
 class Expressions:
@@ -103,7 +106,7 @@ class Expressions:
             grown=self._sum(f"({last} - {before})"),
             born=self._sum(f"({last} unless {before})"),
             resets=self._sum(f"(({lowest} < {self._before()}) or ({resets} > 0))", "count"),
-            present=f"count{self._by_clause()} ({self._count.counter.now()})",
+            present=self._present(),
         )
 
     def before_resets(self, phase: float) -> str:
@@ -142,9 +145,14 @@ class Expressions:
         resets = self._count.counter.over("resets", self._step, self._interval)
         return sums(
             known=self._sum(self._once(f"({born} and on ({on}) ({there}))")),
-            new=f"sum by ({on}) ({new}{self._warm()})",
-            fell=f"count by ({on}) (({alone} and ({resets} > 0)){self._warm()})",
+            new=f"sum by ({on}) ({new}{self._pods()})",
+            fell=f"count by ({on}) (({alone} and ({resets} > 0)){self._pods()})",
         )
+
+    def _present(self) -> str:
+        """How many series exist. A part of the new pods' events, such as the fast ones, must exist in the new pods."""
+        part_of_new = self._count.new_since is not None and self._count.counter != self._count.target
+        return f"count{self._by_clause()} ({self._count.counter.now()}{self._pods() if part_of_new else ''})"
 
     def _last(self) -> str:
         return self._count.counter.over("last_over_time", self._step, self._interval)
@@ -156,19 +164,25 @@ class Expressions:
         return _merge(series, self._merged)
 
     def _sum(self, series: str, aggregation: str = "sum") -> str:
-        return f"{aggregation}{self._by_clause()} ({series}{self._warm()})"
+        return f"{aggregation}{self._by_clause()} ({series}{self._pods()})"
 
     def _by_clause(self) -> str:
         return f" by ({', '.join(self._by)})" if self._by else ""
 
-    def _warm(self) -> str:
+    def _pods(self) -> str:
+        """Keeps the series of warm pods, and of these the new ones' where only they count."""
         label = self._count.pod_label
         if label is None:
             return ""
         on = ", ".join(_unique(self._by, (label,)))
         age = self._count.warm_up + self._interval
-        old = self._count.target.over("last_over_time", self._step, self._lookback, age)
-        return f" and on ({on}) group by ({on}) ({old})"
+        warm = self._count.target.over("last_over_time", self._step, self._lookback, age)
+        kept = f" and on ({on}) group by ({on}) ({warm})"
+        if self._count.new_since is None:
+            return kept
+        # A range, and not an instant: a pod whose scrape failed at that very moment is no new one.
+        old = self._count.target.over("last_over_time", self._step, LOOKBACK, moment=self._count.new_since)
+        return f"{kept} unless on ({on}) group by ({on}) ({old})"
 
 
 def beginnings(targets: Selector, interval: float) -> str:
