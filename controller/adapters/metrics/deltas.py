@@ -19,6 +19,7 @@ between. Four sums come out of one query, told apart by the label ``rollguard_pa
     present  how many series exist at all
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -87,10 +88,16 @@ class Count:
 
 
 class Expressions:
-    """The queries for one count (or for several of one shape, told apart by the labels ``by``) in ticks of one length."""
+    """The queries for one count (or for several of one shape, told apart by the labels ``by``) in ticks of one length.
 
-    def __init__(self, count: Count, by: tuple[str, ...], interval: float) -> None:
+    ``moments``, where new pods alone count: when which targets are looked at for pods that are none.
+    """
+
+    def __init__(
+        self, count: Count, by: tuple[str, ...], interval: float, moments: Sequence[tuple[Counter, float]] = ()
+    ) -> None:
         self._count = count
+        self._moments = moments
         self._by = by
         self._interval = interval
         self._lookback = max(LOOKBACK, 3 * interval)
@@ -151,7 +158,7 @@ class Expressions:
 
     def _present(self) -> str:
         """How many series exist. A part of the new pods' events, such as the fast ones, must exist in the new pods."""
-        part_of_new = self._count.new_since is not None and self._count.counter != self._count.target
+        part_of_new = bool(self._moments) and self._count.counter != self._count.target
         return f"count{self._by_clause()} ({self._count.counter.now()}{self._pods() if part_of_new else ''})"
 
     def _last(self) -> str:
@@ -178,11 +185,11 @@ class Expressions:
         age = self._count.warm_up + self._interval
         warm = self._count.target.over("last_over_time", self._step, self._lookback, age)
         kept = f" and on ({on}) group by ({on}) ({warm})"
-        if self._count.new_since is None:
+        if not self._moments:
             return kept
         # A range, and not an instant: a pod whose scrape failed at that very moment is no new one.
-        old = self._count.target.over("last_over_time", self._step, LOOKBACK, moment=self._count.new_since)
-        return f"{kept} unless on ({on}) group by ({on}) ({old})"
+        old = [each.over("last_over_time", self._step, LOOKBACK, moment=at) for each, at in self._moments]
+        return f"{kept} unless on ({on}) {_either([f'group by ({on}) ({each})' for each in old])}"
 
 
 def beginnings(targets: Selector, interval: float) -> str:
@@ -224,6 +231,14 @@ def duration(seconds: float) -> str:
 def _merge(series: str, labels: tuple[str, ...]) -> str:
     """Where one thing is told twice, the larger number holds: counters only lag."""
     return f"max without ({', '.join(labels)}) ({series})" if labels else series
+
+
+def _either(vectors: Sequence[str]) -> str:
+    """Whatever is in one of them; halved again and again, since a server compares what is left of an ``or`` each time."""
+    if len(vectors) == 1:
+        return f"({vectors[0]})"
+    middle = len(vectors) // 2
+    return f"({_either(vectors[:middle])} or {_either(vectors[middle:])})"
 
 
 def _unique(*labels: tuple[str, ...]) -> tuple[str, ...]:

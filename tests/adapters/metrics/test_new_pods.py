@@ -51,9 +51,10 @@ def rollout(job: str) -> list[Series]:
     return [series for each in (*old, *new) for series in each]
 
 
-def ratio(job: str) -> Mapping[str, Any]:
-    total = f'x_total{{job="{job}"}}'
-    return {"ratio": {"errors": {"metric": f'x_total{{job="{job}",code="500"}}'}, "total": {"metric": total}}}
+def ratio(job: str, service: str = "") -> Mapping[str, Any]:
+    matchers = f'job="{job}",service="{service}"'
+    errors = {"metric": f'x_total{{{matchers},code="500"}}'}
+    return {"ratio": {"errors": errors, "total": {"metric": f"x_total{{{matchers}}}"}}}
 
 
 def counted(told: Observation) -> tuple[float, float]:
@@ -114,6 +115,31 @@ def test_applications_whose_syncs_began_at_other_times_do_not_mix(
     ]
     told = source.observe(questions, BASE + TICK * 45, TICK)
     assert [counted(told[each.key])[1] for each in questions] == [0, 0, 7, 0, 7, 7]
+
+
+def test_a_hundred_rollouts_at_once_share_a_handful_of_queries(
+    prometheus: PrometheusServer, source: PrometheusSource
+) -> None:
+    """Everything is deployed at once, each application at a moment of its own: two queries, and to each its new pods."""
+    job = f"rollout-{next(_names)}"
+    for number in range(100):
+        pods = [*pod(job, "a", SCRAPES, 9, 1), *pod(job, "b", range(12 + number % 20, 61), number, 0)]
+        placed = [{**labels, "service": f"s{number}", "instance": f"{number}-{labels['pod']}"} for labels, _ in pods]
+        prometheus.push([(labels, samples) for labels, (_, samples) in zip(placed, pods, strict=True)])
+    questions = [
+        Question(str(i), Indicator.model_validate(ratio(job, f"s{i}")), "pod", 60.0, new_since=SYNC + TICK * (i % 15))
+        for i in range(100)
+    ]
+    asked: list[float] = []
+    counted_queries = PrometheusSource(prometheus.url, on_query=lambda seconds, _: asked.append(seconds))
+    told = counted_queries.observe(questions, BASE + TICK * 45, TICK)
+    counted_queries.close()
+    assert len(asked) == 2
+    new = [i for i in range(100) if 12 + i % 20 >= 10 + i % 15]
+    assert 0 < len(new) < 100
+    assert [counted(told[str(i)])[1] for i in range(100)] == [i if i in new else 0 for i in range(100)]
+    alone = [source.observe([each], BASE + TICK * 45, TICK)[each.key] for each in questions[::7]]
+    assert alone == [told[each.key] for each in questions[::7]]
 
 
 def test_a_gauges_window_is_its_block(prometheus: PrometheusServer, source: PrometheusSource) -> None:
