@@ -63,7 +63,7 @@ class SeriesDescription:
     scrape_interval: float | None
     """Median seconds between samples; None where too few samples exist to say."""
     pod_label: str | None
-    """``pod`` (or the label asked for) where every series carries it, else None."""
+    """``pod`` (or the label asked for) where every series carries it, those of errors or fast requests too; else None."""
     events_per_second: float
     duplicates: tuple[str, ...] = ()
     """Series that are equal up to job, instance and replica: the same thing scraped twice."""

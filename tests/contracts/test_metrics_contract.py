@@ -484,6 +484,18 @@ def test_describes_what_a_selector_finds(world: World) -> None:
     assert world.source.describe(world.question(world.availability), BASE + 605, "none").pod_label is None
 
 
+def test_pods_cannot_be_told_apart_where_only_the_errors_lack_them(world: World) -> None:
+    """Counted elsewhere, such as at the edge: by pods no error would count, and everything would look well."""
+    world.put([world.series("x_total", every_tick([10, 20]), code="200", pod="p")])
+    assert world.source.describe(world.question(world.availability), at(2, 0)).pod_label == "pod"
+    world.put([world.series("x_total", every_tick([1, 2]), code="500", pod="p")])
+    assert world.source.describe(world.question(world.availability), at(2, 0)).pod_label == "pod"
+    elsewhere = {"ratio": world.availability["ratio"] | {"errors": {"metric": f'edge_errors{{job="{world.job}"}}'}}}
+    world.put([world.series("edge_errors", every_tick([1, 2]))])
+    assert world.source.describe(world.question(elsewhere), at(2, 0)).pod_label is None
+    assert [world.ask(elsewhere, 2, pod_label=each) for each in (None, "pod")] == [Measured(1, 11), Measured(0, 11)]
+
+
 def test_describes_a_histograms_edges(world: World) -> None:
     """In the order of their values, as they are written."""
     for edge in ("0.1", "+Inf", "10", "2.5"):

@@ -84,7 +84,9 @@ class InMemoryMetrics:
         label = {"auto": "pod", "none": None}.get(version_label, version_label)
         gaps = [b - a for _, values in found for (a, _), (b, _) in pairwise(_within(values, at - 900, at))]
         events = self._tally(planned.whole, at, 300.0).value
-        pods = label if label and found and all(each.get(label) for each, _ in found) else None
+        part = self._matching(planned.part.counter) if isinstance(planned.part, Count) else []
+        told = [each for each, _ in found] + [dict(each) for each, values in part if _now(values, at)]
+        pods = label if label and found and all(each.get(label) for each in told) else None
         edges = set()
         if question.indicator.latency and isinstance(planned.part, Count):
             buckets = Counter(planned.part.counter.selector.without("le"))
