@@ -4,6 +4,7 @@ Invariant: an intent is only ever derived from persisted state. The executor per
 performing one twice is harmless: a push is a compare-and-swap of one finished commit.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor, inf
 from typing import TypeAlias
@@ -12,11 +13,13 @@ from controller.core.analysis import Analysis
 from controller.core.application import Revision
 from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, RestoreRequest
+from controller.core.indicators import SHARE_KINDS
 from controller.core.observation import MissingReason
-from controller.core.past import is_judged, tick_of
+from controller.core.past import OWN_EXPRESSION_TICK, is_judged, tick_of
 from controller.core.policy import Objective, PolicySpec
 from controller.core.revert import commit_message, restore_branch
 from controller.core.rollback import Origin, Rollback, Stage, Way
+from controller.core.series import control_series, new_series
 from controller.core.state import Rollout
 
 
@@ -137,6 +140,7 @@ class DueTick:
     at: float
     interval: float
     objectives: tuple[str, ...]
+    """Names of series: of objectives, of their new pods and of controls."""
     again: bool = False
     """It was asked before."""
 
@@ -153,6 +157,8 @@ _PASSING = frozenset(
     }
 )
 MOST_TICKS_AT_ONCE = 40
+NO_VERSIONS = "none"
+"""What ``versionLabel`` says where new pods are not to be told from old ones."""
 
 
 def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[DueTick, ...]:
@@ -167,12 +173,26 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
         return ()
     find = _ticks_again if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
-    for objective in filter(is_judged, analysis.policy.objectives):
-        length = _tick_length(analysis.reference, objective)
-        for at in find(analysis, objective.name, length, now):
-            by_time.setdefault((at, length), []).append(objective.name)
+    for series, length in _series(analysis.policy, analysis.reference):
+        for at in find(analysis, series, length, now):
+            by_time.setdefault((at, length), []).append(series)
     ordered = sorted(by_time)[:MOST_TICKS_AT_ONCE]
     return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
+
+
+def _series(policy: PolicySpec, reference: Reference) -> Iterator[tuple[str, float]]:
+    """What is counted tick by tick, with the seconds of its ticks: judged objectives, their new pods, and the controls."""
+    told_apart = reference.pod_label is not None and policy.version_label != NO_VERSIONS
+    for objective in filter(is_judged, policy.objectives):
+        length = _tick_length(reference, objective)
+        yield objective.name, length
+        own_expression = length > reference.interval  # it says itself which pods it counts
+        if told_apart and objective.indicator.kind in SHARE_KINDS and not own_expression:
+            yield new_series(objective.name), length
+    for control in policy.controls:
+        own_expression = control.indicator.ratio.total.query is not None
+        length = OWN_EXPRESSION_TICK * reference.interval if own_expression else reference.interval
+        yield control_series(control.name), length
 
 
 def _tick_length(reference: Reference, objective: Objective) -> float:

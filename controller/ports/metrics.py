@@ -48,6 +48,9 @@ class Question:
     pod_label: str | None = None
     """Where pods can be told apart: only series of pods older than ``warm_up`` + interval are counted."""
     warm_up: float = 0.0
+    new_since: float | None = None
+    """Count only the new pods: those whose ``pod_label`` no series of the total carried at this moment or in the ten
+    minutes before it (Unix seconds). Needs a ``pod_label``, and an indicator that is written as metrics."""
     errors_expected: bool = False
     """The baseline had errors, and ten or more would be expected by now: a lost selector is no zero."""
 
@@ -60,7 +63,7 @@ class SeriesDescription:
     scrape_interval: float | None
     """Median seconds between samples; None where too few samples exist to say."""
     pod_label: str | None
-    """``pod`` (or the label asked for) where every series carries it, else None."""
+    """``pod`` (or the label asked for) where every series carries it, those of errors or fast requests too; else None."""
     events_per_second: float
     duplicates: tuple[str, ...] = ()
     """Series that are equal up to job, instance and replica: the same thing scraped twice."""

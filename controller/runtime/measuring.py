@@ -1,5 +1,8 @@
 """Measures the time before a chain: the scrape interval, whether pods can be told apart, and the baseline's counts.
 
+The interval and the label of pods are those of the counters that the objectives read. A gauge's query tells neither,
+and a control may well be scraped otherwise, and need not be told apart.
+
 Invariant: a reference is built from complete answers only; where the source fails, the whole is asked again later.
 """
 
@@ -60,15 +63,17 @@ class Measuring:
 
     def _reference(self, rollout: Rollout, intent: Measure, source: MetricsSource) -> Reference:
         policy, until, excluded = intent.policy, intent.until, intent.excluded
-        judged = [each for each in policy.objectives if is_judged(each)]
-        questions = {each.name: self._questions.plain(rollout, each) for each in judged}
-        described = [source.describe(each, until, policy.version_label) for each in questions.values()]
-        interval = tick_interval(policy, described)
+
+        def question(series: str) -> Question:
+            return self._questions.of_history(rollout, policy, series)
 
         def ask(requests: tuple[HistoryRequest, ...]) -> list[History]:
-            return [_history(source, questions[each.objective], each) for each in requests]
+            return [_history(source, question(each.objective), each) for each in requests]
 
-        found = ask(plan_history(policy, judged, until=until, interval=interval, excluded=excluded))
+        counted = [each.name for each in policy.objectives if is_judged(each) and each.indicator.gauge is None]
+        described = [source.describe(question(each), until, policy.version_label) for each in counted]
+        interval = tick_interval(policy, described)
+        found = ask(plan_history(policy, until=until, interval=interval, excluded=excluded))
         found += ask(further_history(policy, found, until=until, interval=interval, excluded=excluded))
         return build_reference(
             policy, found, until=until, interval=interval, excluded=excluded, pod_label=common_pod_label(described)

@@ -1,6 +1,7 @@
 """What every metrics source must do, asked of a real Prometheus and of the one in memory alike."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tests.servers.remote_write import NativeHistogram, Samples
 TICK = 15.0
 BASE = time.time() // 600 * 600 - 3600
 """A round time an hour ago."""
+NO_TRAFFIC = NoData(MissingReason.NO_TRAFFIC, "nothing was counted in the tick")
 _names = itertools.count()
 
 
@@ -52,6 +54,10 @@ class World:
     def latency(self) -> Mapping[str, Any]:
         success = f'd_bucket{{job="{self.job}",le="1"}}'
         return {"latency": {"success": {"metric": success}, "total": {"metric": f'd_count{{job="{self.job}"}}'}}}
+
+    @property
+    def temperature(self) -> Mapping[str, Any]:
+        return {"gauge": {"query": f'temperature{{job="{self.job}"}}', "max": 40}}
 
     @property
     def events(self) -> Mapping[str, Any]:
@@ -169,7 +175,7 @@ def test_sixty_second_scrapes_lose_nothing(world: World) -> None:
     world.put([world.series("x_total", [(BASE + 60 * i + 20, 100.0 * i) for i in range(5)], code="200")])
     told = [world.ask(world.availability, tick) for tick in range(4, 16)]
     assert sum(each.total for each in told if isinstance(each, Measured)) == 300
-    assert sum(each == NoData(MissingReason.NO_TRAFFIC, "nothing was counted in the tick") for each in told) == 9
+    assert sum(each == NO_TRAFFIC for each in told) == 9
 
 
 def test_no_series_is_no_data(world: World) -> None:
@@ -280,6 +286,136 @@ def test_only_warm_pods_count(world: World) -> None:
     assert totals == [10.0] * 7 + [110.0] * 3
 
 
+def rolled_out(world: World, metric: str = "x_total", **labels: str) -> None:
+    """A pod that was always there, with 10 events a tick, and one that is first seen in tick 4, with 100."""
+    world.put([world.series(metric, every_tick([10.0 * i for i in range(25)], first=-10), pod="old", **labels)])
+    new = every_tick([100.0 * (i + 1) for i in range(12)], first=3)
+    world.put([world.series(metric, new, pod="new", instance="b:1", **labels)])
+
+
+def test_only_new_pods_count(world: World) -> None:
+    """Of the warm pods those that had no series when the sync began: until one is warm, there is no traffic."""
+    rolled_out(world, code="200")
+    told = [
+        world.ask(world.availability, tick, pod_label="pod", warm_up=60.0, new_since=at(2)) for tick in range(2, 12)
+    ]
+    assert told == [NO_TRAFFIC] * 7 + [Measured(0, 100)] * 3
+
+
+def test_a_pod_that_was_seen_shortly_before_is_no_new_one(world: World) -> None:
+    """Its scrapes failed just when the sync began; whom the sync finds with a first sample is old too."""
+    failing: list[float | None] = [10, 20, None, None, 50, 60, 70]
+    world.put([world.series("x_total", every_tick(failing), code="200", pod="a")])
+    world.put([world.series("x_total", every_tick([5, 6, 7, 8], first=3), code="200", pod="b", instance="b:1")])
+    told = [world.ask(world.availability, 6, pod_label="pod", new_since=since) for since in (at(3), at(3) - 0.001)]
+    assert told == [NO_TRAFFIC, Measured(0, 1)]
+
+
+def test_errors_of_new_pods_are_told_from_those_of_old_ones(world: World) -> None:
+    """Old pods fail too, and that is not the new ones' doing; a first error of a new pod counts at once."""
+    rolled_out(world, code="200")
+    world.put([world.series("x_total", every_tick([3.0 * i for i in range(15)]), code="500", pod="old")])
+    world.put([world.series("x_total", every_tick([7, 9], first=9), code="500", pod="new", instance="b:1")])
+    told = [world.ask(world.availability, tick, pod_label="pod", new_since=at(2)) for tick in (8, 10, 11)]
+    assert told == [Measured(0, 100), Measured(7, 107), Measured(2, 102)]
+
+
+def test_new_pods_without_their_bucket_are_never_all_bad(world: World) -> None:
+    """The old pods have the bucket, so the selector finds series; the new version has other edges: Failed."""
+    rolled_out(world, "d_count")
+    world.put([world.series("d_bucket", every_tick([10.0 * i for i in range(25)], first=-10), le="1", pod="old")])
+    told = world.ask(world.latency, 10, pod_label="pod", new_since=at(2))
+    assert isinstance(told, Failed)
+    assert told.reason is MissingReason.NO_SERIES
+    world.put(
+        [world.series("d_bucket", every_tick([90.0 * i for i in range(12)], 3), le="1", pod="new", instance="b:1")]
+    )
+    assert world.ask(world.latency, 11, pod_label="pod", new_since=at(2)) == Measured(10, 100)
+
+
+def test_native_histograms_of_new_pods_are_counted_exactly(world: World) -> None:
+    """Of the new pod's 4 observations a tick one is slow; the old pod's are all."""
+    old = [NativeHistogram({1: 5 * i}) for i in range(12)]
+    new = [NativeHistogram({-3: 3 * i, 1: i}) for i in range(1, 9)]
+    world.put([world.series("n_seconds", every_tick(old), pod="old")])
+    world.put([world.series("n_seconds", every_tick(new, first=4), pod="new", instance="b:1")])
+    total = {"metric": f'n_seconds{{job="{world.job}"}}'}
+    native = {"latencyNative": {"threshold": "250ms", "total": total}}
+    told = [world.ask(native, tick, pod_label="pod", new_since=at(2)) for tick in (4, 8)]
+    assert told == [NO_TRAFFIC, Measured(1, 4)]
+
+
+def test_new_pods_cannot_be_told_apart_everywhere(world: World) -> None:
+    """Without a label of pods, in owners' expressions, events and gauges: Failed, and never the whole service."""
+    query = {"query": "sum(increase(x[$window]))"}
+    own = {"ratio": {"errors": query, "total": query}}
+    asked = [(world.availability, None), *((each, "pod") for each in (own, world.events, world.temperature))]
+    for indicator, label in asked:
+        told = world.ask(indicator, 2, pod_label=label, new_since=at(2))
+        assert isinstance(told, Failed)
+        assert told.reason is MissingReason.REFUSED_QUERY
+        assert "new pods" in told.message
+
+
+def test_a_gauge_shows_its_value_at_the_ticks_end(world: World) -> None:
+    """No difference to the tick before, and below zero as it is."""
+    world.put([world.series("temperature", every_tick([3.5, -4.25, 0]))])
+    assert [world.ask(world.temperature, tick) for tick in (1, 2, 3)] == [
+        Measured(3.5, 0),
+        Measured(-4.25, 0),
+        Measured(0, 0),
+    ]
+
+
+def test_a_gauge_that_shows_nothing_is_no_data(world: World) -> None:
+    """No series, or one that went away."""
+    world.put([world.series("temperature", every_tick([3, None]))])
+    for tick in (-3, 2):
+        told = world.ask(world.temperature, tick)
+        assert isinstance(told, NoData)
+        assert told.reason is MissingReason.NO_SERIES
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_gauge_that_shows_no_number_is_named(world: World, value: float) -> None:
+    """NaN and infinity are no values: Failed."""
+    world.put([world.series("temperature", every_tick([3, value]))])
+    told = world.ask(world.temperature, 2)
+    assert isinstance(told, Failed)
+    assert told.reason is MissingReason.NOT_FINITE
+
+
+def test_a_gauge_of_several_series_is_named(world: World) -> None:
+    """None is picked of two: Failed, and nothing in history."""
+    for instance in ("a:1", "b:1"):
+        world.put([world.series("temperature", every_tick([3, 4] * 10), instance=instance)])
+    told = world.ask(world.temperature, 2)
+    assert isinstance(told, Failed)
+    assert told.reason is MissingReason.SEVERAL_SERIES
+    history = world.source.history(world.question(world.temperature), BASE, BASE + 300, 300.0)
+    assert np.isnan(history.bad).tolist() == np.isnan(history.total).tolist() == [True]
+
+
+def test_a_gauge_that_is_corrected_late_is_what_it_is_then(world: World) -> None:
+    """No other tick loses by a late sample, so the newer value holds, and is no Partial as a count would be."""
+    world.put([world.series("temperature", every_tick([3, 4]))])
+    assert world.ask(world.temperature, 2) == Measured(4, 0)
+    world.put([world.series("temperature", [(at(1, 9), 4.5)])])
+    assert world.ask(world.temperature, 2) == Measured(4.5, 0)
+
+
+def test_a_gauges_history_is_its_mean_over_each_step(world: World) -> None:
+    """Looked at every minute: with 4 samples a minute each fourth; what is missing is left out, and not zero."""
+    minutes: list[float | None] = [1, 2, 3, 4, -15, 10, 20, math.nan, 30, None, *[None] * 5, 7]
+    samples = [value for each in minutes for value in (999.0, 999.0, 999.0, each)]
+    world.put([world.series("temperature", every_tick(samples))])
+    told = world.source.history(world.question(world.temperature), BASE, BASE + 960, 300.0)
+    assert told.bad.tolist() == pytest.approx([-1, 20, math.nan], nan_ok=True)
+    assert told.total.tolist() == pytest.approx([0, 0, math.nan], nan_ok=True)
+    short = world.source.history(world.question(world.temperature), BASE + 30, BASE + 75, TICK)
+    assert short.bad.tolist() == [999, 1, 999]
+
+
 def test_two_questions_of_one_call_do_not_mix(world: World) -> None:
     """Equal shapes, other labels: each gets its own counts."""
     other = World(world.source, world.put, world.job + "-other")
@@ -326,14 +462,13 @@ def test_a_history_without_a_whole_step_is_empty(world: World) -> None:
 
 
 def test_what_cannot_be_asked_is_refused_by_name(world: World) -> None:
-    """A gauge counts nothing: Failed in a tick, an error in history."""
-    broken = {"gauge": {"query": "max(x)", "max": 1}}
-    told = world.ask(broken, 2)
+    """Events have no new pods: Failed in a tick, an error in history."""
+    told = world.ask(world.events, 2, pod_label="pod", new_since=BASE)
     assert isinstance(told, Failed)
     assert told.reason is MissingReason.REFUSED_QUERY
-    assert "gauge" in told.message
-    with pytest.raises(MetricsRefused, match="gauge"):
-        world.source.history(world.question(broken), BASE, BASE + 60, TICK)
+    assert "new pods" in told.message
+    with pytest.raises(MetricsRefused, match="new pods"):
+        world.source.history(world.question(world.events, pod_label="pod", new_since=BASE), BASE, BASE + 60, TICK)
 
 
 def test_describes_what_a_selector_finds(world: World) -> None:
@@ -347,6 +482,18 @@ def test_describes_what_a_selector_finds(world: World) -> None:
     assert len(told.duplicates) == 1
     assert 'pod="q"' in told.duplicates[0]
     assert world.source.describe(world.question(world.availability), BASE + 605, "none").pod_label is None
+
+
+def test_pods_cannot_be_told_apart_where_only_the_errors_lack_them(world: World) -> None:
+    """Counted elsewhere, such as at the edge: by pods no error would count, and everything would look well."""
+    world.put([world.series("x_total", every_tick([10, 20]), code="200", pod="p")])
+    assert world.source.describe(world.question(world.availability), at(2, 0)).pod_label == "pod"
+    world.put([world.series("x_total", every_tick([1, 2]), code="500", pod="p")])
+    assert world.source.describe(world.question(world.availability), at(2, 0)).pod_label == "pod"
+    elsewhere = {"ratio": world.availability["ratio"] | {"errors": {"metric": f'edge_errors{{job="{world.job}"}}'}}}
+    world.put([world.series("edge_errors", every_tick([1, 2]))])
+    assert world.source.describe(world.question(elsewhere), at(2, 0)).pod_label is None
+    assert [world.ask(elsewhere, 2, pod_label=each) for each in (None, "pod")] == [Measured(1, 11), Measured(0, 11)]
 
 
 def test_describes_a_histograms_edges(world: World) -> None:

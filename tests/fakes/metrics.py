@@ -15,12 +15,13 @@ import numpy as np
 
 from controller.adapters.metrics.counting import Tally
 from controller.adapters.metrics.deltas import LOOKBACK, Count, Counter
+from controller.adapters.metrics.gauges import moments_in
 from controller.adapters.metrics.outcomes import failed, observation
 from controller.adapters.metrics.planning import Plan, Query, Wanted, plan
 from controller.adapters.metrics.remembering import Answers
 from controller.core.evidence import History, HistoryRequest
 from controller.core.observation import Measured, MissingReason, NoData, Observation
-from controller.core.promql import PromQLError, Selector
+from controller.core.promql import PromQLError, Selector, parse_selector
 from controller.ports.metrics import MetricsError, MetricsRefused, Question, SeriesDescription
 from tests.servers.remote_write import Labels, NativeHistogram, Samples
 
@@ -66,7 +67,7 @@ class InMemoryMetrics:
         ends = [start + (i + 1) * step for i in range(math.floor((end - start) / step + 1e-6))]
         try:
             planned = plan(question, ())
-            told = [_counts(self._tick(question, planned, at, step)) for at in ends]
+            told = [self._step(question, planned, at, step) for at in ends]
         except PromQLError as error:
             raise MetricsRefused(MissingReason.REFUSED_QUERY, str(error)) from None
         counts = np.array(told).reshape(-1, 2)
@@ -83,7 +84,9 @@ class InMemoryMetrics:
         label = {"auto": "pod", "none": None}.get(version_label, version_label)
         gaps = [b - a for _, values in found for (a, _), (b, _) in pairwise(_within(values, at - 900, at))]
         events = self._tally(planned.whole, at, 300.0).value
-        pods = label if label and found and all(each.get(label) for each, _ in found) else None
+        part = self._matching(planned.part.counter) if isinstance(planned.part, Count) else []
+        told = [each for each, _ in found] + [dict(each) for each, values in part if _now(values, at)]
+        pods = label if label and found and all(each.get(label) for each in told) else None
         edges = set()
         if question.indicator.latency and isinstance(planned.part, Count):
             buckets = Counter(planned.part.counter.selector.without("le"))
@@ -103,6 +106,15 @@ class InMemoryMetrics:
             raise self.fail_with
         return self.clock()
 
+    def _step(self, question: Question, planned: Plan, at: float, step: float) -> tuple[float, float]:
+        moments = moments_in(planned, step)
+        if moments == 1:
+            return _counts(self._tick(question, planned, at, step))
+        ends = [at - i * step / moments for i in range(moments)]
+        told = [self._tick(question, planned, end, step) for end in ends]
+        values = [each.bad for each in told if isinstance(each, Measured)]
+        return (sum(values) / len(values), 0.0) if values else (math.nan, math.nan)
+
     def _tick(self, question: Question, planned: Plan, at: float, interval: float) -> Observation:
         if self.fail_with is not None:
             raise self.fail_with
@@ -110,18 +122,38 @@ class InMemoryMetrics:
         return observation(planned, question, part, self._wanted(planned.whole, at, interval))
 
     def _wanted(self, wanted: Wanted, at: float, interval: float) -> Tally:
-        if isinstance(wanted, Query):
-            value = self.expressions[wanted.text](at, interval)
-            return Tally(value or 0.0, value is not None, warning=self.warn)
-        return self._tally(wanted, at, interval)
+        if not isinstance(wanted, Query):
+            return self._tally(wanted, at, interval)
+        if wanted.text not in self.expressions:
+            return self._instant(parse_selector(wanted.text), at)
+        value = self.expressions[wanted.text](at, wanted.window or interval)
+        return Tally(value or 0.0, value is not None, warning=self.warn)
+
+    def _instant(self, selector: Selector, at: float) -> Tally:
+        """What a plain selector shows at a moment."""
+        tally = Tally(warning=self.warn)
+        for labels, samples in self._series.items():
+            times = [each for each in samples if at - _STALE_AFTER < each <= at]
+            value = samples[max(times)] if times and _matches(selector, dict(labels)) else None
+            if isinstance(value, float | int):
+                tally = Tally(float(value), present=True, several=tally.present, warning=self.warn)
+        return tally
 
     def _tally(self, count: Count, at: float, interval: float) -> Tally:
         tally = Tally(warning=self.warn)
         lookback = max(LOOKBACK, 3 * interval)
         matching = self._matching(count.counter)
-        tally.present = any(_now(values, at) for _, values in matching)
+
+        def counts(labels: Mapping[str, str]) -> bool:
+            warm = self._seen(count, labels, at - interval - count.warm_up, lookback)
+            return warm and not (count.new_since is not None and self._seen(count, labels, count.new_since, LOOKBACK))
+
+        part_of_new = count.new_since is not None and count.counter != count.target
+        tally.present = any(
+            _now(values, at) for labels, values in matching if not part_of_new or counts(dict(labels))
+        )
         for labels, values in _merged(count, matching):
-            if not self._warm(count, labels, at - interval - count.warm_up, lookback):
+            if not counts(labels):
                 continue
             before, inside = (
                 _within(values, at - interval - lookback, at - interval),
@@ -145,7 +177,8 @@ class InMemoryMetrics:
             if _matches(counter.selector, dict(labels))
         ]
 
-    def _warm(self, count: Count, labels: Mapping[str, str], at: float, lookback: float) -> bool:
+    def _seen(self, count: Count, labels: Mapping[str, str], at: float, lookback: float) -> bool:
+        """Whether the pod had a series of the total then; without a label of pods every one counts as if it had."""
         if count.pod_label is None:
             return True
         pod = labels.get(count.pod_label, "")

@@ -107,8 +107,14 @@ class ScriptedMetrics:
     takes: float = 0.0
     """Seconds that one ``observe`` takes."""
     baseline_share: float = 0.001
+    pod_label: str | None = None
+    """The label that its series carry."""
     asked: list[tuple[str, float]] = field(default_factory=list)
     """Key and time of each question."""
+    before: list[Question] = field(default_factory=list)
+    """What was asked about the time before."""
+    described: list[str] = field(default_factory=list)
+    """Keys of the questions whose series were described."""
 
     def observe(self, questions: Sequence[Question], at: float, interval: float) -> Mapping[str, Observation]:
         self.asked += [(each.key, at) for each in questions]
@@ -122,6 +128,7 @@ class ScriptedMetrics:
     def history(self, question: Question, start: float, end: float, step: float) -> History:
         if self.fail_with is not None:
             raise self.fail_with
+        self.before.append(question)
         steps = int((end - start) / step + 1e-6)
         total = np.full(steps, float(round(self.rate * step)))
         return History(HistoryRequest(question.key, start, end, step), np.round(total * self.baseline_share), total)
@@ -129,7 +136,8 @@ class ScriptedMetrics:
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
         if self.fail_with is not None:
             raise self.fail_with
-        return SeriesDescription(1, 15.0, None, self.rate)
+        self.described.append(question.key)
+        return SeriesDescription(1, 15.0, self.pod_label, self.rate)
 
     def server_time(self) -> float:
         if self.fail_with is not None:

@@ -1,13 +1,21 @@
 """The time before a chain: complete answers or none, and the tick that follows from the scrape interval."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from controller.core.events import PolicyChanged, ReferenceFailed, ReferenceMeasured
+from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.observation import MissingReason
+from controller.core.policy import PolicySpec
+from controller.core.reference import build_reference
 from controller.ports.metrics import MetricsMalformed, MetricsRefused, MetricsUnavailable, SeriesDescription
+from controller.runtime import measuring
 from controller.runtime.measuring import common_pod_label, tick_interval
 from tests.runtime.parts import CART, CHECKOUT, Bench, ScriptedMetrics, application, spec
 
+DECLARED = spec().model_dump(by_alias=True, exclude_none=True)["objectives"]
 DOWN = MetricsUnavailable(MissingReason.TIMED_OUT, "no answer within 10 s")
 
 
@@ -96,6 +104,55 @@ def test_the_tick_is_what_the_policy_says_else_the_longest_scrape_interval() -> 
     assert tick_interval(auto, [series(59.6)]) == 60.0
     assert tick_interval(auto, [series(None)]) == 15.0
     assert tick_interval(auto, []) == 15.0
+
+
+GAUGE = {"name": "memory", "indicator": {"gauge": {"query": "max(memory)", "max": 1}}}
+CONTROL = {
+    "name": "rest",
+    "indicator": {"ratio": {"errors": {"metric": 'rest{code="500"}'}, "total": {"metric": "rest"}}},
+}
+
+
+def test_the_time_before_a_control_is_asked_like_that_before_an_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each history that the plan wants is asked by its series' name, all pods of it, and answered under that name."""
+    until: list[float] = []
+    answered: list[History] = []
+
+    def planned(policy: PolicySpec, **more: Any) -> tuple[HistoryRequest, ...]:
+        until.append(more["until"])
+        names = ("availability", "memory", "control:rest")
+        return tuple(HistoryRequest(name, more["until"] - 600, more["until"], 300.0) for name in names)
+
+    def built(policy: PolicySpec, found: Sequence[History], **more: Any) -> Reference:
+        answered.extend(found)
+        return build_reference(policy, found, **more)
+
+    monkeypatch.setattr(measuring, "plan_history", planned)
+    monkeypatch.setattr(measuring, "further_history", lambda *_, **__: ())
+    monkeypatch.setattr(measuring, "build_reference", built)
+    bench = Bench().guard(spec(objectives=[*DECLARED, GAUGE], controls=[CONTROL]))
+    bench.metrics.pod_label = "pod"
+    bench.deploy("two")
+    assert until == [bench.rollout().analysis.started_at]  # type: ignore[union-attr]
+    asked = [(each.key, each.pod_label, each.warm_up) for each in bench.metrics.before]
+    names = ["availability", "memory", "control:rest"]
+    assert asked == [(f"shop/checkout/{name}", None, 0.0) for name in names]
+    assert [each.request.objective for each in answered] == names
+    control = bench.metrics.before[-1].indicator.ratio
+    assert control is not None
+    assert control.total.metric == "rest"
+
+
+def test_gauges_and_controls_have_no_say_in_the_interval_and_the_label_of_pods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only what the objectives count is described: a gauge of another scrape interval, without pods, spoils nothing."""
+    monkeypatch.setattr(measuring, "is_judged", lambda _: True)
+    bench = Bench().guard(spec(objectives=[*DECLARED, GAUGE], controls=[CONTROL]))
+    bench.metrics.pod_label = "pod"
+    bench.deploy("two")
+    assert bench.metrics.described == ["shop/checkout/availability"]
+    assert bench.rollout().analysis.reference.pod_label == "pod"  # type: ignore[union-attr]
 
 
 def test_pods_are_told_apart_only_where_every_objective_can() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from controller.core.events import PolicyChanged
+from controller.ports.metrics import Question
 from controller.runtime.questions import MOST_REMEMBERED, Questions
 from tests.runtime.parts import CART, CHECKOUT, Bench, application, spec
 
@@ -38,8 +39,8 @@ def test_an_edit_changes_no_open_analysis() -> None:
     edited = spec(objectives=[{"name": "availability", "target": "90", "indicator": {"ratio": ratio}}])
     bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", edited))
     assert questions.of_tick(*watched(bench), "availability") == before  # type: ignore[arg-type]
-    plain = questions.plain(bench.rollout(), edited.objectives[0])
-    assert plain.indicator.ratio.total.metric == "other"  # type: ignore[union-attr]
+    before_it = questions.of_history(bench.rollout(), edited, "availability")
+    assert before_it.indicator.ratio.total.metric == "other"  # type: ignore[union-attr]
 
 
 def test_pods_and_expected_errors_are_those_of_the_evidence() -> None:
@@ -55,12 +56,58 @@ def test_pods_and_expected_errors_are_those_of_the_evidence() -> None:
     assert Questions("").of_tick(*watched(bench), "availability").errors_expected  # type: ignore[arg-type]
 
 
+CONTROL = {
+    "name": "availability",
+    "indicator": {
+        "ratio": {
+            "errors": {"metric": 'r{app!="{{application}}",code="500"}'},
+            "total": {"metric": 'r{app!="{{application}}"}'},
+        }
+    },
+}
+"""A control with the objective's name."""
+
+
+def test_new_pods_are_asked_for_since_the_chain_began() -> None:
+    """Its first sync's start counts, whatever was deployed on top; an old version's errors are not due in the new pods."""
+    bench = Bench().guard()
+    bench.metrics.baseline_share, bench.metrics.pod_label = 0.05, "pod"
+    bench.deploy("two")
+    bench.pass_time(120)
+    bench.deploy("three")
+    bench.pass_time(120)
+    rollout, analysis = watched(bench)
+    assert len(analysis.syncs) == 2  # type: ignore[attr-defined]
+    whole, new = (
+        Questions("").of_tick(rollout, analysis, name)  # type: ignore[arg-type]
+        for name in ("availability", "availability:new")
+    )
+    assert whole.errors_expected
+    assert (whole.new_since, new.new_since) == (None, analysis.syncs[0].started_at)  # type: ignore[attr-defined]
+    assert new == replace(whole, key="shop/checkout/availability:new", new_since=new.new_since, errors_expected=False)
+
+
+def test_a_control_is_counted_whole() -> None:
+    """Templates are filled in as in objectives; neither warm-up nor label of pods nor due errors are those of a control."""
+    bench = Bench().guard(spec(controls=[CONTROL]))
+    bench.metrics.baseline_share, bench.metrics.pod_label = 0.05, "pod"
+    bench.deploy("two")
+    bench.pass_time(120)
+    rollout, analysis = watched(bench)
+    questions = Questions("")
+    assert questions.of_tick(rollout, analysis, "availability").errors_expected  # type: ignore[arg-type]
+    control = questions.of_tick(rollout, analysis, "control:availability")  # type: ignore[arg-type]
+    assert control == Question("shop/checkout/control:availability", control.indicator)
+    assert control.indicator.ratio.errors.metric == 'r{app!="checkout",code="500"}'  # type: ignore[union-attr]
+    assert control == questions.of_history(rollout, analysis.policy, "control:availability")  # type: ignore[arg-type,attr-defined]
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """Applications come and go: the memory of rendered questions does not grow without end."""
     bench = Bench().guard()
-    objective = spec().objectives[0]
+    indicator = spec().objectives[0].indicator
     questions = Questions("")
     for number in range(MOST_REMEMBERED + 10):
-        questions._rendered["shop", f"app-{number}", "availability", ""] = (objective.indicator, objective.indicator)
-    questions.plain(bench.rollout(), objective)
+        questions._rendered[f"shop/app-{number}", "objective", "availability", ""] = (indicator, indicator)
+    questions.of_history(bench.rollout(), spec(), "availability")
     assert len(questions._rendered) <= MOST_REMEMBERED

@@ -128,7 +128,7 @@ class _GroupCount:
     def __init__(self, counting: Counting, group: Group) -> None:
         self._counting = counting
         self._group = group
-        self._expressions = Expressions(group.shape, group.by, counting.interval)
+        self._expressions = Expressions(group.shape, group.by, counting.interval, group.moments)
         points = counting.grid.points
         self._found = {key: [Tally() for _ in range(points)] for key in group.members}
         self._born: set[int] = set()

@@ -19,6 +19,7 @@ between. Four sums come out of one query, told apart by the label ``rollguard_pa
     present  how many series exist at all
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -45,13 +46,14 @@ class Counter:
     threshold: float | None = None
     """Of native histograms: count observations up to this many seconds; infinite: all. None: a plain counter."""
 
-    def over(self, function: str, step: float, span: float, back: float = 0.0) -> str:
-        """A function over the samples of (t − back − span, t − back].
+    def over(self, function: str, step: float, span: float, back: float = 0.0, *, moment: float | None = None) -> str:
+        """A function over the samples of (t − back − span, t − back]; t is ``moment``, where one is given.
 
         Native histograms are looked at every ``step`` seconds: Prometheus 2.42 knows no ``last_over_time`` of
         histograms, but a subquery of their counts works everywhere. With one step for all, it telescopes too.
         """
-        shift = f" offset {duration(back)}" if back else ""
+        shift = "" if moment is None else f" @ {moment:.3f}"
+        shift += f" offset {duration(back)}" if back else ""
         if self.threshold is None:
             return f"{function}({self.selector}[{duration(span)}]{shift})"
         return f"{function}(({self._count()})[{duration(span)}:{duration(step)}]{shift})"
@@ -81,13 +83,21 @@ class Count:
     pod_label: str | None = None
     """Count only series of pods that are older than ``warm_up`` and a tick."""
     warm_up: float = 0.0
+    new_since: float | None = None
+    """Of these pods, count only those without a series of the target at this moment, Unix seconds."""
 
 
 class Expressions:
-    """The queries for one count (or for several of one shape, told apart by the labels ``by``) in ticks of one length."""
+    """The queries for one count (or for several of one shape, told apart by the labels ``by``) in ticks of one length.
 
-    def __init__(self, count: Count, by: tuple[str, ...], interval: float) -> None:
+    ``moments``, where new pods alone count: when which targets are looked at for pods that are none.
+    """
+
+    def __init__(
+        self, count: Count, by: tuple[str, ...], interval: float, moments: Sequence[tuple[Counter, float]] = ()
+    ) -> None:
         self._count = count
+        self._moments = moments
         self._by = by
         self._interval = interval
         self._lookback = max(LOOKBACK, 3 * interval)
@@ -103,7 +113,7 @@ class Expressions:
             grown=self._sum(f"({last} - {before})"),
             born=self._sum(f"({last} unless {before})"),
             resets=self._sum(f"(({lowest} < {self._before()}) or ({resets} > 0))", "count"),
-            present=f"count{self._by_clause()} ({self._count.counter.now()})",
+            present=self._present(),
         )
 
     def before_resets(self, phase: float) -> str:
@@ -142,9 +152,14 @@ class Expressions:
         resets = self._count.counter.over("resets", self._step, self._interval)
         return sums(
             known=self._sum(self._once(f"({born} and on ({on}) ({there}))")),
-            new=f"sum by ({on}) ({new}{self._warm()})",
-            fell=f"count by ({on}) (({alone} and ({resets} > 0)){self._warm()})",
+            new=f"sum by ({on}) ({new}{self._pods()})",
+            fell=f"count by ({on}) (({alone} and ({resets} > 0)){self._pods()})",
         )
+
+    def _present(self) -> str:
+        """How many series exist. A part of the new pods' events, such as the fast ones, must exist in the new pods."""
+        part_of_new = bool(self._moments) and self._count.counter != self._count.target
+        return f"count{self._by_clause()} ({self._count.counter.now()}{self._pods() if part_of_new else ''})"
 
     def _last(self) -> str:
         return self._count.counter.over("last_over_time", self._step, self._interval)
@@ -156,19 +171,25 @@ class Expressions:
         return _merge(series, self._merged)
 
     def _sum(self, series: str, aggregation: str = "sum") -> str:
-        return f"{aggregation}{self._by_clause()} ({series}{self._warm()})"
+        return f"{aggregation}{self._by_clause()} ({series}{self._pods()})"
 
     def _by_clause(self) -> str:
         return f" by ({', '.join(self._by)})" if self._by else ""
 
-    def _warm(self) -> str:
+    def _pods(self) -> str:
+        """Keeps the series of warm pods, and of these the new ones' where only they count."""
         label = self._count.pod_label
         if label is None:
             return ""
         on = ", ".join(_unique(self._by, (label,)))
         age = self._count.warm_up + self._interval
-        old = self._count.target.over("last_over_time", self._step, self._lookback, age)
-        return f" and on ({on}) group by ({on}) ({old})"
+        warm = self._count.target.over("last_over_time", self._step, self._lookback, age)
+        kept = f" and on ({on}) group by ({on}) ({warm})"
+        if not self._moments:
+            return kept
+        # A range, and not an instant: a pod whose scrape failed at that very moment is no new one.
+        old = [each.over("last_over_time", self._step, LOOKBACK, moment=at) for each, at in self._moments]
+        return f"{kept} unless on ({on}) {_either([f'group by ({on}) ({each})' for each in old])}"
 
 
 def beginnings(targets: Selector, interval: float) -> str:
@@ -210,6 +231,14 @@ def duration(seconds: float) -> str:
 def _merge(series: str, labels: tuple[str, ...]) -> str:
     """Where one thing is told twice, the larger number holds: counters only lag."""
     return f"max without ({', '.join(labels)}) ({series})" if labels else series
+
+
+def _either(vectors: Sequence[str]) -> str:
+    """Whatever is in one of them; halved again and again, since a server compares what is left of an ``or`` each time."""
+    if len(vectors) == 1:
+        return f"({vectors[0]})"
+    middle = len(vectors) // 2
+    return f"({_either(vectors[:middle])} or {_either(vectors[middle:])})"
 
 
 def _unique(*labels: tuple[str, ...]) -> tuple[str, ...]:

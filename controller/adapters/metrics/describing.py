@@ -14,7 +14,7 @@ from controller.adapters.metrics.deltas import PART, sums
 from controller.adapters.metrics.expressions import Enforced, first_selector, sendable
 from controller.adapters.metrics.planning import speaks_for_others
 from controller.adapters.metrics.selectors import enforce, plain_selector
-from controller.core.policy import Expression, Indicator
+from controller.core.policy import Expression, Indicator, Ratio
 from controller.core.promql import Matcher, Selector
 from controller.ports.metrics import Question, SeriesDescription
 
@@ -42,8 +42,9 @@ def describe(
     selector = enforce(plain_selector(total.metric), enforced)
     native = question.indicator.latency_native is not None
     label = {"auto": "pod", "none": None}.get(version_label, version_label)
-    found = _totals(api, selector, grid, label, native=native)
-    pods = label if label and found.get("all") and found.get("labelled") == found["all"] else None
+    found = _totals(api, selector, _part(question.indicator, enforced), grid, label, native=native)
+    labelled = found.get("labelled") == found.get("all", 0) and not found.get("bare")
+    pods = label if label and found.get("all") and labelled else None
     return SeriesDescription(
         series=int(found.get("all", 0)),
         scrape_interval=_scrape_interval(api, selector, at, native=native),
@@ -65,6 +66,15 @@ def _total(indicator: Indicator) -> Expression:
     return pair.total
 
 
+def _part(indicator: Indicator, enforced: Enforced) -> Selector | None:
+    """The errors, or the fast requests: told apart by pods only where they carry the label too."""
+    pair = indicator.ratio or indicator.latency
+    if pair is None:
+        return None
+    part = pair.errors if isinstance(pair, Ratio) else pair.success
+    return None if part.metric is None else enforce(plain_selector(part.metric), enforced)
+
+
 def _of_query(api: PrometheusApi, text: str, grid: Grid, enforced: Enforced) -> SeriesDescription:
     rows = api.evaluate(sendable(text, f"{_WINDOW:g}s", enforced), grid).rows
     inside = first_selector(text, enforced)
@@ -74,12 +84,14 @@ def _of_query(api: PrometheusApi, text: str, grid: Grid, enforced: Enforced) -> 
 
 
 def _totals(
-    api: PrometheusApi, selector: Selector, grid: Grid, label: str | None, *, native: bool
+    api: PrometheusApi, selector: Selector, part: Selector | None, grid: Grid, label: str | None, *, native: bool
 ) -> Mapping[str, float]:
     rate = f"sum(rate({selector}[10m]))"
     parts = {"all": f"count({selector})", "rate": f"histogram_count({rate})" if native else rate}
     if label:
         parts["labelled"] = f"count({_with(selector, Matcher(label, '!=', ''))})"
+    if label and part is not None:
+        parts["bare"] = f"count({_with(part, Matcher(label, '=', ''))})"
     return {row.labels[PART]: row.values[0] for row in api.evaluate(sums(**parts), grid).rows if PART in row.labels}
 
 

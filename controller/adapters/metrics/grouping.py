@@ -2,13 +2,15 @@
 
 Invariant: each count gets from the shared query exactly what it would get alone. A label may tell counts apart only
 where both the counted selector and its target's fix it to the same value, so every match between series stays inside
-one count.
+one count. So does the moment that tells new pods: each target is looked at at its own.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from controller.adapters.metrics import deltas
 from controller.adapters.metrics.deltas import Count
 from controller.adapters.metrics.selectors import alternatives
 from controller.core.promql import Matcher, Selector
@@ -28,6 +30,11 @@ class Group:
     members: Mapping[tuple[str, ...], Count]
     """By the values of these labels."""
 
+    @property
+    def moments(self) -> Sequence[tuple[deltas.Counter, float]]:
+        """The target of each member whose new pods alone count, and the moment that tells them: its own."""
+        return [(each.target, each.new_since) for each in self.members.values() if each.new_since is not None]
+
     def halves(self) -> tuple["Group", "Group"]:
         """The same members in two groups (for two members or more)."""
         members = list(self.members.values())
@@ -38,9 +45,22 @@ class Group:
 def shared(counts: Iterable[Count]) -> Sequence[Group]:
     """The fewest groups for these counts; equal counts are one."""
     shapes: dict[Any, list[Count]] = {}
-    for count in dict.fromkeys(counts):
-        shapes.setdefault(_shape(count), []).append(count)
+    for number, count in _numbered(dict.fromkeys(counts)):
+        shapes.setdefault((*_shape(count), number), []).append(count)
     return [group for members in shapes.values() for group in _chunks(members)]
+
+
+def _numbered(counts: Iterable[Count]) -> Iterator[tuple[int, Count]]:
+    """Counts that differ in nothing but the moment that tells new pods are numbered: no label tells their answers apart."""
+    seen: Counter[Count] = Counter()
+    for count in counts:
+        alike = _at_any_moment(count)
+        yield seen[alike], count
+        seen[alike] += 1
+
+
+def _at_any_moment(count: Count) -> Count:
+    return count if count.new_since is None else replace(count, new_since=0.0)
 
 
 def _tellable(count: Count) -> dict[str, str]:
@@ -64,7 +84,7 @@ def _fixed(selector: Selector) -> dict[str, str]:
 def _shape(count: Count) -> tuple[Any, ...]:
     labels = _tellable(count)
     blank = _with_values(count, {label: Matcher(label, "=", "") for label in labels})
-    return blank, tuple(labels)
+    return _at_any_moment(blank), tuple(labels)
 
 
 def _with_values(count: Count, matchers: Mapping[str, Matcher]) -> Count:

@@ -18,6 +18,8 @@ _ROUNDING = 1e-6
 
 def observation(planned: Plan, question: Question, part: Tally | None, whole: Tally) -> Observation:
     """What one tick's tallies say about a question."""
+    if planned.kind is IndicatorKind.GAUGE:
+        return _trouble(whole.value, 0.0, (whole,), "the query returns nothing") or Measured(whole.value, 0.0)
     if part is None:
         return _trouble(whole.value, 0.0, (whole,)) or _events(whole.value)
     success = planned.kind is not IndicatorKind.RATIO
@@ -37,18 +39,23 @@ def failed(error: MetricsError | PromQLError) -> Failed:
     return Failed(MissingReason.REFUSED_QUERY, str(error)[:300])
 
 
-def _trouble(bad: float, total: float, tallies: tuple[Tally, ...]) -> Observation | None:
+_NOTHING_FOUND = "the selector of the total finds no series"
+
+
+def _trouble(
+    bad: float, total: float, tallies: tuple[Tally, ...], nothing: str = _NOTHING_FOUND
+) -> Observation | None:
     """Why the numbers are none that count, or None where they are; the first tally is the whole's."""
     warning = next((each.warning for each in tallies if each.warning), "")
     unknown = next((each.unknown for each in tallies if each.unknown), "")
     if warning:
         return _partial(bad, total, MissingReason.WARNINGS, warning)
     if not tallies[0].present:
-        return NoData(MissingReason.NO_SERIES, "the selector of the total finds no series")
+        return NoData(MissingReason.NO_SERIES, nothing)
     if any(each.several for each in tallies):
         return Failed(MissingReason.SEVERAL_SERIES, "the query returns several series: wrap it in sum(…)")
     if not all(math.isfinite(each.value) for each in tallies):
-        return Failed(MissingReason.NOT_FINITE, "a count is NaN or infinite")
+        return Failed(MissingReason.NOT_FINITE, "a number is NaN or infinite")
     if unknown:
         return _partial(bad, total, MissingReason.UNKNOWN_BIRTH, unknown)
     return None

@@ -15,14 +15,18 @@ from controller.core.policy import Expression, Indicator, IndicatorKind
 from controller.core.promql import PromQLError
 from controller.ports.metrics import Question
 
+GAUGE_WINDOW = 300.0
+"""Seconds of ``$window`` in a gauge's query: the block by which gauges are judged."""
 _OTHERS = "kube_"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An owner's expression that returns the events of a tick."""
+    """An owner's expression that returns the events of a tick, or a gauge's value."""
 
     text: str
+    window: float | None = None
+    """Seconds that ``$window`` stands for; None: a tick."""
 
 
 Wanted: TypeAlias = Count | Query
@@ -34,9 +38,9 @@ class Plan:
 
     kind: IndicatorKind
     part: Wanted | None
-    """Errors or fast requests; None for events."""
+    """Errors or fast requests; None for events and gauges."""
     whole: Wanted
-    """All requests; for events, the events."""
+    """All requests; for events, the events; for gauges, the value."""
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -48,9 +52,9 @@ def plan(question: Question, enforced: tuple[tuple[str, str], ...]) -> Plan:
     """What to ask for a question.
 
     Raises:
-        PromQLError: a selector or an expression is not what it must be.
+        PromQLError: a selector or an expression is not what it must be, or new pods are wanted and cannot be told apart.
     """
-    found = _planned(question.indicator, question.pod_label, question.warm_up, enforced)
+    found = _planned(question.indicator, question.pod_label, question.warm_up, question.new_since, enforced)
     if isinstance(found, PromQLError):
         raise found
     return found
@@ -63,18 +67,26 @@ def speaks_for_others(metric: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def _planned(
-    indicator: Indicator, pod_label: str | None, warm_up: float, enforced: tuple[tuple[str, str], ...]
+    indicator: Indicator,
+    pod_label: str | None,
+    warm_up: float,
+    new_since: float | None,
+    enforced: tuple[tuple[str, str], ...],
 ) -> Plan | PromQLError:
     try:
-        return _Planner(pod_label, warm_up, enforced).plan(indicator)
+        found = _Planner(pod_label, warm_up, new_since, enforced).plan(indicator)
     except PromQLError as error:
         return error
+    if new_since is not None and any(isinstance(each, Query) or each.new_since is None for each in found.wanted):
+        return PromQLError("only what is counted by metrics with a label of pods can be counted for new pods alone")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
     pod_label: str | None
     warm_up: float
+    new_since: float | None
     enforced: tuple[tuple[str, str], ...]
 
     def plan(self, indicator: Indicator) -> Plan:
@@ -87,7 +99,9 @@ class _Planner:
             return self._native(indicator.latency_native.total, indicator.latency_native.threshold)
         if indicator.events is not None:
             return Plan(kind, None, self._events(indicator.events.metric))
-        raise PromQLError("a gauge counts no events")
+        if indicator.gauge is not None:
+            return Plan(kind, None, Query(indicator.gauge.query, GAUGE_WINDOW))
+        raise ValueError("an indicator of no kind")
 
     def _pair(self, kind: IndicatorKind, part: Expression, whole: Expression, *, buckets: bool = False) -> Plan:
         total = self._counter(whole)
@@ -122,4 +136,5 @@ class _Planner:
 
     def _count(self, counter: Counter, target: Counter, merged: tuple[str, ...] = ()) -> Count:
         others = speaks_for_others(counter.selector.metric)
-        return Count(counter, target, merged, others, self.pod_label, self.warm_up)
+        new_since = None if self.pod_label is None else self.new_since
+        return Count(counter, target, merged, others, self.pod_label, self.warm_up, new_since)

@@ -16,6 +16,7 @@ from controller.adapters.metrics.counting import Counting, Tallies, Tally
 from controller.adapters.metrics.deltas import Count, duration
 from controller.adapters.metrics.describing import describe
 from controller.adapters.metrics.expressions import sendable
+from controller.adapters.metrics.gauges import means, moments_in
 from controller.adapters.metrics.outcomes import failed, observation
 from controller.adapters.metrics.planning import Plan, Query, Wanted, plan
 from controller.adapters.metrics.remembering import Answers
@@ -100,7 +101,7 @@ class PrometheusSource:
         return said
 
     def history(self, question: Question, start: float, end: float, step: float) -> History:
-        """Counts over disjoint steps of (start, end]; a rest shorter than a step is left out.
+        """Counts over disjoint steps of (start, end]; a rest shorter than a step is left out. Of a gauge: its means.
 
         Raises:
             MetricsError: no answer, or none that can be read; the question cannot be asked.
@@ -111,13 +112,15 @@ class PrometheusSource:
             raise MetricsRefused(MissingReason.REFUSED_QUERY, f"a history of {steps} steps cannot be asked")
         try:
             planned = plan(question, self._enforced)
+            moments = moments_in(planned, step)
+            points, apart = steps * moments, step / moments
             chunks = [
-                self._chunk(planned, question, Grid(start + (first + 1) * step, step, min(_CHUNK, steps - first)))
-                for first in range(0, steps, _CHUNK)
+                self._chunk(planned, question, Grid(start + (first + 1) * apart, apart, min(_CHUNK, points - first)))
+                for first in range(0, points, _CHUNK)
             ]
         except PromQLError as error:
             raise MetricsRefused(MissingReason.REFUSED_QUERY, str(error)) from None
-        counts = np.concatenate([np.empty((0, 2)), *chunks])
+        counts = means(np.concatenate([np.empty((0, 2)), *chunks]), moments)
         return History(request, _column(counts, 0), _column(counts, 1))
 
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
@@ -206,7 +209,7 @@ class _Asked:
         return tallies[index]
 
     def _queried(self, query: Query) -> Tallies:
-        window = duration(self._counting.interval)
+        window = duration(self._counting.interval if query.window is None else query.window)
         try:
             sent = sendable(query.text, window, self._enforced)
             return _tallied(self._counting.evaluate(sent, self._counting.grid), self._counting.grid.points)

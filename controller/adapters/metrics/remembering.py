@@ -1,13 +1,15 @@
 """What was answered lately, so that a tick that is asked again shows whether a sample came late.
 
 Invariant: a tick whose counts are others than they were is ``Partial`` (LateSample), with the newer counts. A tick that
-had failed has no counts to compare, and one that stays as it was is settled.
+had failed has no counts to compare, and one that stays as it was is settled. A gauge's value is no count: no other tick
+loses or gains by a late sample, so the newer value simply holds.
 """
 
 import threading
 
 from controller.adapters.metrics.planning import Plan
 from controller.core.observation import Measured, MissingReason, NoData, Observation, Partial
+from controller.core.policy import IndicatorKind
 
 _MOST = 20_000
 _NOTHING = {MissingReason.NO_SERIES, MissingReason.NO_TRAFFIC}
@@ -23,7 +25,7 @@ class Answers:
     def compared(self, key: str, planned: Plan, at: float, interval: float, said: Observation) -> Observation:
         """The observation itself, or Partial where the same question was answered otherwise before."""
         counts = _counts(said)
-        if counts is None:
+        if counts is None or planned.kind is IndicatorKind.GAUGE:
             return said
         with self._lock:
             before = self._kept.pop((key, at, interval), None)

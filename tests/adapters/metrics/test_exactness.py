@@ -74,8 +74,15 @@ def availability(job: str, **more: str) -> Mapping[str, Any]:
     return {"ratio": {"errors": errors, "total": {"metric": f"x_total{{{matchers}}}"}}}
 
 
-def question(key: str, indicator: Mapping[str, Any], *, warm: bool = False) -> Question:
-    return Question(key, Indicator.model_validate(indicator), pod_label="pod" if warm else None, warm_up=30.0)
+def question(
+    key: str, indicator: Mapping[str, Any], *, warm: bool = False, new_since: float | None = None
+) -> Question:
+    label = "pod" if warm or new_since is not None else None
+    return Question(key, Indicator.model_validate(indicator), pod_label=label, warm_up=30.0, new_since=new_since)
+
+
+starts = st.sampled_from([None, BASE, BASE + 22, BASE + 40.5])
+"""None: all pods; else only those that are new since."""
 
 
 def under(job: str, series: Sequence[Series], **more: str) -> list[Series]:
@@ -88,17 +95,17 @@ def comparable(told: Observation) -> tuple[object, ...]:
 
 
 @_EXAMPLES
-@given(series=services(), warm=st.booleans())
+@given(series=services(), warm=st.booleans(), since=starts)
 def test_every_tick_is_what_the_raw_samples_say(
-    prometheus: PrometheusServer, series: list[Series], warm: bool
+    prometheus: PrometheusServer, series: list[Series], warm: bool, since: float | None
 ) -> None:
-    """Failed scrapes, resets, births, deaths, returns and new targets: tick by tick, and in history."""
+    """Failed scrapes, resets, births, deaths, returns, new targets; all pods or new ones; tick by tick, and in history."""
     job = f"exact-{next(_names)}"
     prometheus.push(under(job, series))
     reference = InMemoryMetrics()
     reference.put(under(job, series))
     source = PrometheusSource(prometheus.url)
-    asked = question("q", availability(job), warm=warm)
+    asked = question("q", availability(job), warm=warm, new_since=since)
     ends = [BASE + tick * TICK for tick in range(TICKS + 2)]
     expected = [comparable(reference.observe([asked], at, TICK)["q"]) for at in ends]
     assert [comparable(source.observe([asked], at, TICK)["q"]) for at in ends] == expected
@@ -150,9 +157,14 @@ def test_a_shared_query_gives_what_each_question_gets_alone(
     prometheus.push(_merged(placed))
     pairs = list(dict.fromkeys((names[i], names[-1 - i]) for i in range(4)))
     questions = [
-        question(f"{number}-{warm}", availability(job, namespace=pair[0], service=pair[1]), warm=warm)
+        question(
+            f"{number}-{warm}-{since}",
+            availability(job, namespace=pair[0], service=pair[1]),
+            warm=warm,
+            new_since=since,
+        )
         for number, pair in enumerate(pairs)
-        for warm in (False, True)
+        for warm, since in ((False, None), (True, None), (True, BASE + 22), (True, BASE + 40.5))
     ]
     source = PrometheusSource(prometheus.url)
     at = BASE + tick * TICK
