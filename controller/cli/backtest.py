@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from controller.adapters.policies.lint import Target
-from controller.cli.backtest_measuring import Asked, backtested
+from controller.cli.backtest_measuring import Asked, Patient, backtested
 from controller.cli.backtest_report import Found, write_backtest
 from controller.cli.common import DEFAULT_SETTINGS, Output, length_of_time
 from controller.cli.deployments_file import read_deployments
@@ -162,7 +162,7 @@ def _backtest(
     settings, by_url = given
     target = _target(policy, settings, application)
     name = "default" if by_url else policy.spec.metrics
-    asked = Asked(_source(settings, name), policy.spec, target)
+    asked = Asked(Patient(_source(settings, name)), policy.spec, target)
     with _telling("the Prometheus of --prometheus" if by_url else f"the metrics source {name}"):
         now = asked.source.server_time()
         looked, known = _deployments(settings, target, sought, now - length, now)

@@ -5,8 +5,9 @@ same expressions; where the source fails, nothing is judged.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from controller.adapters.policies.lint import Target
 from controller.core.backtesting import (
@@ -24,19 +25,51 @@ from controller.core.backtesting import (
 )
 from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.indicators import SHARE_KINDS, Indicator
-from controller.core.past import is_gauge, is_judged
+from controller.core.observation import Observation
 from controller.core.past_chains import Deployment, PastChain, first_chain
 from controller.core.policy import PolicySpec
 from controller.core.policy_templates import render_control, render_indicator
-from controller.core.reference import build_reference, further_history, plan_history
 from controller.core.series import control_of, is_new, objective_of
 from controller.core.traces.series import Column
-from controller.ports.metrics import MetricsSource, MetricsUnavailable, Question
-from controller.runtime.measuring import common_pod_label, tick_interval
+from controller.ports.metrics import MetricsSource, MetricsUnavailable, Question, SeriesDescription
+from controller.runtime.measuring import measured_before
 
+_Answer = TypeVar("_Answer")
 Spans = Sequence[tuple[float, float]]
 PAUSES = (1.0, 5.0)
 """Seconds before a question is asked again: a month of deployments is not thrown away for one that timed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A metrics source that asks again where it is away for a moment."""
+
+    source: MetricsSource
+
+    def observe(self, questions: Sequence[Question], at: float, interval: float) -> Mapping[str, Observation]:
+        """As the port says."""
+        return self.source.observe(questions, at, interval)
+
+    def history(self, question: Question, start: float, end: float, step: float) -> History:
+        """As the port says."""
+        return _patiently(lambda: self.source.history(question, start, end, step))
+
+    def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
+        """As the port says."""
+        return _patiently(lambda: self.source.describe(question, at, version_label))
+
+    def server_time(self) -> float:
+        """As the port says; asked once, since it comes first and tells whether anybody is there."""
+        return self.source.server_time()
+
+
+def _patiently(ask: Callable[[], _Answer]) -> _Answer:
+    for pause in PAUSES:
+        try:
+            return ask()
+        except MetricsUnavailable:
+            time.sleep(pause)
+    return ask()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +85,9 @@ class Asked:
         return Question(f"{self.target.application}/{series}", self._indicator(series))
 
     def history(self, request: HistoryRequest, question: Question | None = None) -> History:
-        """The answer to a request, by the series' own name; asked again where the source is away for a moment."""
+        """The answer to a request, by the series' own name."""
         asked = question or self.question(request.objective)
-        for pause in PAUSES:
-            try:
-                return self._answer(asked, request)
-            except MetricsUnavailable:
-                time.sleep(pause)
-        return self._answer(asked, request)
-
-    def _answer(self, asked: Question, request: HistoryRequest) -> History:
         return replace(self.source.history(asked, request.start, request.end, request.step), request=request)
-
-    def histories(self, requests: Iterable[HistoryRequest]) -> list[History]:
-        """The answers to some requests."""
-        return [self.history(each) for each in requests]
 
     def _indicator(self, series: str) -> Indicator:
         target = self.target
@@ -104,7 +125,7 @@ def backtested(
 
 def _judged(asked: Asked, chain: PastChain, now: float, excluded: Spans) -> tuple[Backtested, Spans]:
     """What would have been decided about one chain, and the times that it cuts out of later baselines."""
-    reference = measured_before(asked, chain, excluded)
+    reference = measured_before(asked.source, asked.question, chain.policy, chain.start, excluded)
     until = chain.recorded_until(now - reference.interval)
     columns = _measured_since(asked, chain, reference, until)
     found = judge_chain(chain, replace(reference, until=0.0), columns, until)
@@ -113,21 +134,9 @@ def _judged(asked: Asked, chain: PastChain, now: float, excluded: Spans) -> tupl
     return found, cut_out(found, broken_until(found, aftermath))
 
 
-def measured_before(asked: Asked, chain: PastChain, excluded: Spans) -> Reference:
-    """What was before the chain, as the controller would have measured it."""
-    policy, until = chain.policy, chain.start
-    counted = [each.name for each in policy.objectives if is_judged(each) and not is_gauge(each)]
-    described = [asked.source.describe(asked.question(each), until, policy.version_label) for each in counted]
-    interval = tick_interval(policy, described)
-    found = asked.histories(plan_history(policy, until=until, interval=interval, excluded=excluded))
-    found += asked.histories(further_history(policy, found, until=until, interval=interval, excluded=excluded))
-    label = common_pod_label(described)
-    return build_reference(policy, found, until=until, interval=interval, excluded=excluded, pod_label=label)
-
-
 def _measured_since(asked: Asked, chain: PastChain, reference: Reference, until: float) -> dict[str, Column]:
     """The ticks of every series, and which of them say nothing since errors should have been seen."""
-    requests = tick_requests(chain, reference.interval, until)
+    requests = tick_requests(chain, reference, until)
     columns = {each.objective: _ticks(asked, chain, reference, each) for each in requests}
     missed = errors_missed(trace_of(chain, reference, columns, until), replace(reference, until=0.0))
     for each in requests:
@@ -140,10 +149,12 @@ def _measured_since(asked: Asked, chain: PastChain, reference: Reference, until:
 def _ticks(
     asked: Asked, chain: PastChain, reference: Reference, request: HistoryRequest, *, errors_expected: bool = False
 ) -> Column:
-    """One series since the chain's start: of the pods that are warmed up, where pods can be told apart."""
+    """One series since the chain's start: where pods can be told apart, of those that are warmed up, or new."""
     series = request.objective
     question = replace(asked.question(series), errors_expected=errors_expected)
-    if control_of(series) is None and not is_new(series):
+    if control_of(series) is None:
         question = replace(question, pod_label=reference.pod_label, warm_up=chain.policy.analysis.warm_up)
+    if is_new(series):
+        question = replace(question, new_since=chain.start)
     shares = question.indicator.kind in SHARE_KINDS
     return column_of(asked.history(request, question), chain.start, shares=shares)

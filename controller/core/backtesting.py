@@ -12,9 +12,10 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats, History, HistoryRequest, Reference
 from controller.core.history import ROUNDING
+from controller.core.intents import ticking_series
 from controller.core.judging import errors_expected
 from controller.core.observation import MissingReason
-from controller.core.past import OWN_EXPRESSION_TICK, WEEK, is_events, is_judged, tick_of
+from controller.core.past import WEEK, is_events, tick_of
 from controller.core.past_chains import Deployment, PastChain
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import DAY_STEP
@@ -73,16 +74,11 @@ class Backtested:
         return self.breached or held or self.verdict.reason is Reason.BREACH_OVER
 
 
-def tick_requests(chain: PastChain, interval: float, until: float) -> tuple[HistoryRequest, ...]:
-    """The ticks of the chain to ask for: of every judged objective, and of every control."""
-    policy = chain.policy
-    lengths = {each.name: tick_of(each, interval) for each in policy.objectives if is_judged(each)}
-    for each in policy.controls:
-        own = each.indicator.ratio.total.query is not None
-        lengths[control_series(each.name)] = OWN_EXPRESSION_TICK * interval if own else interval
+def tick_requests(chain: PastChain, reference: Reference, until: float) -> tuple[HistoryRequest, ...]:
+    """The ticks of the chain to ask for: of every series that the controller asks for at every tick."""
     found = (
         HistoryRequest(name, floor(chain.start / tick) * tick, floor(until / tick) * tick, tick)
-        for name, tick in lengths.items()
+        for name, tick in ticking_series(chain.policy, reference)
     )
     return tuple(each for each in found if each.start < each.end)
 

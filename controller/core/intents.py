@@ -173,14 +173,14 @@ def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[Due
         return ()
     find = _ticks_again if again else _new_ticks
     by_time: dict[tuple[float, float], list[str]] = {}
-    for series, length in _series(analysis.policy, analysis.reference):
+    for series, length in ticking_series(analysis.policy, analysis.reference):
         for at in find(analysis, series, length, now):
             by_time.setdefault((at, length), []).append(series)
     ordered = sorted(by_time)[:MOST_TICKS_AT_ONCE]
     return tuple(DueTick(at, length, tuple(by_time[at, length]), again) for at, length in ordered)
 
 
-def _series(policy: PolicySpec, reference: Reference) -> Iterator[tuple[str, float]]:
+def ticking_series(policy: PolicySpec, reference: Reference) -> Iterator[tuple[str, float]]:
     """What is counted tick by tick, with the seconds of its ticks: judged objectives, their new pods, and the controls."""
     told_apart = reference.pod_label is not None and policy.version_label != NO_VERSIONS
     for objective in filter(is_judged, policy.objectives):

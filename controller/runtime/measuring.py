@@ -16,7 +16,7 @@ from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.intents import Measure
 from controller.core.past import is_judged
 from controller.core.policy import PolicySpec
-from controller.core.reference import build_reference, further_history, plan_history
+from controller.core.reference import Times, build_reference, further_history, plan_history
 from controller.core.state import Rollout
 from controller.ports.metrics import MetricsError, MetricsSource, Question, SeriesDescription
 from controller.runtime.lanes import Lanes
@@ -62,22 +62,43 @@ class Measuring:
             return ReferenceFailed(intent.analysis_id, f"{error.reason}: {error}")
 
     def _reference(self, rollout: Rollout, intent: Measure, source: MetricsSource) -> Reference:
-        policy, until, excluded = intent.policy, intent.until, intent.excluded
-
         def question(series: str) -> Question:
-            return self._questions.of_history(rollout, policy, series)
+            return self._questions.of_history(rollout, intent.policy, series)
 
-        def ask(requests: tuple[HistoryRequest, ...]) -> list[History]:
-            return [_history(source, question(each.objective), each) for each in requests]
+        return measured_before(source, question, intent.policy, intent.until, intent.excluded)
 
-        counted = [each.name for each in policy.objectives if is_judged(each) and each.indicator.gauge is None]
-        described = [source.describe(question(each), until, policy.version_label) for each in counted]
-        interval = tick_interval(policy, described)
-        found = ask(plan_history(policy, until=until, interval=interval, excluded=excluded))
-        found += ask(further_history(policy, found, until=until, interval=interval, excluded=excluded))
-        return build_reference(
-            policy, found, until=until, interval=interval, excluded=excluded, pod_label=common_pod_label(described)
-        )
+
+def measured_before(
+    source: MetricsSource,
+    question: Callable[[str], Question],
+    policy: PolicySpec,
+    until: float,
+    excluded: Times = (),
+) -> Reference:
+    """What was before a chain.
+
+    Args:
+        source: the metrics source.
+        question: what is asked about a series, of an objective or a control.
+        policy: the policy in force before the chain.
+        until: start of the chain's first sync, Unix seconds.
+        excluded: times that are cut out of baselines.
+
+    Raises:
+        MetricsError: the source did not answer.
+    """
+
+    def ask(requests: tuple[HistoryRequest, ...]) -> list[History]:
+        return [_history(source, question(each.objective), each) for each in requests]
+
+    counted = [each.name for each in policy.objectives if is_judged(each) and each.indicator.gauge is None]
+    described = [source.describe(question(each), until, policy.version_label) for each in counted]
+    interval = tick_interval(policy, described)
+    found = ask(plan_history(policy, until=until, interval=interval, excluded=excluded))
+    found += ask(further_history(policy, found, until=until, interval=interval, excluded=excluded))
+    return build_reference(
+        policy, found, until=until, interval=interval, excluded=excluded, pod_label=common_pod_label(described)
+    )
 
 
 def _history(source: MetricsSource, question: Question, request: HistoryRequest) -> History:

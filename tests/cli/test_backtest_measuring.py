@@ -1,17 +1,19 @@
 """What a backtest measures is what the controller would have measured live: compared tick by tick, on a source in memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from controller.adapters.policies.lint import Target
 from controller.cli import backtest_measuring
-from controller.cli.backtest_measuring import Asked, backtested
+from controller.cli.backtest_measuring import Asked, Patient, backtested
 from controller.core.application import ApplicationKey
 from controller.core.evidence import HistoryRequest
 from controller.core.observation import Measured, MissingReason
 from controller.core.past_chains import Deployment
 from controller.core.policy import PolicySpec
-from controller.ports.metrics import MetricsUnavailable, Question
+from controller.ports.metrics import MetricsUnavailable
 from tests.fakes.metrics import InMemoryMetrics
 
 START = 1_700_000_100.0
@@ -69,23 +71,30 @@ def source() -> InMemoryMetrics:
     return made
 
 
-def test_ticks_are_those_that_would_have_been_observed(source: InMemoryMetrics) -> None:
-    """Each tick has the numbers that ``observe`` gives, of warmed-up pods where pods can be told apart."""
+@pytest.mark.parametrize("series", ["availability", "availability:new", "control:rest"])
+def test_ticks_are_those_that_would_have_been_observed(source: InMemoryMetrics, series: str) -> None:
+    """Each tick has the numbers that ``observe`` gives: of warmed-up pods, of new ones alone, and of controls."""
     asked = Asked(source, POLICY, TARGET)
     (found,) = backtested(asked, [Deployment("r", START, START)], START + 2 * WINDOW, lambda _: None)
-    column = found.evidence.of("availability")
-    label = found.evidence.reference.pod_label
+    column, label = found.evidence.of(series), found.evidence.reference.pod_label
     assert label == "pod"
     assert column.at.size > 10
-    question = Question("q", asked.question("availability").indicator, label, 60.0)
+    question = asked.question(series)
+    if series != "control:rest":
+        question = replace(
+            question, pod_label=label, warm_up=60.0, new_since=START if series.endswith("new") else None
+        )
+    measured = 0
     for number, at in enumerate(column.at):
-        observed = source.observe([question], START + float(at), STEP)["q"]
+        observed = source.observe([question], START + float(at), STEP)[question.key]
         if isinstance(observed, Measured):
+            measured += 1
             assert (column.bad[number], column.total[number], column.missing[number]) == pytest.approx(
                 (observed.bad, observed.total, 0.0)
             )
         else:
             assert column.missing[number] > 0
+    assert measured > 10
 
 
 def test_series_are_asked_by_their_names(source: InMemoryMetrics) -> None:
@@ -114,7 +123,7 @@ def test_a_source_that_is_away_for_a_moment_is_asked_again(
         source.fail_with = None
 
     monkeypatch.setattr(backtest_measuring.time, "sleep", back)
-    asked, request = Asked(source, POLICY, TARGET), HistoryRequest("availability", START, START + 60, STEP)
+    asked, request = Asked(Patient(source), POLICY, TARGET), HistoryRequest("availability", START, START + 60, STEP)
     source.fail_with = MetricsUnavailable(MissingReason.TIMED_OUT, "late")
     assert asked.history(request).bad.size == 4
     assert pauses == [1.0]

@@ -123,8 +123,9 @@ def test_each_judged_objective_and_each_control_is_asked() -> None:
     """By the names of their series, at aligned times, in ticks of their own length."""
     rules = policy(ratio(), restarts(), gauge(), controls=("rest",))
     chain = first_chain(rules, [Deployment("r", START + 7, START + 7)])
-    asked = tick_requests(chain, 15.0, START + 100)
-    assert asked == tuple(
-        HistoryRequest(name, START, START + 90, 15.0)
-        for name in ("availability", "restarts", "memory", "control:rest")
-    )
+    plain = ("availability", "restarts", "memory", "control:rest")
+    apart = ("availability", "availability:new", "restarts", "memory", "control:rest")
+    for names, label in ((plain, None), (apart, "pod")):
+        reference = Reference(0.0, 15.0, (before(),), label)
+        asked = tick_requests(chain, reference, START + 100)
+        assert asked == tuple(HistoryRequest(name, START, START + 90, 15.0) for name in names)
