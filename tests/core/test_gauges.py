@@ -160,6 +160,31 @@ def test_evidence_of_the_other_side() -> None:
     assert not (found.guilty >= THRESHOLD).any()
 
 
+def test_the_side_with_more_ticks_beyond() -> None:
+    """Mostly below the minimum, as before, with a few ticks so high that the mean rose: no breach of the maximum."""
+    both = Gauge.model_validate({"query": "t", "min": -10, "max": 5})
+    value = ticks((LOOKS, -12.0)).value.copy()
+    value[::10] = 500.0
+    found = path_of(replace(ticks((LOOKS, 0.0)), value=value), both, history(level=-15.0, spread=0.1))
+    assert found.log_e[-1] > THRESHOLD
+    assert found.beyond[-1]
+    assert not np.isfinite(found.guilty).any()
+
+
+def test_two_directions_share_the_evidence() -> None:
+    """Before the first block is over the evidence is one, of one direction and of two."""
+    for direction in ("Down", "Either"):
+        gauge = Gauge.model_validate({"query": "o", "regression": {"direction": direction, "tolerance": "20%"}})
+        assert path_of(ticks((10, 0.4)), gauge).log_e == pytest.approx(np.zeros(10))
+
+
+def test_beyond_only_at_the_deadline() -> None:
+    """A limit that is passed just before the deadline is a Hold then, though it was no block long."""
+    given = ticks((117, 0.4), (3, 0.95))
+    assert not path_of(given).lasting[-1]
+    assert at_deadline(given) == (VerdictKind.HOLD, Reason.BREACHED_BEFORE)
+
+
 def test_missing_ticks_are_no_evidence() -> None:
     """Ticks that were not measured lead neither to a breach nor to Healthy, whatever stands in their place."""
     given = ticks((LOOKS, 0.4))
@@ -311,6 +336,9 @@ def test_a_later_sync_opens_a_process() -> None:
     """After a window of health, a breach that begins with a later sync is found in three blocks: less of α is left."""
     given = replace(ticks((140, 0.4), (60, 1.0)), later=(BEGIN + 7 * BLOCK,))
     assert breached_after(path_of(given)) == 10 * BLOCK
+    without = path_of(replace(given, later=()))
+    assert path_of(given).log_e[9 * 20 - 1] > without.log_e[9 * 20 - 1]
+    assert path_of(given).log_e[7 * 20 - 1] == without.log_e[7 * 20 - 1]
 
 
 @pytest.mark.parametrize(
