@@ -15,8 +15,8 @@ from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.indicators import SHARE_KINDS
 from controller.core.observation import MissingReason
-from controller.core.past import OWN_EXPRESSION_TICK, is_judged, tick_of
-from controller.core.policy import Objective, PolicySpec
+from controller.core.past import control_tick, is_judged, tick_of
+from controller.core.policy import NO_VERSIONS, Objective, PolicySpec
 from controller.core.revert import commit_message, restore_branch
 from controller.core.rollback import Origin, Rollback, Stage, Way
 from controller.core.series import control_series, new_series
@@ -157,8 +157,6 @@ _PASSING = frozenset(
     }
 )
 MOST_TICKS_AT_ONCE = 40
-NO_VERSIONS = "none"
-"""What ``versionLabel`` says where new pods are not to be told from old ones."""
 
 
 def due_ticks(rollout: Rollout, now: float, *, again: bool = False) -> tuple[DueTick, ...]:
@@ -190,9 +188,7 @@ def ticking_series(policy: PolicySpec, reference: Reference) -> Iterator[tuple[s
         if told_apart and objective.indicator.kind in SHARE_KINDS and not own_expression:
             yield new_series(objective.name), length
     for control in policy.controls:
-        own_expression = control.indicator.ratio.total.query is not None
-        length = OWN_EXPRESSION_TICK * reference.interval if own_expression else reference.interval
-        yield control_series(control.name), length
+        yield control_series(control.name), control_tick(control, reference.interval)
 
 
 def _tick_length(reference: Reference, objective: Objective) -> float:

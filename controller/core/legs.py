@@ -25,16 +25,14 @@ from controller.core.sides import Count, Rows, Sides
 from controller.core.statistics.clusters import clustered
 from controller.core.statistics.controls import control_increments
 from controller.core.statistics.events import event_process
-from controller.core.statistics.grids import RATIOS, STAKE_WEIGHTS, from_zero, visible_weights
+from controller.core.statistics.grids import RATIOS, STAKE_WEIGHTS, from_zero
 from controller.core.statistics.mixture import Process
 from controller.core.statistics.shares import betting_by_tick, grid_increments, in_blocks, share_process
 from controller.core.statistics.starts import StartPrior
 
-VISIBLE = 7.0
-"""Nats that a whole window must be able to show of an alternative, so that prior mass is spent on it."""
 FAILING = 3.5
 """Nats from which old pods, or one control of several, count as failing too."""
-OF_ONE = ("slo", "baseline", "allowed", "expected", "worst")
+OF_ONE = ("slo", "baseline", "allowed", "weights", "worst")
 """The limits that each member of a batch has for itself."""
 CATASTROPHE, FAR_BEYOND = 0.5, 5.0
 """A tick fails as none of the clusters before, where so large a share is bad, and so many times the largest ever seen."""
@@ -63,8 +61,8 @@ class Limits:
     baseline: Floats
     allowed: Floats
     """A: the share that the service may have of its own."""
-    expected: Floats
-    """Events expected in the window; NaN: not known."""
+    weights: Floats
+    """Of the alternatives of the SLO's leg and the baseline's (ln), shape (…, 2, grid)."""
     worst: Floats
     """The largest bad share of a tick before."""
     worsening: float
@@ -107,13 +105,6 @@ class Legs:
         if not by_clusters.all() or not by_clusters.size:
             found = np.maximum(found, self._slo(Betting.REQUESTS).bound())
         return found
-
-    @cached_property
-    def _weights(self) -> Floats:
-        """Of the alternatives of the SLO's leg and the baseline's, shape (…, 2, grid)."""
-        limits = self._limits
-        nulls = np.stack((limits.slo, limits.baseline), axis=-1)
-        return visible_weights(limits.expected[..., None], nulls, VISIBLE)
 
     @cached_property
     def clusters(self) -> Flags:
@@ -161,7 +152,7 @@ class Legs:
     def _slo(self, betting: Betting) -> Process:
         """The SLO's leg alone."""
         whole = self._sides.whole
-        return self._process(whole.bad, whole.total, self._limits.slo, self._weights[..., 0, :], betting)
+        return self._process(whole.bad, whole.total, self._limits.slo, self._limits.weights[..., 0, :], betting)
 
     def _path(self, betting: Betting) -> Floats:
         path = self._own(betting).path()
@@ -190,7 +181,7 @@ class Legs:
         whole, judged = self._sides.whole, self._sides.judged
         bad, total = (np.stack(pair, axis=-2) for pair in ((whole.bad, judged.bad), (whole.total, judged.total)))
         nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
-        return self._process(bad, total, nulls, self._weights, betting)
+        return self._process(bad, total, nulls, self._limits.weights, betting)
 
     def _process(self, bad: Floats, total: Floats, nulls: Floats, weights: Floats, betting: Betting) -> Process:
         bad, total = self._in_blocks(bad, betting), self._in_blocks(total, betting)
@@ -208,7 +199,7 @@ class Legs:
         return Process.of(found, self._other_weights(betting)[..., None, :], self._prior)
 
     def _other_weights(self, betting: Betting) -> Floats:
-        return self._weights[..., 1, :] if betting is Betting.REQUESTS else STAKE_WEIGHTS
+        return self._limits.weights[..., 1, :] if betting is Betting.REQUESTS else STAKE_WEIGHTS
 
     @cached_property
     def _declared(self) -> tuple[Count, ...]:

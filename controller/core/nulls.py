@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import nan
 
-from controller.core.evidence import ObjectiveReference
+from controller.core.evidence import Floats, ObjectiveReference
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import plug_in_rate
 from controller.core.statistics.bounds import kl_ucb, poisson_ucb
+from controller.core.statistics.grids import visible_weights
 
 KEPT_TIMES, LARGEST_KEPT = 5.0, 0.5
+VISIBLE = 7.0
+"""Nats that a whole window must be able to show of an alternative, so that prior mass is spent on it."""
 KEPT_EVENTS = 2.0
 """Rare events: kept means fewer than twice ``minimumBadEvents`` a window, where that is more than five times the limit."""
 
@@ -66,6 +69,12 @@ def nulls(policy: PolicySpec, objective: Objective, before: ObjectiveReference |
         kept = max(KEPT_TIMES * limit, KEPT_EVENTS * rules.minimum_bad_events / rules.window)
         return Nulls(limit, baseline, kept, kept, 1.0, dispersed=False)
     return share_nulls(policy, objective, known, _share_bound(*clusters_before(known), delta))
+
+
+@lru_cache(maxsize=4096)
+def log_weights(limits: Nulls) -> Floats:
+    """Of the alternatives of the SLO's leg and the baseline's (ln), shape (2, grid): those in sight of the window."""
+    return visible_weights(limits.expected, (limits.slo, limits.baseline), VISIBLE)
 
 
 def clusters_before(known: ObjectiveReference) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from controller.core.evidence import Floats
 from controller.core.looks import Flags
 from controller.core.sides import Count
 from controller.core.statistics.grids import from_zero, log_sum
-from controller.core.statistics.mixture import Process, running_log_sum
+from controller.core.statistics.mixture import Process
 from controller.core.statistics.starts import StartPrior
 
 GONE_AFTER = 2
@@ -120,5 +120,5 @@ def _masked(prior: StartPrior, admitted: Flags) -> StartPrior:
 def _started(running: Floats, log_weights: Floats, prior: StartPrior, which: Flags) -> Floats:
     """The part of the mixture that has started at these looks, shape (…, looks)."""
     mass = np.where(which, prior.log_mass, -np.inf)[..., None, :]
-    started = running_log_sum(mass - running[..., :-1]) + running[..., 1:] + log_weights[..., None]
+    started = np.logaddexp.accumulate(mass - running[..., :-1], axis=-1) + running[..., 1:] + log_weights[..., None]
     return log_sum(started, axis=-2)

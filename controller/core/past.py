@@ -18,7 +18,7 @@ import numpy as np
 from controller.core.evidence import History, ObjectiveReference
 from controller.core.history import ROUNDING, Span, Steps, Windows
 from controller.core.indicators import texts_of
-from controller.core.policy import Objective
+from controller.core.policy import Control, Objective
 from controller.core.statistics.bounds import kl_bernoulli
 from controller.core.statistics.changes import consistent, worse_lately
 from controller.core.statistics.dispersion import bursts, pearson_dispersion, successive_dispersion, summed
@@ -65,6 +65,11 @@ def tick_of(objective: Objective, interval: float) -> float:
     """Seconds of one tick: an owner's own expression counts over a window of several scrapes."""
     own = not is_gauge(objective) and any(path.endswith(".query") for path, _ in texts_of(objective.indicator))
     return OWN_EXPRESSION_TICK * interval if own else interval
+
+
+def control_tick(control: Control, interval: float) -> float:
+    """Seconds of one tick of a control, by the same rule."""
+    return OWN_EXPRESSION_TICK * interval if control.indicator.ratio.total.query is not None else interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Mode(StrEnum):
     SHADOW = "Shadow"
 
 
+NO_VERSIONS = "none"
+"""What ``versionLabel`` says where new pods are not to be told from old ones."""
 NO_BUDGET = 1e-5
 """The tolerated share of bad events under a target of 100 %: no number of good events shows a share of 0."""
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"

@@ -12,7 +12,18 @@ import numpy as np
 
 from controller.core.evidence import History, HistoryRequest, ObjectiveReference, Reference
 from controller.core.history import ROUNDING, Span
-from controller.core.past import DAY, SIX_HOURS, WEEK, Measure, Past, is_events, is_gauge, is_judged, tick_of
+from controller.core.past import (
+    DAY,
+    SIX_HOURS,
+    WEEK,
+    Measure,
+    Past,
+    control_tick,
+    is_events,
+    is_gauge,
+    is_judged,
+    tick_of,
+)
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.series import control_series
 from controller.core.statistics.bounds import PLUG_IN_PART
@@ -133,7 +144,8 @@ def _measures(
         )
     for control in policy.controls:
         limit = min(shares, default=SMALLEST_SHARE)
-        yield Measure(control_series(control.name), limit, rules.baseline, interval, interval)
+        tick = control_tick(control, interval)
+        yield Measure(control_series(control.name), limit, rules.baseline, tick, interval)
 
 
 def _gauge(objective: Objective, histories: Sequence[History], span: Span) -> ObjectiveReference:

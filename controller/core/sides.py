@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from controller.core.evidence import Evidence, Floats, ObjectiveTicks
 from controller.core.history import ROUNDING
 from controller.core.looks import Flags, Looks
-from controller.core.policy import Objective, PolicySpec
+from controller.core.observation import MissingReason
+from controller.core.policy import NO_VERSIONS, Objective, PolicySpec
 from controller.core.series import control_series, new_series
 from controller.core.statistics.grids import from_zero
 
-NO_VERSIONS = "none"
+_NONE = [1.0 + list(MissingReason).index(each) for each in (MissingReason.NO_TRAFFIC, MissingReason.NO_SERIES)]
+"""How a tick is written in which the new pods counted nothing, rather than nobody knows what."""
 Rows: TypeAlias = NDArray[np.intp] | int
 """Members of a batch, by their places."""
 
@@ -80,11 +82,12 @@ def sides_of(policy: PolicySpec, objective: Objective, evidence: Evidence, looks
     new = evidence.of(new_series(objective.name))
     if policy.version_label == NO_VERSIONS or not new.at.size:
         return Sides(whole, whole, None, None, controls)
-    judged, split = _new(new, whole, looks)
-    told = np.any(judged.total * split * looks.fresh > 0, axis=-1) | ~np.any(whole.total * looks.fresh > 0, axis=-1)
+    fresh, split, known = _new(new, whole, looks)
+    told = np.any(fresh.total * looks.fresh > 0, axis=-1) | ~np.any(whole.total * looks.fresh > 0, axis=-1)
     split = split & told[..., None]
-    judged = Count(np.where(split, judged.bad, whole.bad), np.where(split, judged.total, whole.total))
-    old = Count(np.maximum(whole.bad - judged.bad, 0.0), np.maximum(whole.total - judged.total, 0.0))
+    judged = Count(np.where(split, fresh.bad, whole.bad), np.where(split, fresh.total, whole.total))
+    apart = split & known
+    old = Count(np.where(apart, whole.bad - judged.bad, 0.0), np.where(apart, whole.total - judged.total, 0.0))
     return Sides(whole, judged, old, _early(objective, evidence, new, looks, told), controls)
 
 
@@ -108,14 +111,15 @@ def _counted(ticks: ObjectiveTicks, looks: Looks) -> Count:
     return Count(bad[..., last] - bad[..., first], total[..., last] - total[..., first])
 
 
-def _new(ticks: ObjectiveTicks, whole: Count, looks: Looks) -> tuple[Count, Flags]:
-    """The new pods' counts, and in which looks they are known."""
+def _new(ticks: ObjectiveTicks, whole: Count, looks: Looks) -> tuple[Count, Flags, Flags]:
+    """The new pods' counts, in which looks they were asked for, and in which the answer is known."""
     index = np.minimum(np.searchsorted(ticks.at, looks.at - ROUNDING), ticks.at.size - 1)
     there = np.abs(ticks.at[index] - looks.at) <= looks.tick / 4
     sound = _sound(ticks)[..., index] & there
+    none = np.isin(ticks.missing[..., index], _NONE) & there
     bad, total = (np.where(sound, each[..., index], 0.0) for each in (ticks.bad, ticks.total))
     bad, total = np.minimum(bad, whole.bad), np.minimum(total, whole.total)
-    return Count(bad, total), np.broadcast_to(there, bad.shape)
+    return Count(bad, total), np.broadcast_to(there, bad.shape), np.asarray(sound | none)
 
 
 def _early(

@@ -17,7 +17,7 @@ from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.history import ROUNDING
 from controller.core.legs import OF_ONE, Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
-from controller.core.nulls import Nulls, clusters_before, nulls
+from controller.core.nulls import Nulls, clusters_before, log_weights, nulls
 from controller.core.past import is_events, is_share
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import plug_in_rate
@@ -278,10 +278,11 @@ def limits_of(
     policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: float = 1.0
 ) -> Limits:
     """The limits of a batch; everything has shape (batch,)."""
-    columns = {name: np.array([getattr(each, name) for each in limits]) for name in OF_ONE}
+    columns = {name: np.array([getattr(each, name) for each in limits]) for name in OF_ONE if name != "weights"}
     rules = policy.analysis
     return Limits(
         **columns,
+        weights=np.array([log_weights(each) for each in limits]),
         worsening=rules.minimum_worsening,
         least=rules.minimum_bad_events,
         controls=controls,
@@ -322,7 +323,9 @@ def side_conditions(
     fewest = policy.analysis.minimum_bad_events
     enough = np.cumsum(bad, axis=-1) >= fewest
     if not events:
-        enough &= not_one_tick(looks.bad, looks.total, np.float64(limit), fewest)
+        enough &= not_one_tick(
+            looks.bad, looks.total, np.float64(limit), fewest, looks.prior.expected(looks.total > 0)
+        )
     return newest > limit, enough
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.core.evidence import Evidence, Reference
+from controller.core.history import ROUNDING
 from controller.core.judging import PATIENCE, judge
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Observation, Partial, Tick
-from controller.core.past import ROUNDING, is_judged
+from controller.core.past import is_judged
 from controller.core.policy import PolicySpec
+from controller.core.series import control_series, new_series
 from controller.core.traces import Trace, TraceVerdict, judge_trace, read_traces
 from controller.core.traces.before import reference_of
 from controller.core.verdict import Judgement, VerdictKind
@@ -113,22 +115,36 @@ class Controller:
     @property
     def _ticks(self) -> list[dict[str, Any]]:
         judged = {each.name for each in self.policy.objectives if is_judged(each)}
-        return [each for each in self.written.ticks if each["objective"] in judged]
+        return [each for each in self.written.ticks if "control" in each or each["objective"] in judged]
 
     def _evidence(self, reference: Reference, at: float, known: Evidence | None = None) -> Evidence:
         starts = tuple(each for each in self.starts if each <= at + ROUNDING)
         healthy = self.written.header.get("healthy_at", 0)
         healthy_at = None if healthy is None or healthy > at else max(healthy, starts[-1])
         new = [Tick(at, name, _observation(ticks)) for name, ticks in self._at(at).items()]
+        new += [Tick(at, new_series(name), _new(ticks)) for name, ticks in self._at(at).items() if _told_apart(ticks)]
+        new += [
+            Tick(at, control_series(name), _observation(ticks)) for name, ticks in self._at(at, "control").items()
+        ]
         ticks = known.ticks if known is not None else ()
         return Evidence(reference, starts, healthy_at, self.deadline, ticks).with_ticks(new)
 
-    def _at(self, at: float) -> dict[str, list[dict[str, Any]]]:
+    def _at(self, at: float, of: str = "objective") -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
         for each in self._ticks:
-            if each["t"] == at and at > 0:
-                found.setdefault(each["objective"], []).append(each)
+            if of in each and each["t"] == at and at > 0:
+                found.setdefault(each[of], []).append(each)
         return found
+
+
+def _told_apart(ticks: list[dict[str, Any]]) -> bool:
+    return any("version" in each for each in ticks)
+
+
+def _new(ticks: list[dict[str, Any]]) -> Observation:
+    """What the ticks of one moment say of the new pods; where only old ones were counted, that there were none."""
+    mine = [each for each in ticks if each["version"] == "new"]
+    return _observation(mine) if mine else Measured(0.0, 0.0)
 
 
 def _observation(ticks: list[dict[str, Any]]) -> Observation:

@@ -35,7 +35,8 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
         "falsePassRate": draw(st.sampled_from([0.05, 0.5])),
         "minimumBadEvents": draw(st.sampled_from([3, 30])),
     }
-    return {"objectives": objectives, "analysis": analysis}
+    controls = [{"name": "rest"}] if draw(st.booleans()) else []
+    return {"objectives": objectives, "controls": controls, "analysis": analysis}
 
 
 @st.composite
@@ -51,7 +52,8 @@ def traces(draw: st.DrawFn) -> Written:
     offset = draw(st.sampled_from([0.0, 0.0, 7.5, 3.2]))
     shares = [draw(st.sampled_from([0.001, 0.03])), *draw(st.lists(SHARES, min_size=1, max_size=8))]
     spell = draw(st.sampled_from([3, 12]))
-    kinds = ["counted"] * draw(st.sampled_from([200, 12, 3, 0])) + NOISE
+    usual = draw(st.sampled_from(["counted", "versions"]))
+    kinds = [usual] * draw(st.sampled_from([200, 12, 3, 0])) + NOISE
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     requests = draw(st.sampled_from([400, 40, 2]))
     for index in range(-draw(st.sampled_from([240, 8, 0])), draw(st.sampled_from([60, 150, 40, 20, 0]))):
@@ -63,6 +65,11 @@ def traces(draw: st.DrawFn) -> Written:
             counts = events if objective["name"] == "restarts" else _counts(random, what, share, requests)
             found = BROKEN.get(what) or [{**each, "partial": what == "partial"} for each in counts]
             written.ticks.extend({**about, **each} for each in found if what != "missing")
+        if written.policy["controls"]:
+            bad = int(random.binomial(requests, min(share, 0.03)))
+            written.ticks.append(
+                {"t": (index + 1) * INTERVAL + offset, "control": "rest", "bad": bad, "total": requests}
+            )
     return written
 
 
@@ -100,6 +107,7 @@ def test_a_whole_trace_is_judged_as_look_by_look(written: Written) -> None:
     named = next(each for each in live.judgement.objectives if each.objective == found.objective)
     assert found.slo == pytest.approx(named.log_e_slo, abs=1e-5)
     assert found.baseline == pytest.approx(named.log_e_baseline, abs=1e-5)
+    assert found.controls == (None if named.log_e_controls is None else pytest.approx(named.log_e_controls, abs=1e-5))
     assert found.looks == named.ticks_measured + named.ticks_missing
     assert found.bad_served == served(written, found.objective, found.decided_at)
 
@@ -108,5 +116,5 @@ def served(written: Written, objective: str | None, decided_at: float | None) ->
     """Bad events of the objective from the start on, whatever else is wrong with their ticks."""
     last = max((each["t"] for each in written.ticks), default=0.0)
     until = written.header.get("until", max(last, 0.0)) if decided_at is None else decided_at
-    mine = [each for each in written.ticks if each["objective"] == objective and 0 < each["t"] <= until]
+    mine = [each for each in written.ticks if each.get("objective") == objective and 0 < each["t"] <= until]
     return float(sum(each.get("bad", each.get("events", 0)) for each in mine))

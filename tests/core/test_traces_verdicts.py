@@ -327,9 +327,9 @@ def test_traffic_that_goes_everywhere_accuses_nobody() -> None:
 
 def test_a_single_bad_tick_is_no_breach() -> None:
     """One tick's cluster, which nothing announced and nothing follows, is not rolled back."""
-    written = Written().before(hours=6).add(0.001, 0, 75)
+    written = Written().before(hours=6).add(0.001, 0, 300)
     written.ticks[-1]["bad"] = 20
-    found = written.add(0.001, 75, WINDOW).verdict
+    found = written.add(0.001, 300, WINDOW).verdict
     assert found.verdict == "Healthy"
 
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from controller.core.evidence import Floats
-from controller.core.statistics.grids import floats
+from controller.core.statistics.grids import floats, newest_seen
 
 SIGNIFICANT_FALLS = 4.0
 """Standard deviations that count as more than chance, at whichever look."""
+FEWEST = 8.0
+"""Bad events that cannot show clusters, however they come."""
 _SHARED = 1.5
 """Neighbouring pairs share a tick: the variance of a sum over pairs in a row is so many times that of separate ones."""
 
@@ -30,7 +32,7 @@ def clustered(bad: ArrayLike, total: ArrayLike) -> NDArray[np.bool_]:
         total: all events, same shape.
     """
     bads, totals = np.broadcast_arrays(floats(bad), floats(total))
-    if bads.shape[-1] == 0:
+    if bads.shape[-1] == 0 or float(np.max(bads.sum(axis=-1), initial=0.0)) < FEWEST:
         return np.zeros(bads.shape, dtype=np.bool_)
     square, together = falls(bads, totals)
     counted = together > 0
@@ -42,7 +44,7 @@ def clustered(bad: ArrayLike, total: ArrayLike) -> NDArray[np.bool_]:
 
 def falls(bads: Floats, totals: Floats) -> tuple[Floats, Floats]:
     """The z and s of each tick and the one before it that had events, where the share fell; 0 elsewhere; (…, ticks)."""
-    before = _before(totals > 0)
+    before = newest_seen(totals > 0)
     seen = (totals > 0) & (before >= 0)
     first_bad, first = (np.take_along_axis(each, np.maximum(before, 0), axis=-1) for each in (bads, totals))
     n1, n2 = np.where(seen, first, 1.0), np.where(seen, totals, 1.0)
@@ -52,10 +54,3 @@ def falls(bads: Floats, totals: Floats) -> tuple[Floats, Floats]:
     usable = seen & (fall > 0) & (share < 1)
     variance = np.where(usable, share * (1 - share) * (1 / n1 + 1 / n2), 1.0)
     return np.where(usable, fall**2 / variance * (1 - 1 / (n1 + n2)), 0.0), np.where(usable, together, 0.0)
-
-
-def _before(seen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """For each tick the newest one before it that was seen; −1 where there is none."""
-    places = np.where(seen, np.arange(seen.shape[-1]), -1)
-    newest = np.maximum.accumulate(places, axis=-1)
-    return np.concatenate((np.full((*seen.shape[:-1], 1), -1), newest[..., :-1]), axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from controller.core.evidence import Floats
-from controller.core.statistics.grids import RATIOS, floats
+from controller.core.statistics.grids import LOG_RATIOS, RATIOS, floats
 
 
 def control_increments(
@@ -36,8 +36,6 @@ def control_increments(
     seen = (nc > 0) & (n1 > 0)
     odds = np.where(seen, n1 * worsening / np.where(seen, nc, 1.0), 1.0)
     psi = RATIOS[:, None]
-    null, worse = odds / (1 + odds), psi * odds / (1 + psi * odds)
-    ratio = worse / null
-    other = np.log1p(odds) - np.log1p(psi * odds)
-    own = floats(allowed)[..., None, None] * n1 * (ratio - 1)
-    return np.where(seen, b1 * np.log(ratio) + bc * other - own, 0.0)
+    other = np.log1p(odds) - np.log1p(psi * odds)  # ln((1−θ)/(1−θ0)); ln(θ/θ0) is ln ψ more
+    own = floats(allowed)[..., None, None] * n1 * (psi * np.exp(other) - 1)
+    return np.where(seen, (b1 + bc) * other + b1 * LOG_RATIOS[:, None] - own, 0.0)

@@ -5,7 +5,7 @@ members is one (the average of fair bets is a fair bet).
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from controller.core.evidence import Floats
 
@@ -79,3 +79,10 @@ def from_zero(counts: ArrayLike) -> Floats:
     running = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
     np.cumsum(values, axis=-1, out=running[..., 1:])
     return running
+
+
+def newest_seen(seen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each place along the last axis the newest one before it that was seen; −1 where there is none."""
+    places = np.where(seen, np.arange(seen.shape[-1]), -1)
+    newest = np.maximum.accumulate(places, axis=-1)
+    return np.concatenate((np.full((*seen.shape[:-1], 1), -1), newest[..., :-1]), axis=-1)

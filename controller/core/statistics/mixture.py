@@ -17,9 +17,6 @@ from controller.core.evidence import Floats
 from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.starts import StartPrior
 
-WIDEST = 600.0
-"""Nats by which terms may differ and be added up on one scale: e^−600 is far from underflow."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Process:
@@ -38,7 +35,8 @@ class Process:
 
     def path(self) -> Floats:
         """Evidence (ln E) after every tick, shape (…, ticks)."""
-        started = running_log_sum(self.prior.log_mass - self.running[..., :-1])
+        started = self.prior.log_mass - self.running[..., :-1]
+        np.logaddexp.accumulate(started, axis=-1, out=started)
         started += self.running[..., 1:]
         started += self.log_weights[..., None]
         return np.logaddexp(log_sum(started, axis=-2, overwrite=True), self.prior.log_rest)
@@ -67,26 +65,6 @@ class Process:
         np.subtract(running, rises, out=rises)
         highest: Floats = np.max(rises, axis=(-2, -1), initial=0.0)
         return highest
-
-
-def running_log_sum(logs: Floats) -> Floats:
-    """Logarithms of the running sums of e^x along the last axis; may use ``logs`` as its scratch.
-
-    Scaled by the largest term the sums are exact to rounding while no term underflows; a wider range, which only very
-    much traffic makes, is added up term by term.
-    """
-    top = np.max(logs, axis=-1, keepdims=True, initial=-np.inf)
-    lowest = np.min(logs, axis=-1, keepdims=True, initial=np.inf, where=np.isfinite(logs))
-    if not np.all(top - lowest < WIDEST):
-        np.logaddexp.accumulate(logs, axis=-1, out=logs)
-        return logs
-    logs -= np.where(np.isfinite(top), top, 0.0)
-    np.exp(logs, out=logs)
-    np.cumsum(logs, axis=-1, out=logs)
-    with np.errstate(divide="ignore"):
-        np.log(logs, out=logs)
-    logs += np.where(np.isfinite(top), top, 0.0)
-    return logs
 
 
 def log_e(increments: Floats, log_weights: Floats, prior: StartPrior) -> Floats:

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from controller.core.evidence import Floats
-from controller.core.statistics.grids import floats
+from controller.core.statistics.grids import floats, newest_seen
 
 FIRST_LOOK = 0.5
 FIRST_PROCESS = 0.9
+EXPECTED_MASS = 0.04
+"""Half of the second process's share, and more than any tick in the middle of a window has."""
 MOST_PROCESSES = 15
 """A sixteenth process would weigh less than the rounding of a float."""
 
@@ -31,6 +33,15 @@ class StartPrior:
     """ln of the mass that starts just before the tick; −∞ where none does."""
     log_rest: Floats
     """ln of the mass that has not started by the tick's end; −∞ where all has."""
+
+    def expected(self, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether a fault is expected to have begun since the last tick with events: the first after a warm-up.
+
+        Args:
+            seen: which ticks have events, shape (…, ticks).
+        """
+        started = np.concatenate(([0.0], 1 - np.exp(self.log_rest)))
+        return np.asarray(started[1:] - started[newest_seen(seen) + 1] >= EXPECTED_MASS)
 
 
 def mass_started(looks: ArrayLike, horizon: int) -> Floats:

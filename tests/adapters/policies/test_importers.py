@@ -168,10 +168,10 @@ def test_what_is_no_number_of_events_is_refused(errors: str, said: str) -> None:
 def test_target_that_is_none_is_refused_with_lints_message() -> None:
     """What would not validate is not written."""
     made = convert(
-        SLOTH.replace("ERRORS", "sum(rate(a[{{.window}}]))").replace("OBJECTIVE", "100"), SourceFormat.SLOTH
+        SLOTH.replace("ERRORS", "sum(rate(a[{{.window}}]))").replace("OBJECTIVE", "101"), SourceFormat.SLOTH
     )
     assert made.text == ""
-    assert "leaves no budget" in made.refused[0]
+    assert "at most 100; 101 is more" in made.refused[0]
 
 
 @pytest.mark.parametrize("source", list(SourceFormat))
