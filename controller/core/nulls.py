@@ -49,7 +49,8 @@ class Nulls:
 
 
 @lru_cache(maxsize=4096)
-def _share_bound(bad: float, total: float, delta: float) -> float:
+def share_bound(bad: float, total: float, delta: float) -> float:
+    """Upper bound of a bad share, remembered: it is asked for at every look."""
     return float(kl_ucb(bad, total, delta))
 
 
@@ -68,7 +69,7 @@ def nulls(policy: PolicySpec, objective: Objective, before: ObjectiveReference |
         baseline = rules.minimum_worsening * _rate_bound(known.bad, known.span, delta)
         kept = max(KEPT_TIMES * limit, KEPT_EVENTS * rules.minimum_bad_events / rules.window)
         return Nulls(limit, baseline, kept, kept, 1.0, dispersed=False)
-    return share_nulls(policy, objective, known, _share_bound(*clusters_before(known), delta))
+    return share_nulls(policy, objective, known, share_bound(*clusters_before(known), delta))
 
 
 @lru_cache(maxsize=4096)

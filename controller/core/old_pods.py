@@ -18,13 +18,15 @@ from controller.core.evidence import Floats
 from controller.core.looks import Flags
 from controller.core.sides import Count
 from controller.core.statistics.grids import from_zero, log_sum
-from controller.core.statistics.mixture import Process
+from controller.core.statistics.mixture import Process, running_log_sum
 from controller.core.statistics.starts import StartPrior
 
 GONE_AFTER = 2
 """Looks in a row without traffic after which the old pods are gone."""
-SEEN_FINE = 2.0
-"""Nats by which the old pods must have been seen fine while the new ones failed."""
+COULD_SHOW = 4.0
+"""Nats from which the old pods' traffic could show whether the fault hit them too."""
+SEEN_FINE, SEEN_FAILING = 2.0, 1.0
+"""Nats by which they must have been seen fine then; or, with less traffic, must not have been seen failing."""
 LIKELIER = 5.0
 """Nats by which a fault must rather have begun when the old pods were fine, or gone, than when they were not."""
 MOST_TIMES = 4
@@ -82,28 +84,34 @@ class Handover:
         before = looks < begins[..., None]
         last = np.max(np.where(self._present & before, looks, -1), axis=-1)
         after = looks > last[..., None]
-        admitted = after | self._seen_fine(last)
+        cleared = self._cleared(last)
+        admitted = np.where((last < 0)[..., None] & (looks == 0), cleared, after | cleared)
         increments = np.where(after[..., None, :], alone, beside)
         path = Process.of(increments, log_weights, _masked(prior, admitted)).path()
         own = from_zero(alone)
         fault, other = (_started(own, log_weights, prior, which) for which in (admitted, ~admitted))
         return np.where(fault >= other + LIKELIER, path, prior.log_rest)
 
-    def _seen_fine(self, last: NDArray[np.intp]) -> Flags:
-        """For a fault that begins at each look, whether the old pods were seen fine from then until they were last seen.
+    def _cleared(self, last: NDArray[np.intp]) -> Flags:
+        """For a fault that begins at each look, whether the old pods do not speak for one that hit them too.
 
-        The first look's fault may have begun before it: where too little was left of the old pods to see, what they
-        counted before counts too.
+        Where what they counted from then until they were last seen could show it, they must have been seen fine; where it
+        was too little to show anything, they must not have been seen failing. The first look's fault may have begun before
+        it: where too little was left of the old pods, what they counted before counts too.
         """
         old_bad, old_total = (self._until(values, last) for values in (self.old.bad, self.old.total))
         bad, total = (self._until(values, last) for values in (self.new.bad, self.new.total))
         limit = np.clip(self.limit, 1e-9, 0.99)[..., None]
-        share = np.maximum(np.divide(bad, total, out=np.zeros_like(bad), where=total > 0), limit)
-        few = (old_total * (share - limit) < SEEN_FINE) & (np.arange(bad.shape[-1]) == 0)
-        old_bad = old_bad + few * self.early[0][..., None]
-        old_total = old_total + few * self.early[1][..., None]
+        share = np.divide(bad, total, out=np.zeros_like(bad), where=total > 0)
+        few = (old_total * (share - limit) < COULD_SHOW) & (np.arange(bad.shape[-1]) == 0)
+        old_bad, old_total = (
+            each + few * early[..., None] for each, early in zip((old_bad, old_total), self.early, strict=True)
+        )
+        own = np.divide(old_bad, old_total, out=np.zeros_like(old_bad), where=old_total > 0)
+        share = np.where(total > 0, np.maximum(share, limit), np.maximum(own, limit))
         fine = old_total * (share - limit) - old_bad * np.log(share / limit)
-        return np.asarray((fine >= SEEN_FINE) | (old_total <= 0) | (share <= self.worsening * limit))
+        least = np.where(old_total * (share - limit) >= COULD_SHOW, SEEN_FINE, -SEEN_FAILING)
+        return np.asarray((fine >= least) | (share <= self.worsening * limit))
 
     def _until(self, values: Floats, last: NDArray[np.intp]) -> Floats:
         """Sums from each look until ``last``, shape (…, looks)."""
@@ -120,5 +128,5 @@ def _masked(prior: StartPrior, admitted: Flags) -> StartPrior:
 def _started(running: Floats, log_weights: Floats, prior: StartPrior, which: Flags) -> Floats:
     """The part of the mixture that has started at these looks, shape (…, looks)."""
     mass = np.where(which, prior.log_mass, -np.inf)[..., None, :]
-    started = np.logaddexp.accumulate(mass - running[..., :-1], axis=-1) + running[..., 1:] + log_weights[..., None]
+    started = running_log_sum(mass - running[..., :-1]) + running[..., 1:] + log_weights[..., None]
     return log_sum(started, axis=-2)

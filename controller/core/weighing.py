@@ -17,13 +17,13 @@ from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.history import ROUNDING
 from controller.core.legs import OF_ONE, Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
-from controller.core.nulls import Nulls, clusters_before, log_weights, nulls
+from controller.core.nulls import Nulls, clusters_before, log_weights, nulls, share_bound
 from controller.core.past import is_events, is_share
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import plug_in_rate
 from controller.core.series import control_series
 from controller.core.sides import sides_of
-from controller.core.statistics.bounds import PLUG_IN_PART, kl_ucb
+from controller.core.statistics.bounds import PLUG_IN_PART
 from controller.core.statistics.grids import from_zero, log_sum
 from controller.core.statistics.mirror import log_mirror, log_mirror_events
 from controller.core.statistics.persistence import not_one_tick
@@ -295,7 +295,7 @@ def control_limits(policy: PolicySpec, evidence: Evidence, objectives: int) -> t
     found = []
     for control in policy.controls:
         known = evidence.reference.of(control_series(control.name))
-        bound = 1.0 if known is None else float(kl_ucb(*clusters_before(known), plug_in_rate(policy, objectives)))
+        bound = 1.0 if known is None else share_bound(*clusters_before(known), plug_in_rate(policy, objectives))
         found.append(np.array([policy.analysis.minimum_worsening * bound]))
     return tuple(found)
 
