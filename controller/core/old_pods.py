@@ -1,14 +1,14 @@
 """The old version's own pods as a control, while both run and once they are gone.
 
 While old pods count anything, new ones are compared with them. Once they are gone the baseline is all that is left to
-compare with, and a fault may then only be laid at the new version's door if it began after they had gone, or if they
-were seen fine while the new pods failed. Where the fault is more likely to have begun at a time when they were not seen
-fine, nothing is said at all: it may have hit them too.
+compare with. What the old pods counted since the fault is likely to have begun is then weighed: it must speak for a fault
+of the new pods alone rather than one of all, as far as there was enough of it to say anything. Otherwise nothing is said:
+the fault may have hit them too.
 
 Invariant: what is said at a look depends on the ticks until then. Arrays have leading batch axes; the last is looks.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -24,11 +24,10 @@ from controller.core.statistics.starts import StartPrior
 GONE_AFTER = 2
 """Looks in a row without traffic after which the old pods are gone."""
 COULD_SHOW = 4.0
-"""Nats from which the old pods' traffic could show whether the fault hit them too."""
-SEEN_FINE, SEEN_FAILING = 2.0, 1.0
-"""Nats by which they must have been seen fine then; or, with less traffic, must not have been seen failing."""
-LIKELIER = 5.0
-"""Nats by which a fault must rather have begun when the old pods were fine, or gone, than when they were not."""
+"""Nats from which the old pods' traffic could show whether a fault hit them too."""
+LIKELIER, SLACK = 1.0, 1.5
+"""Nats by which the old pods' counts must speak for a fault of the new ones alone rather than one of all: so many, or half
+of what they could have said at best, less the slack. Old pods that could not have shown anything hold nothing back."""
 MOST_TIMES = 4
 """Times that they may be gone and come back; from then on they are waited for."""
 
@@ -81,23 +80,23 @@ class Handover:
         """The path of one time that they are gone, from the look at which they were last seen on."""
         begins = np.where(inside.any(axis=-1), inside.argmax(axis=-1), inside.shape[-1])
         looks = np.arange(inside.shape[-1])
-        before = looks < begins[..., None]
-        last = np.max(np.where(self._present & before, looks, -1), axis=-1)
+        last = np.max(np.where(self._present & (looks < begins[..., None]), looks, -1), axis=-1)
         after = looks > last[..., None]
-        cleared = self._cleared(last)
-        admitted = np.where((last < 0)[..., None] & (looks == 0), cleared, after | cleared)
-        increments = np.where(after[..., None, :], alone, beside)
-        path = Process.of(increments, log_weights, _masked(prior, admitted)).path()
-        own = from_zero(alone)
-        fault, other = (_started(own, log_weights, prior, which) for which in (admitted, ~admitted))
-        return np.where(fault >= other + LIKELIER, path, prior.log_rest)
+        path = Process.of(np.where(after[..., None, :], alone, beside), log_weights, prior).path()
+        shared = after & ~((last < 0)[..., None] & (looks == 0))
+        own, unlike = from_zero(alone), self._unlike(last)
+        fault = _started(own, log_weights, prior.log_mass)
+        spoken, most = (
+            fault - _started(own, log_weights, prior.log_mass - np.where(shared, np.inf, each)) for each in unlike
+        )
+        return np.where(spoken >= np.minimum(LIKELIER, most / 2 - SLACK), path, prior.log_rest)
 
-    def _cleared(self, last: NDArray[np.intp]) -> Flags:
-        """For a fault that begins at each look, whether the old pods do not speak for one that hit them too.
+    def _unlike(self, last: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """For a fault that begins at each look, how unlike (nats) the old pods' counts from then on are if it hit them too.
 
-        Where what they counted from then until they were last seen could show it, they must have been seen fine; where it
-        was too little to show anything, they must not have been seen failing. The first look's fault may have begun before
-        it: where too little was left of the old pods, what they counted before counts too.
+        Their likelihood at the baseline's limit over that at the new pods' share; and what it would be had they not failed
+        at all. The first look's fault may have begun before it: where little was left of the old pods, what they counted
+        before counts too.
         """
         old_bad, old_total = (self._until(values, last) for values in (self.old.bad, self.old.total))
         bad, total = (self._until(values, last) for values in (self.new.bad, self.new.total))
@@ -108,10 +107,9 @@ class Handover:
             each + few * early[..., None] for each, early in zip((old_bad, old_total), self.early, strict=True)
         )
         own = np.divide(old_bad, old_total, out=np.zeros_like(old_bad), where=old_total > 0)
-        share = np.where(total > 0, np.maximum(share, limit), np.maximum(own, limit))
-        fine = old_total * (share - limit) - old_bad * np.log(share / limit)
-        least = np.where(old_total * (share - limit) >= COULD_SHOW, SEEN_FINE, -SEEN_FAILING)
-        return np.asarray((fine >= least) | (share <= self.worsening * limit))
+        share = np.maximum(np.where(total > 0, share, own), limit)
+        most = old_total * (share - limit)
+        return most - old_bad * np.log(share / limit), most
 
     def _until(self, values: Floats, last: NDArray[np.intp]) -> Floats:
         """Sums from each look until ``last``, shape (…, looks)."""
@@ -120,13 +118,8 @@ class Handover:
         return np.maximum(end - running[..., :-1], 0.0)
 
 
-def _masked(prior: StartPrior, admitted: Flags) -> StartPrior:
-    """Only some starts; the mass of the others counts as nothing. Shape (…, 1, looks): the grid's axis is between."""
-    return replace(prior, log_mass=np.where(admitted, prior.log_mass, -np.inf)[..., None, :])
-
-
-def _started(running: Floats, log_weights: Floats, prior: StartPrior, which: Flags) -> Floats:
+def _started(running: Floats, log_weights: Floats, log_mass: Floats) -> Floats:
     """The part of the mixture that has started at these looks, shape (…, looks)."""
-    mass = np.where(which, prior.log_mass, -np.inf)[..., None, :]
-    started = running_log_sum(mass - running[..., :-1]) + running[..., 1:] + log_weights[..., None]
+    started: Floats = running_log_sum(log_mass[..., None, :] - running[..., :-1])
+    started += running[..., 1:] + log_weights[..., None]
     return log_sum(started, axis=-2)
