@@ -192,9 +192,10 @@ class Past:
         return sums
 
     def _narrow(self, bad: float, total: float) -> bool:
-        """Whether the upper bound of this share lies below what limits the test."""
+        """Whether the upper bound of this share, clusters counted as one, lies below what limits the test."""
         share, most = bad / total, min(self.measure.binding, 1.0)
-        return share < most and total * float(kl_bernoulli(share, most)) >= -log(self.measure.delta)
+        counted = total / self._clusters[0]
+        return share < most and counted * float(kl_bernoulli(share, most)) >= -log(self.measure.delta)
 
     def _reaching(self, start: float) -> Steps | None:
         """The finest steps that reach so far back."""

@@ -25,7 +25,7 @@ def _times_log(weight: Floats, ratio: Floats) -> Floats:
 def kl_bernoulli(p: ArrayLike, q: ArrayLike) -> Floats:
     """KL(p‖q) of two Bernoulli shares, in nats; infinite where q makes p impossible."""
     first, second = np.broadcast_arrays(floats(p), floats(q))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 has no weight
         bad, good = first / np.maximum(second, 0.0), (1 - first) / (1 - second)
     return _times_log(first, bad) + _times_log(1 - first, good)
 
