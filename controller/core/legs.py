@@ -179,7 +179,10 @@ class Legs:
     def _own(self, betting: Betting) -> Process:
         """The SLO's leg by the whole service, the baseline's by what is judged."""
         whole, judged = self._sides.whole, self._sides.judged
-        bad, total = (np.stack(pair, axis=-2) for pair in ((whole.bad, judged.bad), (whole.total, judged.total)))
+        if judged is whole:
+            bad, total = whole.bad[..., None, :], whole.total[..., None, :]
+        else:
+            bad, total = (np.stack(pair, axis=-2) for pair in ((whole.bad, judged.bad), (whole.total, judged.total)))
         nulls = np.stack((self._limits.slo, self._limits.baseline), axis=-1)
         return self._process(bad, total, nulls, self._limits.weights, betting)
 

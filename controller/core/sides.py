@@ -64,10 +64,11 @@ class Sides:
     def rows(self, which: Rows) -> "Sides":
         """Some members of the batch."""
         early = self.old_early
+        whole = self.whole.rows(which)
         return replace(
             self,
-            whole=self.whole.rows(which),
-            judged=self.judged.rows(which),
+            whole=whole,
+            judged=whole if self.judged is self.whole else self.judged.rows(which),
             old=None if self.old is None else self.old.rows(which),
             old_early=None if early is None else (early[0][which], early[1][which]),
             controls=tuple(each.rows(which) for each in self.controls),
