@@ -1,7 +1,7 @@
 """What ought to be reached, beside what was measured.
 
-Invariant: a line is met by its figures alone; where a family cannot be judged rightly yet, its note says why, and it
-counts as missed all the same.
+Invariant: a line is met by its figures alone; where a family cannot be judged rightly, its note says why, and it counts
+as missed all the same.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,8 @@ from benchmarks.detection.runs import Family, Kind
 from benchmarks.detection.score import LOOSELY, TUNED, Figures
 
 MOST_FALSE = {Kind.FINE: 0.001, Kind.UNSTABLE: 0.002, Kind.ATTRIBUTION: 0.001, Kind.WORSE: 0.001, Kind.HOLD: 0.001}
+DUE = {Kind.ATTRIBUTION: "Hold", Kind.WORSE: "Healthy"}
+"""The verdict that a family of this kind ought to get, where it does not say another."""
 ENOUGH_NATS, RECALL, POINTS = 35.0, 0.999, 0.15
 TIMES_BOUND = 1.5
 
@@ -36,6 +38,8 @@ def goals(figures: Figures) -> list[Line]:
         if family.kind is Kind.BAD:
             found += [*_recall(family, scored), *_soon(family, scored), *_served(family, scored)]
             found += _others(family, scored)
+        elif family.kind is Kind.UNTOLD:
+            found += _never_silent(family, scored)
         else:
             found += [*_rarely_false(family, scored), *_said(family, scored)]
     return found
@@ -52,18 +56,48 @@ def _rarely_false(family: Family, scored: Figures) -> Iterable[Line]:
 
 def _said(family: Family, scored: Figures) -> Iterable[Line]:
     verdicts, runs = scored["verdicts"], scored["runs"]
+    due = family.due or DUE.get(family.kind)
     if family.kind is Kind.HOLD:
-        silent = verdicts["Healthy"]
-        held = f"Hold {verdicts['Hold']}, Inconclusive {verdicts['Inconclusive']}, Healthy {silent} of {runs}"
-        yield Line(family, "verdict", "Hold, or an alert: never silent", held, silent == 0)
-    if family.kind is Kind.WORSE:
-        noted = f"Healthy {verdicts['Healthy']}, noted {verdicts['noted']} of {runs}"
-        yield Line(family, "verdict", "Healthy", noted, verdicts["Healthy"] >= RECALL * runs)
+        yield from _never_silent(family, scored)
+    elif due is not None:
+        goal = f"{due} in at least {1000 * RECALL:g} of 1000"
+        yield Line(family, "verdict", goal, said(scored), verdicts[due] >= RECALL * runs)
+
+
+def _never_silent(family: Family, scored: Figures) -> Iterable[Line]:
+    silent = scored["verdicts"]["Healthy"] + scored["verdicts"]["Inconclusive"]
+    goal = "Hold: never silent" if family.kind is Kind.HOLD else "rolled back or Hold: never silent"
+    yield Line(family, "verdict", goal, said(scored), silent == 0)
+
+
+def said(scored: Figures, but: str = "") -> str:
+    """Rollguard's verdicts (``but`` one) with their reasons: ``Hold 4990 (SharedWithControls), Healthy 10 (noted 3)``."""
+    return ", ".join(
+        f"{kind} {count}" + _why(kind, count, scored)
+        for kind, count in scored["verdicts"].items()
+        if count and kind not in ("noted", but)
+    )
+
+
+def _why(kind: str, count: int, scored: Figures) -> str:
+    if kind == "Healthy":
+        noted = scored["verdicts"]["noted"]
+        return f" (noted {noted})" if noted else ""
+    if kind == "Breached":
+        return ""
+    named = ((each.partition(" "), times) for each, times in scored["reasons"].items())
+    reasons = [(reason, times) for (of, _, reason), times in named if of == kind]
+    return " (" + ", ".join(reason if times == count else f"{reason} {times}" for reason, times in reasons) + ")"
 
 
 def _recall(family: Family, scored: Figures) -> Iterable[Line]:
     ours, runs, nats = scored["rules"][ROLLGUARD], scored["runs"], scored["nats"]
-    share, best = ours["fired"] / runs, scored["rules"][ORACLE]["fired"] / runs
+    share = ours["fired"] / runs
+    if nats is None:
+        goal = f"at least {1000 * RECALL:g} of 1000"
+        yield Line(family, "recall", goal, f"{1000 * share:.4g} of 1000", share >= RECALL)
+        return
+    best = scored["rules"][ORACLE]["fired"] / runs
     enough = nats >= ENOUGH_NATS
     goal = f"at least {1000 * RECALL:g} of 1000" if enough else f"at least {1000 * max(best - POINTS, 0):.0f} of 1000"
     why = f"{nats:.0f} nats" + ("" if enough else f", oracle {1000 * best:.0f}")
@@ -94,7 +128,7 @@ def one_tick(family: Family, scored: Figures) -> float:
 
 def _others(family: Family, scored: Figures) -> Iterable[Line]:
     ours = scored["rules"][ROLLGUARD]
-    if ours["median"] is None:
+    if ours["median"] is None or family.alone:
         return
     sooner = [
         f"{label}: {seconds(other['median'])}"

@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.detection.alone import judged_alone
 from benchmarks.detection.families import FAMILIES
 from benchmarks.detection.oracle import known
 from benchmarks.detection.peers.argo_rollouts import ArgoRollouts
@@ -26,6 +27,8 @@ from benchmarks.detection.runs import Family, Floats, Kind, Runs, Ticks
 
 PEERS: tuple[Peer, ...] = (Flagger(), ArgoRollouts(), Kayenta(), PipeCDThreshold(), PipeCDPrevious(), BurnRate())
 ROLLGUARD, ORACLE = "Rollguard", "oracle"
+ALONE_COST = 5
+"""A deployment that is judged one by one takes so many times as long."""
 PORTION = 250
 """Deployments that are drawn and judged together."""
 COUNTED_ONLY = (Kind.FINE, Kind.UNSTABLE)
@@ -47,6 +50,8 @@ class Outcome:
     """Bad requests since the warm-up's end or the onset, after so many ticks; shape (runs, ticks + 1)."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """Rollguard's."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Rollguard's, for other verdicts than Healthy."""
     worst: list[float] = field(default_factory=list)
     dispersed: int = 0
     nats: list[float] = field(default_factory=list)
@@ -56,10 +61,13 @@ class Outcome:
 
     def add(self, family: Family, runs: Runs) -> None:
         """Judges some more runs."""
-        ours = judged(family, runs)
-        best = known(family, runs, ours.worst)
-        decided = {ROLLGUARD: ours.decided[None], ORACLE: best.decided[None]}
-        decided |= {peer.name: peer.decide(family, runs) for peer in PEERS}
+        ours = judged_alone(family, runs) if family.alone else judged(family, runs)
+        decided = {ROLLGUARD: ours.decided[None]}
+        if not family.alone:
+            best = known(family, runs, ours.worst)
+            decided |= {ORACLE: best.decided[None]} | {peer.name: peer.decide(family, runs) for peer in PEERS}
+            self.nats.append(best.nats)
+            self.bounds.extend([] if best.bound is None else [best.bound])
         for name, ticks in decided.items():
             self.fired[name] = self.fired.get(name, 0) + np.sum(ticks > 0, axis=1)
             if family.kind not in COUNTED_ONLY:
@@ -70,11 +78,10 @@ class Outcome:
             self.served = np.vstack((self.served.reshape(-1, served.shape[1]), served))
         self.runs += runs.size
         self.verdicts.update(ours.verdicts)
+        self.reasons.update(ours.reasons)
         self.worst.append(float(np.median(ours.worst)))
         self.dispersed += ours.dispersed
-        self.nats.append(best.nats)
         self.levels.append(float(np.max(np.median(runs.share, axis=0))))
-        self.bounds.extend([] if best.bound is None else [best.bound])
 
     def delays(self, rule: str, setting: int = 0) -> Floats:
         """Seconds from the onset to the decision; infinite where there was none."""
@@ -108,5 +115,12 @@ def simulate_all(wanted: dict[str, int], seed: int, jobs: int = 1) -> Iterable[O
         yield from (simulate(name, runs, seed) for name, runs in wanted.items())
         return
     with ProcessPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(simulate, name, runs, seed) for name, runs in wanted.items()]
-        yield from (each.result() for each in waiting)
+        waiting = {name: pool.submit(simulate, name, runs, seed) for name, runs in _slowest_first(wanted)}
+        yield from (waiting[name].result() for name in wanted)
+
+
+def _slowest_first(wanted: dict[str, int]) -> list[tuple[str, int]]:
+    """So that no process is left with the longest work at the end."""
+    return sorted(
+        wanted.items(), key=lambda each: each[1] * (ALONE_COST if BY_NAME[each[0]].alone else 1), reverse=True
+    )

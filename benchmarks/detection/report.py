@@ -5,36 +5,43 @@ Invariant: nothing in it but figures and fixed words: no dates, no machine, so t
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.detection.goals import Line, goals, number, seconds
+from benchmarks.detection.coverage import ALPHA, LEGS
+from benchmarks.detection.goals import Line, goals, number, said, seconds
 from benchmarks.detection.outcomes import BY_NAME, ORACLE, PEERS, ROLLGUARD
 from benchmarks.detection.peers.rules import Peer
 from benchmarks.detection.plot import COLOURS, Panel, Row, Series, delay_plot, served_plot
 from benchmarks.detection.runs import Family, Kind
 from benchmarks.detection.score import BUSY, CURVES, LOOSELY, TUNED, Figures
 from benchmarks.detection.words import (
+    ALONE_NOTE,
+    ATTRIBUTION_NOTE,
+    COVERAGE_NOTE,
     DIRECTORY,
     FALSE_NOTE,
     HEAD,
     HOW_OTHERS,
-    NOT_JUDGED_YET,
     SERVED_NOTE,
+    SHORT_NOTE,
     SOON_NOTE,
 )
 
 Table = Iterable[Sequence[str]]
+MET = {True: "yes", False: "**no**", None: "too few runs to tell"}
 
 
 def page(figures: Figures) -> str:
     """The whole page."""
     lines = goals(figures)
     parts = [HEAD.format(seed=figures["seed"], families=len(figures["families"]), runs=_all_runs(figures))]
-    parts += ["## In short", _short(lines), "## Goals that are missed", _missed(lines), NOT_JUDGED_YET]
+    parts += ["## In short", _in_short(lines), _short(lines), "## Goals that are missed", _missed(lines)]
     parts += ["## Fine deployments", FALSE_NOTE, _false(figures, (Kind.FINE, Kind.UNSTABLE))]
-    parts += ["## Another's fault, worse inside the SLO, and what cannot be told apart"]
-    parts += [_false(figures, (Kind.ATTRIBUTION, Kind.WORSE, Kind.HOLD))]
+    parts += ["## Coverage at the exact null", COVERAGE_NOTE, _coverage(figures)]
+    parts += ["## Another's fault, worse inside the SLO, and what cannot be told apart", ATTRIBUTION_NOTE]
+    parts += [_false(figures, (Kind.ATTRIBUTION, Kind.WORSE, Kind.HOLD, Kind.UNTOLD))]
     parts += ["## Bad deployments: how soon", SOON_NOTE, _soon(figures), f"![delay]({DIRECTORY}/delay.svg)"]
     parts += ["## Bad deployments: requests served", SERVED_NOTE, _served(figures)]
-    parts += [f"![bad requests served]({DIRECTORY}/served.svg)", "## How the others were set", HOW_OTHERS]
+    parts += [f"![bad requests served]({DIRECTORY}/served.svg)"]
+    parts += ["## Rare events and gauges", ALONE_NOTE, _alone(figures), "## How the others were set", HOW_OTHERS]
     parts += [_settings(figures), "## All goals", _all_goals(lines)]
     return "\n\n".join(parts) + "\n"
 
@@ -44,13 +51,20 @@ def _all_runs(figures: Figures) -> str:
 
 
 def _of(figures: Figures, *kinds: Kind) -> list[tuple[Family, Figures]]:
-    return [(BY_NAME[name], each) for name, each in figures["families"].items() if BY_NAME[name].kind in kinds]
+    """Families that every rule judges."""
+    pairs = [(BY_NAME[name], each) for name, each in figures["families"].items()]
+    return [(family, each) for family, each in pairs if family.kind in kinds and not family.alone]
 
 
 def table(head: Sequence[str], rows: Table) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(each) + " |" for each in lines)
+
+
+def _in_short(lines: Sequence[Line]) -> str:
+    met, missed = (sum(line.met is each for line in lines) for each in (True, False))
+    return SHORT_NOTE.format(met=met, missed=missed, open=len(lines) - met - missed, all=len(lines))
 
 
 def _short(lines: Sequence[Line]) -> str:
@@ -67,7 +81,7 @@ def _short(lines: Sequence[Line]) -> str:
 
 
 def _missed(lines: Sequence[Line]) -> str:
-    rows = [[*_line(line), line.family.note or ""] for line in lines if line.met is False]
+    rows = [[*_line(line), line.family.note] for line in lines if line.met is False]
     return table(["family", "what", "goal", "measured", "why"], rows) if rows else "None."
 
 
@@ -76,8 +90,37 @@ def _line(line: Line) -> list[str]:
 
 
 def _all_goals(lines: Sequence[Line]) -> str:
-    said = {True: "yes", False: "**no**", None: "too few runs to tell"}
-    return table(["family", "what", "goal", "measured", "met"], [[*_line(each), said[each.met]] for each in lines])
+    return table(["family", "what", "goal", "measured", "met"], [[*_line(each), MET[each.met]] for each in lines])
+
+
+def _coverage(figures: Figures) -> str:
+    rows = []
+    for leg in LEGS:
+        found = figures["coverage"].get(leg.name)
+        if found is not None:
+            reached, paths, (least, upper) = found["reached"], found["paths"], found["interval"]
+            met = None if reached <= ALPHA * paths and upper > ALPHA else upper <= ALPHA
+            shares = [number(1000 * each) for each in (reached / paths, least, upper)]
+            rows.append([leg.title, f"{reached} of {paths}", shares[0], f"{shares[1]}–{shares[2]}", MET[met]])
+    head = ["leg, and what it is given", "paths that reached 1000", "per 1000", "Wilson's interval", "at most 1"]
+    return table(head, rows)
+
+
+def _alone(figures: Figures) -> str:
+    rows = []
+    for name, scored in figures["families"].items():
+        family = BY_NAME[name]
+        if family.alone:
+            ours = scored["rules"][ROLLGUARD]
+            fired = f"**{ours['fired']}** of {scored['runs']}"
+            delay, ninety = (seconds(ours.get(each)) for each in ("median", "ninety"))
+            goal = "" if family.median_goal is None else f"{family.median_goal:.0f} s"
+            bad = family.kind is Kind.BAD
+            upper = "" if bad else number(1000 * ours["interval"][1])
+            soon = [delay, ninety, goal] if bad else ["", "", ""]
+            rows.append([family.title, family.kind.value, fired, upper, said(scored), *soon])
+    head = ["family", "what it is", "rolled back", "at most, per 1000", "verdicts", "median", "90 %", "goal"]
+    return table(head, rows)
 
 
 def _peer_cells(scored: Figures, cell: str) -> list[str]:
@@ -104,9 +147,9 @@ def _cell(scored: Figures, label: str, cell: str) -> str:
 def _false(figures: Figures, kinds: Sequence[Kind]) -> str:
     rows = []
     for family, scored in _of(figures, *kinds):
-        ours, said = scored["rules"][ROLLGUARD], scored["verdicts"]
+        ours = scored["rules"][ROLLGUARD]
         _, upper = ours["interval"]
-        verdicts = ", ".join(f"{kind} {count}" for kind, count in said.items() if count and kind != "Breached")
+        verdicts = said(scored, but="Breached")
         title = family.title + (f" ({family.note})" if family.note else "")
         false = f"**{ours['fired']}** of {scored['runs']}"
         rows.append([title, false, number(1000 * upper), verdicts, *_peer_cells(scored, "fired")])

@@ -4,10 +4,10 @@ Invariant: counts are events in ticks, t = 0 is the start of the first sync, and
 kept beside the counts, for the oracle and the information bound alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,10 @@ class Kind(StrEnum):
     """No rollback; Healthy, with a note."""
     BAD = "bad"
     """Rollback."""
-    HOLD = "not to be told apart"
+    HOLD = "not shown to be the cause"
     """Neither rolled back nor silent."""
+    UNTOLD = "not to be told apart"
+    """Another's fault, and nothing in what is counted says so: rolled back or held, but not silent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,14 @@ class Past:
 
 
 @dataclass(frozen=True, eq=False)
+class Control:
+    """Traffic that shares the service's fate and not its deployment."""
+
+    past: Past
+    after: Counts
+
+
+@dataclass(frozen=True, eq=False)
 class Runs:
     """Some deployments of one family; arrays have shape (runs, ticks)."""
 
@@ -67,9 +77,7 @@ class Runs:
     """The true bad share."""
     gaps: NDArray[np.bool_] | None = None
     """Ticks that were not answered; their events are in the next tick that was."""
-    controls: Counts | None = None
-    """Traffic that shares the service's fate and not its deployment, after the start."""
-    controls_past: Past | None = None
+    controls: tuple[Control, ...] = ()
     new: Counts | None = None
     """What the new pods alone counted, where they are told apart."""
 
@@ -78,9 +86,9 @@ class Runs:
         """How many deployments."""
         return int(self.after.bad.shape[0])
 
-    def with_controls(self, past: Past, after: Counts) -> "Runs":
-        """The same with these controls."""
-        return replace(self, controls_past=past, controls=after)
+    def with_control(self, control: Control) -> "Runs":
+        """The same with one control more."""
+        return replace(self, controls=(*self.controls, control))
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,14 @@ class Family:
     median_goal: float | None = None
     """What the median delay ought to be at most, in seconds."""
     note: str = ""
-    controlled: bool = False
-    """The policy declares controls."""
+    """Why a goal is missed, or cannot be reached."""
+    due: str = ""
+    """The verdict that ought to be given at the deadline."""
+    controls: int = 0
+    """How many controls the policy declares."""
+    objective: Mapping[str, Any] | None = None
+    """What is declared in place of a ratio: such a family is judged one by one, and not by others' rules, which have no
+    such thing. Its counts are events, or a gauge's values in place of ``bad``."""
 
     @property
     def deadline(self) -> float:
@@ -137,6 +151,11 @@ class Family:
     def limit(self) -> float:
         """The bad share that the SLO allows."""
         return round(1 - float(self.target) / 100, 12)
+
+    @property
+    def alone(self) -> bool:
+        """Whether Rollguard alone judges it."""
+        return self.objective is not None
 
     @property
     def counted_from(self) -> float:

@@ -6,7 +6,7 @@ deadline). Loosely tuned, it may be wrong as often as Rollguard declares, and se
 The same deployments serve for tuning and for scoring, which favours the peers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,19 +46,24 @@ class Rule:
 
 def false_rates(outcomes: Sequence[Outcome], rule: str, wanted: Callable[[Family], bool]) -> Floats:
     """Each setting's rate of rollbacks, averaged over the fine families that are wanted; shape (settings,)."""
-    fine = [each for each in outcomes if BY_NAME[each.family].kind is Kind.FINE and wanted(BY_NAME[each.family])]
+    fine = [each for each in _of_all_rules(outcomes, Kind.FINE) if wanted(BY_NAME[each.family])]
     if not fine:
         return np.zeros(1)
     rates = [each.fired[rule] / each.runs for each in fine]
     return np.asarray(np.mean(rates, axis=0))
 
 
+def _of_all_rules(outcomes: Sequence[Outcome], kind: Kind) -> list[Outcome]:
+    """Families of a kind that every rule judges."""
+    families = ((each, BY_NAME[each.family]) for each in outcomes)
+    return [each for each, family in families if family.kind is kind and not family.alone]
+
+
 def slowness(outcomes: Sequence[Outcome], rule: str, settings: int) -> Floats:
     """Mean part of the time to the deadline that each setting takes over the bad families; shape (settings,)."""
     found = [
         [np.mean(_part(each, rule, setting)) for setting in range(settings)]
-        for each in outcomes
-        if BY_NAME[each.family].kind is Kind.BAD
+        for each in _of_all_rules(outcomes, Kind.BAD)
     ]
     return np.mean(found, axis=0) if found else np.zeros(settings)
 
@@ -94,8 +99,8 @@ def rules(outcomes: Sequence[Outcome]) -> list[Rule]:
     return found
 
 
-def summary(outcomes: Sequence[Outcome], seed: int) -> Figures:
-    """All figures of the report."""
+def summary(outcomes: Sequence[Outcome], seed: int, covered: Iterable[tuple[str, int, int]] = ()) -> Figures:
+    """All figures of the report; ``covered`` as by ``coverage``."""
     chosen = rules(outcomes)
     settings = {peer.name: peer.settings for peer in PEERS}
     return {
@@ -107,10 +112,14 @@ def summary(outcomes: Sequence[Outcome], seed: int) -> Figures:
                 "busy": float(false_rates(outcomes, rule.name, lambda family: family.rps >= BUSY)[rule.setting]),
             }
             for rule in chosen
-            if any(BY_NAME[each.family].kind is Kind.FINE for each in outcomes)
+            if _of_all_rules(outcomes, Kind.FINE)
         },
         "settings": {
             rule.label: _setting(settings[rule.name][rule.setting]) for rule in chosen if rule.name in settings
+        },
+        "coverage": {
+            name: {"reached": reached, "paths": paths, "interval": wilson(reached, paths)}
+            for name, reached, paths in covered
         },
         "curves": {name: _curve(outcomes, name) for name in (ROLLGUARD, *settings)},
     }
@@ -125,12 +134,13 @@ def _family(outcome: Outcome, chosen: Sequence[Rule]) -> Figures:
     return {
         "runs": outcome.runs,
         "verdicts": dict(outcome.verdicts),
+        "reasons": dict(sorted(outcome.reasons.items())),
         "p0": float(np.median(outcome.worst)),
         "dispersed": outcome.dispersed,
-        "nats": float(np.mean(outcome.nats)),
+        "nats": float(np.mean(outcome.nats)) if outcome.nats else None,
         "level": float(np.mean(outcome.levels)),
-        "bound": float(np.mean(bounds)) if len(bounds) == len(outcome.nats) else None,
-        "rules": {rule.label: _scored(outcome, rule) for rule in chosen},
+        "bound": float(np.mean(bounds)) if bounds and len(bounds) == len(outcome.nats) else None,
+        "rules": {rule.label: _scored(outcome, rule) for rule in chosen if rule.name in outcome.fired},
     }
 
 

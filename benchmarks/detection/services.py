@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.detection.runs import BASE, DAY, DAY_STEP, SIX_HOURS, Counts, Family, Floats, Past, Runs
+from benchmarks.detection.runs import BASE, DAY, DAY_STEP, SIX_HOURS, Control, Counts, Family, Floats, Past, Runs
 
 Generator = np.random.Generator
 Shape = Callable[[Family, Generator, int], ArrayLike]
@@ -79,15 +79,17 @@ def service(after: Shape, base: float = BASE) -> Draw:
     return drawn
 
 
-def rolled_out(shares: Callable[[Family, Generator, int], tuple[ArrayLike, ArrayLike]], seconds: float) -> Draw:
+def rolled_out(
+    shares: Callable[[Family, Generator, int], tuple[ArrayLike, ArrayLike]], seconds: float, begun: float = 0.0
+) -> Draw:
     """New pods take over evenly within so many seconds, and are told apart from the old ones.
 
-    ``shares`` gives the bad share of the old pods and of the new ones.
+    ``shares`` gives the bad share of the old pods and of the new ones; the first new pod comes at ``begun``.
     """
 
     def drawn(family: Family, draw: Generator, runs: int) -> Runs:
         old, new = shares(family, draw, runs)
-        part = np.minimum(family.middles / seconds, 1.0)
+        part = np.clip((family.middles - begun) / seconds, 0.0, 1.0)
         requests = family.rps * family.interval
         before = counts(draw, runs, requests * (1 - part), old, family.ticks)
         after = counts(draw, runs, requests * part, new, family.ticks)
@@ -151,6 +153,23 @@ def season(low: float, high: float, spread: float) -> Callable[[Family, Generato
         first, then = draw.normal(0, spread, (2, runs, 1))
         height = np.exp(first + (then - first) * (at / DAY + 1))
         return low * (high / low) ** phase * height, family.rps * (0.5 + phase)
+
+    return rates
+
+
+def daily_job(
+    share: float, seconds: float, spread: float
+) -> Callable[[Family, Generator, int], tuple[Floats, Floats]]:
+    """A job that makes requests fail every day for so long, and begins within ``spread`` seconds of the same time."""
+
+    def rates(family: Family, draw: Generator, runs: int) -> tuple[Floats, Floats]:
+        at = np.concatenate((family.middles_before, family.middles))
+        planned = draw.uniform(spread, 900, (runs, 1))
+        shares = np.full((runs, at.size), BASE)
+        for day in (-DAY, 0.0):
+            begun = planned + day + draw.uniform(-spread, spread, (runs, 1))
+            shares[(at > begun) & (at <= begun + seconds)] = share
+        return shares, np.full((runs, at.size), family.rps)
 
     return rates
 
@@ -258,8 +277,9 @@ def traffic_stops(inner: Draw, when: float, *, controls_too: bool) -> Draw:
         going = family.ends <= when
         stopped = Counts(found.after.bad * going, found.after.total * going)
         controls = found.controls
-        if controls is not None and controls_too:
-            controls = Counts(controls.bad * going, controls.total * going)
+        if controls_too:
+            ended = (Counts(each.after.bad * going, each.after.total * going) for each in controls)
+            controls = tuple(Control(each.past, after) for each, after in zip(controls, ended, strict=True))
         return replace(found, after=stopped, controls=controls)
 
     return drawn
@@ -269,12 +289,12 @@ CONTROL_RPS = 50.0
 
 
 def with_controls(inner: Draw, base: float = BASE, fate: Callable[[Floats, float], Floats] | None = None) -> Draw:
-    """Adds controls at 50 requests a second; ``fate`` makes their share from the service's own and their base."""
+    """Adds a control at 50 requests a second; ``fate`` makes its share from the service's own and its base."""
 
     def drawn(family: Family, draw: Generator, runs: int) -> Runs:
         found = inner(family, draw, runs)
         share = np.full(found.share.shape, base) if fate is None else fate(found.share, base)
         after = counts(draw, runs, CONTROL_RPS * family.interval, np.minimum(share, 1.0), family.ticks)
-        return found.with_controls(steady_past(family, draw, runs, base, CONTROL_RPS), after)
+        return found.with_control(Control(steady_past(family, draw, runs, base, CONTROL_RPS), after))
 
     return drawn

@@ -7,24 +7,33 @@ HEAD = f"""# Scoreboard
 
 How often Rollguard rolls back what was fine, how soon it finds what is bad, and how other tools' rules do on the same
 deployments. All of it is simulated: {{families}} families, {{runs}} deployments, seed {{seed}}. `{COMMAND}`
-makes this page again, with the same figures; [figures.json]({DIRECTORY}/figures.json) holds more of them.
+(`--jobs 2`: by two processes) makes this page again, with the same figures; [figures.json]({DIRECTORY}/figures.json)
+holds more of them.
 
 Unless a family's name says otherwise: a service with 10 requests a second, .1 % bad before, an SLO of 99 %, ticks of
 15 s, 24 hours before the deployment and 30 minutes after it, Healthy at once. Requests come as a Poisson process.
 Rollguard is run by the controller's own functions, with a policy of nothing but defaults (false-rollback rate 1 in 1000,
-warm-up 60 s); the others are rules written from their documentation. What each family is, exactly, is in
-`benchmarks/detection/families.py`.
+warm-up 60 s) and controls where a family has them; the others are rules written from their documentation. What each
+family is, exactly, is in `benchmarks/detection/families.py`.
 
 *Fine* families keep the assumptions of [statistics.md](statistics.md), so their rates are guaranteed and here only
 confirmed (where that fails, the family's note says why); *fine, outside the assumptions* are simulated only: other walks
 and bursts give other figures."""
 
-NOT_JUDGED_YET = """Controls, versions, lost traffic, gauges, seasons and bursts in blocks are not judged yet (see
-[statistics.md](statistics.md)). Families that need them are run all the same, on the two legs that are judged: an outage
-of another service then looks like the deployment's fault, and is rolled back."""
+SHORT_NOTE = """{met} of {all} goals are met, {missed} are missed, {open} are left open by too few runs. Goals are of one
+family each; what is missed is listed below, with its reason."""
 
 FALSE_NOTE = """Rollbacks that were not due. *At most* is the upper end of Wilson's 95 % interval. The others' columns are
 rollbacks per 1000: as documented / tuned / tuned loosely (see [below](#how-the-others-were-set))."""
+
+COVERAGE_NOTE = """Every leg's evidence alone, on traffic that is exactly at the leg's limit: the worst traffic that is still
+fine. 120 looks each; counted is whether the evidence ever reached 1/α = 1000. No baseline is estimated here and no
+side condition helps, so this is what Ville's inequality promises, measured."""
+
+ATTRIBUTION_NOTE = """Controls have 50 requests a second. In *another's fault* the SLO is breached, and something says that
+the deployment is not the cause: controls, old pods beside the new ones, or the time before. *Not to be told apart* are
+the same faults with nothing to compare with: a trace of one service alone cannot tell them from a bad version, so they
+are rolled back, and that is why controls ought to be declared. The verdict is that at the deadline."""
 
 SOON_NOTE = """Median seconds to the verdict from the onset (for rolling updates, from the full rollout), counted at the
 end of the tick that decides; in brackets the share that is found at all, where it is below 99.5 %; – where it is less
@@ -37,6 +46,12 @@ SERVED_NOTE = """Median bad requests from the end of the warm-up (or the onset, 
 The bound is q·ln(1/α)/KL(q‖p0), with ln 2K (K = 120) more where the onset is late; it takes no account of ticks, in
 which alone verdicts come: a service with 10 requests a second that fails altogether serves 150 in the first. The
 others: as documented / tuned / tuned loosely."""
+
+ALONE_NOTE = """Objectives that count rare events from the sync on, and gauges in blocks of five minutes against the week
+before. Other tools' rules have nothing of the kind, so Rollguard is alone here. They are judged one by one, which takes
+longer, so there are fewer of them. A gauge needs two blocks after the warm-up: eleven minutes at the earliest, however
+bad it is. One that may change by 1 % is beyond its tolerance nearly all the time, so that the evidence alone keeps it
+from a rollback."""
 
 HOW_OTHERS = """One setting of each for all families. *Threshold* is in multiples of the bad share that the SLO allows
 (Kayenta: its `allowedIncrease`; PipeCD PREVIOUS: the level of its test, which is fixed; burn rates: a factor on both).

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks.detection.__main__ import DOCS, scoreboard
+from benchmarks.detection.coverage import LEGS
 from benchmarks.detection.families import FAMILIES
 from benchmarks.detection.goals import goals
 from benchmarks.detection.report import delays, page, served
@@ -22,13 +23,17 @@ SOME = (
     "step-2%-10",
     "late-5%",
     "breaks-controls",
+    "outage-untold",
+    "restarts-1",
+    "crash-loop",
+    "gauge-before",
 )
 
 
 @pytest.fixture(scope="module")
 def figures() -> Figures:
     """A few families, few runs."""
-    return scoreboard(tuple(each for each in FAMILIES if each.name in SOME), 40, seed=5)
+    return scoreboard(tuple(each for each in FAMILIES if each.name in SOME), 40, seed=5, paths=500)
 
 
 def test_every_family_is_told(figures: Figures) -> None:
@@ -37,7 +42,11 @@ def test_every_family_is_told(figures: Figures) -> None:
     for family in FAMILIES:
         assert (f"| {family.title}" in said) == (family.name in SOME)
     assert {line.family.name for line in goals(figures)} == set(SOME)
-    assert "**10** of 10" in said.split("Another's fault, worse")[1], "an outage is told as it is"
+    others = said.split("## Another's fault")[1]
+    assert "Hold 10 (SharedWithControls)" in others, "why an outage is not rolled back"
+    assert "**10** of 10" in others, "an outage with nothing to compare with is told as it is"
+    assert all(f"| {leg.title} |" in said for leg in LEGS)
+    assert "Hold 1 (BreachedBefore)" in said.split("## Rare events")[1]
 
 
 def test_too_few_runs_are_told(figures: Figures) -> None:
