@@ -65,7 +65,7 @@ def floats(values: ArrayLike) -> Floats:
 def log_sum(logs: Floats, axis: int = -1, *, overwrite: bool = False) -> Floats:
     """Logarithm of Σ e^x along an axis, without overflow; −∞ where every term is −∞. May use ``logs`` as its scratch."""
     top = np.max(logs, axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0.0)
+    np.copyto(top, 0.0, where=~np.isfinite(top))
     terms = np.subtract(logs, top, out=logs if overwrite else None)
     np.exp(terms, out=terms)
     with np.errstate(divide="ignore"):
