@@ -30,7 +30,7 @@ def clustered(bad: ArrayLike, total: ArrayLike) -> NDArray[np.bool_]:
         total: all events, same shape.
     """
     bads, totals = np.broadcast_arrays(floats(bad), floats(total))
-    if not _might_be(bads, totals):
+    if bads.shape[-1] == 0:
         return np.zeros(bads.shape, dtype=np.bool_)
     square, together = falls(bads, totals)
     counted = together > 0
@@ -38,19 +38,6 @@ def clustered(bad: ArrayLike, total: ArrayLike) -> NDArray[np.bool_]:
     spread = np.cumsum(np.where(counted, 2 - 2 / np.maximum(together, 1.0) + 0.5, 0.0), axis=-1) * _SHARED
     shown = excess > SIGNIFICANT_FALLS * np.sqrt(np.maximum(spread, 1e-9))
     return np.asarray(np.logical_or.accumulate(shown, axis=-1))
-
-
-def _might_be(bads: Floats, totals: Floats) -> bool:
-    """Whether the bad events could show clusters, however they lie: a cheap look before the exact one.
-
-    With at most M bad events a tick, and traffic that differs by at most a factor R, a fall adds at most M·R − 1 to the
-    excess and, from two bad events on, at least 2.25 to its variance; one bad event adds R − 1 at most, and .75.
-    """
-    seen = totals > 0
-    least = np.min(totals, axis=-1, initial=np.inf, where=seen)
-    largest = np.max(bads, axis=-1, initial=0.0) * np.max(totals, axis=-1, initial=0.0) / least
-    ticks = np.count_nonzero(bads, axis=-1)
-    return bool(np.any(ticks * np.maximum(largest - 1, 0.0) ** 2 >= 0.75 * SIGNIFICANT_FALLS**2))
 
 
 def falls(bads: Floats, totals: Floats) -> tuple[Floats, Floats]:
