@@ -97,7 +97,7 @@ def judge_batch(
     nulls = _nulls(policy, objective, befores)
     sides = sides_of(policy, objective, evidence, looks)
     worse = tuple(policy.analysis.minimum_worsening * _bounds(policy, each) for each in controls)
-    dispersion = max((known.dispersion for each in controls for known in each), default=1.0)
+    dispersion = np.max([[known.dispersion for known in each] for each in controls], axis=0) if controls else 1.0
     limits = limits_of(policy, nulls, worse, dispersion)
     case = _Case(policy, looks, sides, nulls, limits, _traffic(policy, looks, sides, befores, controls))
     rows = _alike(nulls)

@@ -4,8 +4,7 @@ Three ways to bet, by what is known of how errors come: request by request where
 each tick where they come in clusters, known from the time before or seen in the looks themselves; on blocks of eight
 ticks where clusters last longer than a tick.
 
-Old pods are a control while both versions run. Once they are gone nothing is left to compare with, and the third leg is
-the baseline's, unless the old pods had begun to fail as well when they were last seen.
+Old pods are a control while both versions run, and have a say when they are gone (``old_pods``).
 
 Invariant: arrays have leading batch axes, then legs, then looks; a member of the batch depends on its own numbers alone.
 """
@@ -32,7 +31,7 @@ from controller.core.statistics.starts import StartPrior
 
 FAILING = 3.5
 """Nats from which old pods, or one control of several, count as failing too."""
-OF_ONE = ("slo", "baseline", "allowed", "weights", "worst")
+OF_ONE = ("slo", "baseline", "allowed", "weights", "worst", "control_dispersion")
 """The limits that each member of a batch has for itself."""
 CATASTROPHE, FAR_BEYOND = 0.5, 5.0
 """A tick fails as none of the clusters before, where so large a share is bad, and so many times the largest ever seen."""
@@ -65,13 +64,14 @@ class Limits:
     """Of the alternatives of the SLO's leg and the baseline's (ln), shape (…, 2, grid)."""
     worst: Floats
     """The largest bad share of a tick before."""
+    control_dispersion: Floats
+    """The largest dispersion of a control."""
     worsening: float
     """ρ."""
     least: float
     """Bad events without which nothing is a breach."""
     controls: tuple[Floats, ...] = ()
     """For each declared control the bad share above which it has become worse; shape (…) each."""
-    control_dispersion: float = 1.0
 
     def rows(self, which: Rows) -> "Limits":
         """Some members of the batch."""
@@ -274,11 +274,12 @@ def _rise(count: Count, limit: Floats) -> Floats:
     return rises
 
 
-def _recent_share(control: Count, dispersion: float) -> tuple[Floats, Flags]:
+def _recent_share(control: Count, dispersion: Floats) -> tuple[Floats, Flags]:
     """An upper estimate of a control's share over the newest block of looks, and where there is one."""
     bad, total = (_moving(each, BLOCK) for each in (control.bad, control.total))
     known = total > 0
-    spread = np.sqrt(dispersion * (bad + dispersion))
+    each = dispersion[..., None]
+    spread = np.sqrt(each * (bad + each))
     share = np.divide(bad + _MARGIN * spread, total, out=np.ones_like(total), where=known)
     return np.minimum(share, 1.0), known & (control.total > 0)
 

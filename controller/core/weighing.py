@@ -15,7 +15,7 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.history import ROUNDING
-from controller.core.legs import OF_ONE, Betting, EventLegs, Legs, Limits
+from controller.core.legs import Betting, EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, log_weights, nulls, share_bound
 from controller.core.past import is_events, is_share
@@ -33,6 +33,7 @@ from controller.core.traffic import Traffic, traffic_of
 NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
 CERTAIN = 1000.0
 """Evidence (ln) that stands for a fact: more than any threshold asks for."""
+_OF_NULLS = ("slo", "baseline", "allowed", "worst")
 TRAFFIC_SHARE = 2
 """Each objective's traffic is one more test beside its errors."""
 
@@ -275,18 +276,18 @@ def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectiv
 
 
 def limits_of(
-    policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: float = 1.0
+    policy: PolicySpec, limits: Sequence[Nulls], controls: tuple[Floats, ...] = (), dispersion: Floats | float = 1.0
 ) -> Limits:
     """The limits of a batch; everything has shape (batch,)."""
-    columns = {name: np.array([getattr(each, name) for each in limits]) for name in OF_ONE if name != "weights"}
+    columns = {name: np.array([getattr(each, name) for each in limits]) for name in _OF_NULLS}
     rules = policy.analysis
     return Limits(
         **columns,
         weights=np.array([log_weights(each) for each in limits]),
         worsening=rules.minimum_worsening,
         least=rules.minimum_bad_events,
+        control_dispersion=np.broadcast_to(dispersion, len(limits)),
         controls=controls,
-        control_dispersion=dispersion,
     )
 
 
