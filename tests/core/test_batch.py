@@ -75,6 +75,47 @@ def test_a_batch_is_as_one_by_one(seed: int, starts: tuple[float, ...], rules: P
     assert len(set(found.standings)) >= 4
 
 
+def beside(ticks: ObjectiveTicks, seed: int) -> tuple[ObjectiveTicks, ObjectiveTicks]:
+    """New pods that take over while the deployment goes on, and a control that sometimes fails as well."""
+    draw = np.random.default_rng(seed)
+    part = np.minimum(np.arange(TICKS) / draw.choice([8, 30, 400], (ticks.bad.shape[0], 1)), 1.0)
+    known = np.nan_to_num(ticks.total).astype(int), np.nan_to_num(ticks.bad).astype(int)
+    total, bad = (draw.binomial(each, part).astype(float) for each in known)
+    missing = np.where(total > 0, 0.0, MISSING[1])
+    new = replace(ticks, objective="availability:new", bad=np.minimum(bad, total), total=total, missing=missing)
+    requests = draw.poisson(draw.choice([5.0, 700.0], (ticks.bad.shape[0], 1)), ticks.bad.shape)
+    share = draw.choice([0.0, 0.001, 0.05], (ticks.bad.shape[0], 1))
+    failed = draw.binomial(requests, share).astype(float)
+    control = replace(
+        ticks, objective="control:rest", bad=failed, total=requests * 1.0, missing=np.zeros_like(failed)
+    )
+    return new, control
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_batch_with_controls_and_old_pods_is_as_one_by_one(seed: int) -> None:
+    """The third leg of each deployment is its own as well, and so is whether its traffic was lost."""
+    column, befores = random_cases(seed, 40)
+    rules, more = policy(controls=["rest"]), beside(column, seed)
+    known = [replace(before(0.001, 180_000, "control:rest"), dispersion=1.0 + row % 3) for row in range(40)]
+    facts = replace(evidence(column, window=TICKS * INTERVAL - 30), ticks=(column, *more))
+    found = judge_batch(rules, facts, befores, [known])
+    for row, own in enumerate(befores):
+        ticks = tuple(
+            replace(each, bad=each.bad[row], total=each.total[row], missing=each.missing[row]) for each in facts.ticks
+        )
+        alone = replace(facts, ticks=ticks, reference=Reference(START, INTERVAL, (own, known[row])))
+        judged = judge(rules, alone, after(9999))
+        one = judged.objectives[0]
+        assert found.standings[row] == (judged.verdict, judged.reason)
+        breached = judged.verdict is VerdictKind.BREACHED
+        assert found.decided_at[row] == (judged.decided_at if breached else np.inf)
+        if not breached:
+            legs = (one.log_e_slo, one.log_e_baseline, one.log_e_controls)
+            assert np.allclose(found.log_e[row], legs, rtol=1e-9, atol=1e-9)
+    assert len(set(found.standings)) >= 4
+
+
 def test_no_deployments() -> None:
     """An empty batch is no error."""
     column, _ = random_cases(1, 0)
