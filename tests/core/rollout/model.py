@@ -52,6 +52,7 @@ from controller.core.intents import (
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
 from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
+from controller.core.series import control_of, control_series
 from controller.core.state import Origin, Phase, Record, Rollout, dump_rollout, load_rollout
 from controller.core.step import MadeDecision
 from controller.core.verdict import VerdictKind
@@ -156,9 +157,15 @@ class Model:
     """What is broken, whatever is deployed."""
     faulty: dict[str, float] = field(default_factory=dict)
     """What breaks while this content is deployed."""
+    left: dict[str, float] = field(default_factory=dict)
+    """What part of the traffic is left while this content is deployed."""
+    levels: dict[str, float] = field(default_factory=dict)
+    """What gauges read while this content is deployed; 0.5 else."""
     runs: Revision | None = None
     """What is deployed."""
     rate: float = 10.0
+    quietest: float | None = None
+    """Events a second in the quietest five minutes of the day before; None: too little is known."""
     metrics: str = "up"
     """``up``, ``down`` (every question fails) or ``empty`` (no series)."""
     git: str = "up"
@@ -261,17 +268,24 @@ class Model:
     def _observe(self, due: Iterable[DueTick]) -> None:
         analysis = self.rollout.analysis
         assert analysis is not None
-        ticks = [Tick(each.at, name, self._answer(each.interval)) for each in due for name in each.objectives]
+        ticks = [Tick(each.at, name, self._answer(name, each.interval)) for each in due for name in each.objectives]
         self.take(Observed(analysis.id, tuple(ticks)))
 
-    def _answer(self, interval: float) -> Measured | NoData | Failed:
+    def _answer(self, series: str, interval: float) -> Measured | NoData | Failed:
         if self.metrics == "down":
             return Failed(MissingReason.UNREACHABLE, "connection refused")
         if self.metrics == "empty":
             return NoData(MissingReason.NO_SERIES)
-        total = round(self.rate * interval)
         running = self._commit(self.runs) if self.runs is not None else None
-        share = max(self.bad_share, self.faulty.get(running.holds, 0.0) if running is not None else 0.0)
+        holds = running.holds if running is not None else ""
+        if control_of(series) is not None:
+            return Measured(0, round(self.rate * interval))
+        if series.startswith("gauge"):
+            return Measured(self.levels.get(holds, 0.5), 1)
+        total = round(self.rate * self.left.get(holds, 1.0) * interval)
+        if not total:
+            return NoData(MissingReason.NO_TRAFFIC)
+        share = max(self.bad_share, self.faulty.get(holds, 0.0))
         return Measured(round(total * share), total)
 
     # --- the loop -----------------------------------------------------------------------------------------------
@@ -349,9 +363,13 @@ class Model:
     def _measured(self, intent: Measure) -> ReferenceMeasured:
         declared = intent.policy.analysis.interval
         interval = 15.0 if declared == "auto" else float(declared)
-        names = [each.name for each in intent.policy.objectives]
-        references = tuple(ObjectiveReference(name, *self.baseline, 3600.0) for name in names)
-        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, references))
+        names = [each.name for each in intent.policy.objectives if each.indicator.gauge is None]
+        names += [control_series(each.name) for each in intent.policy.controls]
+        references = [ObjectiveReference(name, *self.baseline, 3600.0, quietest=self.quietest) for name in names]
+        gauges = [each.name for each in intent.policy.objectives if each.indicator.gauge is not None]
+        wandering = tuple(0.5 + 0.01 * np.sin(np.arange(2016)))
+        references += [ObjectiveReference(name, 0, 0, 3600.0, blocks=wandering) for name in gauges]
+        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, tuple(references)))
 
     def _world(self) -> World:
         """What deciding needs to know beside Git, with what the peers did."""
