@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.core.alerts import Alert
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
+from controller.core.concurrent import neighbours
 from controller.core.events import (
     Built,
     Event,
@@ -52,7 +53,7 @@ from controller.core.intents import (
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
 from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
-from controller.core.series import control_of, control_series
+from controller.core.series import control_of, control_series, is_new
 from controller.core.state import Origin, Phase, Record, Rollout, dump_rollout, load_rollout
 from controller.core.step import MadeDecision
 from controller.core.verdict import VerdictKind
@@ -145,6 +146,8 @@ class Model:
     rollout: Rollout = field(default_factory=lambda: Rollout(APPLICATION))
     peers: "list[Model]" = field(default_factory=list)
     """Other applications that read the same paths of the same branch."""
+    strangers: "list[Model]" = field(default_factory=list)
+    """Other applications of the same metrics source."""
     stored: str = ""
     now: float = START
     world: World = field(default_factory=World)
@@ -163,6 +166,8 @@ class Model:
     """What gauges read while this content is deployed; 0.5 else."""
     runs: Revision | None = None
     """What is deployed."""
+    pods: tuple[float, float, float] | None = None
+    """New pods' part of the traffic, the bad share of new ones and of old ones; None: they are not told apart."""
     rate: float = 10.0
     quietest: float | None = None
     """Events a second in the quietest five minutes of the day before; None: too little is known."""
@@ -285,6 +290,13 @@ class Model:
         total = round(self.rate * self.left.get(holds, 1.0) * interval)
         if not total:
             return NoData(MissingReason.NO_TRAFFIC)
+        return self._counted(series, holds, total)
+
+    def _counted(self, series: str, holds: str, total: int) -> Measured:
+        if self.pods is not None:
+            new = round(total * self.pods[0])
+            bad, old_bad = round(new * self.pods[1]), round((total - new) * self.pods[2])
+            return Measured(bad, new) if is_new(series) else Measured(bad + old_bad, total)
         share = max(self.bad_share, self.faulty.get(holds, 0.0))
         return Measured(round(total * share), total)
 
@@ -369,12 +381,15 @@ class Model:
         gauges = [each.name for each in intent.policy.objectives if each.indicator.gauge is not None]
         wandering = tuple(0.5 + 0.01 * np.sin(np.arange(2016)))
         references += [ObjectiveReference(name, 0, 0, 3600.0, blocks=wandering) for name in gauges]
-        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, tuple(references)))
+        label = None if self.pods is None else "pod"
+        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, tuple(references), label))
 
     def _world(self) -> World:
         """What deciding needs to know beside Git, with what the peers did."""
+        around = neighbours(self.rollout, [each.rollout for each in self.strangers])
+        world = replace(self.world, neighbours=(*self.world.neighbours, *around))
         if not self.peers:
-            return self.world
+            return world
         readers = tuple(
             Reader(
                 peer.rollout.application.key,
@@ -390,7 +405,7 @@ class Model:
             for key, one in made
             if one.decided_at > self.now - 3 * 3600
         )
-        return replace(self.world, readers=readers, decisions=(*self.world.decisions, *decisions))
+        return replace(world, readers=readers, decisions=(*self.world.decisions, *decisions))
 
     def _index(self, wanted: Revision) -> int | None:
         return next((index for index, each in enumerate(self.branch) if each.revision == wanted), None)
