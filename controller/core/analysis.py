@@ -90,6 +90,8 @@ class Analysis:
     breach_seen_at: float | None = None
     """End of the newest measured tick at which the breach went on: a decision must be fresh."""
     looks_held: int = 0
+    looks_without_traffic: int = 0
+    """Looks in a row at which an objective's traffic had gone."""
     unhealthy_at: float | None = None
     passed_early_at: float | None = None
     settled_from: float | None = None

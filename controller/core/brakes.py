@@ -4,6 +4,8 @@ Invariant: every hold names what it waits for. Promotion windows and freezes of 
 rollback.
 """
 
+from controller.core.analysis import Analysis
+from controller.core.concurrent import Breach, Named, Neighbour, breach_of, not_looked_at, rivals
 from controller.core.durations import format_duration
 from controller.core.events import RecentDecision, World
 from controller.core.git import RestoreFacts
@@ -13,6 +15,7 @@ from controller.core.revert import one_line
 from controller.core.rollback import Obstacle, Origin, Rollback
 from controller.core.rulings import Wait, Withdraw
 from controller.core.state import Rollout
+from controller.core.weighing import NEWEST_SECONDS
 
 BREAKER_DECISIONS = 3
 BREAKER_SECONDS = 300.0
@@ -38,6 +41,7 @@ def waits(rollout: Rollout, rollback: Rollback, facts: RestoreFacts, world: Worl
         or _superseded(rollout, rollback, facts, now)
         or (Wait(Obstacle.BUDGET, f"frozen: {rollout.frozen}", 30.0) if rollout.frozen else None)
         or _breaker(rollout, rollback, facts, world.decisions)
+        or _other_deployment(rollout, rollback, world, now)
         or _budget(rollout, world, now)
         or _stale(rollout, rollback, world, now)
     )
@@ -99,6 +103,51 @@ def _breaker(
         "one cause outside all of them is likelier",
         30.0,
     )
+
+
+def _other_deployment(rollout: Rollout, rollback: Rollback, world: World, now: float) -> Wait | None:
+    """Of two deployments at the same time, only the one that is named is undone; where none is, a person decides."""
+    analysis = rollout.analysis
+    breach = breach_of(analysis) if rollback.origin is Origin.VERDICT and analysis is not None else None
+    if analysis is None or breach is None:
+        return None
+    found = rivals(breach, analysis.policy.analysis.window, world.neighbours)
+    if found:
+        said = "; ".join(_said_of(each, named) for each, named in found)
+        return Wait(Obstacle.OTHER_DEPLOYMENT, said, 15.0, tuple(each.application for each, _ in found))
+    late = not_looked_at(breach, analysis.policy.analysis.window, world.neighbours, now)
+    if late is not None:
+        said = f"{late.application} was deployed at the same time: waiting for what is seen of it"
+        return Wait(Obstacle.OTHER_DEPLOYMENT, said, 5.0)
+    return _without_the_others(analysis, breach, rollback, world)
+
+
+def _said_of(other: Neighbour, named: Named) -> str:
+    same_time = f"{other.application} was deployed at the same time and breaches its SLO too"
+    if named is Named.UNKNOWN or other.breach is None:
+        return f"{same_time}: which of the two is the cause cannot be told apart"
+    revision = other.breach.revision[:12]
+    if other.breach.by_pods:
+        return f"{same_time}, and the new pods of its {revision} are worse than its old ones"
+    return f"{same_time}, and both breaches began with its {revision}"
+
+
+def _without_the_others(analysis: Analysis, breach: Breach, rollback: Rollback, world: World) -> Wait | None:
+    """What held it up is over: it goes on once its own breach is seen to outlast it."""
+    there = {each.application: each for each in world.neighbours}
+    over = [each for each in rollback.rivals if each not in there or there[each].breach is None]
+    if not over:
+        return None
+    names = ", ".join(str(each) for each in over)
+    restoring = any(each in there and there[each].restoring for each in over)
+    if restoring:
+        said = f"{names} is being restored: waiting to see whether that mends it"
+        return Wait(Obstacle.OTHER_DEPLOYMENT, said, 15.0, rollback.rivals)
+    since, seen = rollback.rivals_over_at, analysis.breach_seen_at
+    if since is not None and seen is not None and seen >= since + NEWEST_SECONDS + breach.tick:
+        return None
+    said = f"the breach of {names} is over: waiting to see this one go on without it"
+    return Wait(Obstacle.OTHER_DEPLOYMENT, said, 15.0, rollback.rivals, rivals_over=True)
 
 
 def _budget(rollout: Rollout, world: World, now: float) -> Wait | None:

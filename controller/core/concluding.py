@@ -14,8 +14,9 @@ from controller.core.deciding import withdraw
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
 from controller.core.recovery import Recovery, RecoveryKind
+from controller.core.revert import ended
 from controller.core.step import Step
-from controller.core.verdict import Judgement, Reason, VerdictKind
+from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
 
 UNMEASURED = "The metrics source did not answer: neither the time before nor the time since could be measured."
 
@@ -35,7 +36,7 @@ def conclude(step: Step, judgement: Judgement, verdict: VerdictKind) -> Step:
     if verdict is VerdictKind.UNHEALTHY:
         return rest_analysis(step, "it never became healthy")
     if verdict is VerdictKind.HOLD:
-        return tell_hold(step, judgement).record()
+        return tell_held(step, judgement).record()
     if judgement.blind or judgement.reason in (Reason.NO_DATA, Reason.SELECTOR_LOST):
         step = tell_blind(step, analysis, judgement.sentence)
     settled = None if judgement.slo_rejected else analysis.newest.started_at
@@ -56,6 +57,29 @@ def tell_hold(step: Step, judgement: Judgement) -> Step:
     key, newest = step.rollout.application.key, analysis.newest.revision[:12]
     return step.tell(
         AlertName.HOLD, f"{key} breaches its SLO; {newest} is not shown to be the cause", judgement.sentence
+    )
+
+
+def tell_held(step: Step, judgement: Judgement) -> Step:
+    """People are told why a deployment is held: its traffic has gone, or else as ``tell_hold`` says."""
+    return (tell_traffic_lost if judgement.reason is Reason.TRAFFIC_LOST else tell_hold)(step, judgement)
+
+
+def without_traffic(judgement: Judgement) -> tuple[ObjectiveJudgement, ...]:
+    """The objectives whose traffic has gone by this look."""
+    return tuple(each for each in judgement.objectives if each.reason is Reason.TRAFFIC_LOST)
+
+
+def tell_traffic_lost(step: Step, judgement: Judgement) -> Step:
+    """People are told that the service is hardly asked any more since the deployment."""
+    analysis, lost = step.rollout.analysis, without_traffic(judgement)
+    if analysis is None or not lost:
+        return step
+    key, newest = step.rollout.application.key, analysis.newest.revision[:12]
+    return step.tell(
+        AlertName.TRAFFIC_LOST,
+        f"{key} has lost its traffic since {newest}",
+        f"{ended('; '.join(each.sentence for each in lost))} If the deployment took it away: `rollguard rollback {key}`.",
     )
 
 
@@ -131,7 +155,7 @@ def cut_chain(step: Step, kept: Analysis, judgement: Judgement | None) -> Step:
     if verdict is VerdictKind.HEALTHY:
         step = call_good(step, Standing.VERIFIED)
     if verdict is VerdictKind.HOLD and judgement is not None:
-        step = tell_hold(step, judgement)
+        step = tell_held(step, judgement)
     if judgement is None or judgement.blind:
         step = tell_blind(step, kept, judgement.sentence if judgement is not None else UNMEASURED)
     step = end_analysis(step, f"{verdict}: the chain was cut, younger deployments begin the next one")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from controller.core.alerts import OF_LANDING, OF_OFFER, OF_WAITING, AlertName
 from controller.core.analysis import Analysis
 from controller.core.policy import BreachAction
-from controller.core.rollback import Origin, Rollback, Stage, Way
+from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 from controller.core.step import Step
 
 POLICY_ASKS = "the policy asks for a pull request"
@@ -75,6 +75,8 @@ def withdrawn(step: Step, why: str) -> Step:
     left = f"; branch {rollback.branch} is not needed any more" if rollback is not None and rollback.offered else ""
     if rollback is not None and rollback.was_restored:
         step = step.resolve(*OF_LANDING)
+    if rollback is not None and rollback.obstacle is Obstacle.OTHER_DEPLOYMENT:
+        step = step.resolve(AlertName.HOLD)
     step = step.set_rollback(
         stage=Stage.WITHDRAWN, withdrawing="", confirm_after=None, obstacle=None, obstacle_sentence=why
     )

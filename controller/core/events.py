@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from controller.core.application import Application, ApplicationKey, Content, Revision
+from controller.core.concurrent import Neighbour
 from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
@@ -143,6 +144,8 @@ class World:
     readers: tuple[Reader, ...] = ()
     decisions: tuple[RecentDecision, ...] = ()
     """Of the last hour and more, of every application, this one's too."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Other applications of the same metrics source that breach, are being judged or restored."""
     subject_prefix: str = ""
     signoff: str = ""
     """``Name <email>`` to sign off with, or empty."""

@@ -157,6 +157,7 @@ def _finding(look: Look, weighed: Weighed) -> Finding:
         log_e_pass=None if is_gauge(weighed.objective) else early,
         upper_bound=look.upper_bounds.get(weighed.objective.name),
         detectable=look.detectable.get(weighed.objective.name),
+        gauge=weighed.gauge_levels(moment),
         ticks_measured=int(looks.measured.sum()),
         ticks_missing=looks.missed,
     )

@@ -4,11 +4,13 @@ Invariant: Breached needs the limit's leg and the baseline's at the same look, a
 Hold needs a limit that is passed; what is not known is Inconclusive.
 """
 
+from math import isnan
+
 import numpy as np
 
 from controller.core.gauges import GaugePath
 from controller.core.indicators import Gauge
-from controller.core.verdict import Reason, VerdictKind
+from controller.core.verdict import GaugeLevels, Reason, VerdictKind
 
 
 def first_breach(path: GaugePath, threshold: float) -> float | None:
@@ -87,6 +89,15 @@ def gauge_facts(name: str, gauge: Gauge, path: GaugePath, at: float) -> str:
     share = path.share[seen]
     beyond = "too few of the last 5m measured" if np.isnan(share) else f"{100 * share:.3g} % of the last 5m beyond"
     return f"{measured} ({beyond}; {before})"
+
+
+def gauge_levels(path: GaugePath, at: float) -> GaugeLevels:
+    """The same numbers by a moment."""
+    seen = int(np.searchsorted(path.at, at + 1e-6, side="right")) - 1
+    if seen < 0:
+        return GaugeLevels()
+    measured, before = (float(each[seen]) for each in (path.newest, path.expected))
+    return GaugeLevels(None if isnan(measured) else measured, None if isnan(before) else before)
 
 
 def _change(part: float) -> str:

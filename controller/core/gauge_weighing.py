@@ -13,12 +13,13 @@ from math import log
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats
-from controller.core.gauge_standing import first_breach, gauge_facts, slo_rejected
+from controller.core.gauge_standing import first_breach, gauge_facts, gauge_levels, slo_rejected
 from controller.core.gauges import GaugePath, GaugeTicks, gauge_path, kept_path
 from controller.core.indicators import Gauge
 from controller.core.looks import Flags, looks_at
 from controller.core.nulls import Nulls
 from controller.core.policy import Objective, PolicySpec
+from controller.core.verdict import GaugeLevels
 from controller.core.weighing import CERTAIN, Weighed, log_threshold
 
 
@@ -56,6 +57,10 @@ class GaugeWeighed(Weighed):
     def facts(self, at: float) -> str:
         """Level, limit and level before."""
         return gauge_facts(self.objective.name, self.gauge, self.gauge_path, at)
+
+    def gauge_levels(self, at: float) -> GaugeLevels:
+        """Level, and level before."""
+        return gauge_levels(self.gauge_path, at)
 
     @property
     def path(self) -> Floats:

@@ -147,11 +147,16 @@ def _judgement(
         passed_early=seen and quiet and all(each.early >= look.pass_at for each in findings),
         kept=seen and all(each.kept >= look.pass_at for each in findings),
         slo_rejected=look.slo_rejected,
-        breaching_now=over if look.breached is None else named.weighed.breaching_now,
+        breaching_now=over if look.breached is None else _still(look, named.weighed),
         blind=any(each.blind for each in findings),
         alerting=alerting,
         decided_at=look.breached[0] if look.breached else newest if look.due else None,
     )
+
+
+def _still(look: Look, weighed: Weighed) -> bool:
+    """Whether what reached Breached goes on."""
+    return weighed.breaching_now or (look.by_traffic and weighed.lost_traffic(look.needed))
 
 
 def _named(look: Look, findings: tuple[Finding, ...]) -> Finding:

@@ -13,19 +13,22 @@ from controller.core.concluding import (
     judged_without_young,
     recovery_over,
     tell_hold,
+    tell_traffic_lost,
     ticks_between,
     too_long,
+    without_traffic,
 )
 from controller.core.deciding import begin_rollback
 from controller.core.events import Limits, Observed, ReferenceFailed, ReferenceMeasured
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
+from controller.core.looks import NO_TRAFFIC
 from controller.core.policy import BreachAction, Mode
 from controller.core.recovery import judge_recovery
 from controller.core.rollback import Obstacle, Origin
 from controller.core.settling import settle, watch_breached, watch_on
 from controller.core.step import Step
-from controller.core.verdict import Judgement, VerdictKind
+from controller.core.verdict import Judgement, Reason, VerdictKind
 
 LOOKS_BEFORE_HOLD = 2
 LONGEST_RETRY = 60.0
@@ -80,7 +83,7 @@ def _kept(analysis: Analysis, ticks: tuple[ObjectiveTicks, ...], now: float) -> 
 
 def _look(step: Step, analysis: Analysis, evidence: Evidence, limits: Limits) -> Step:
     judgement = judge(analysis.policy, evidence, step.now)
-    step = _breach_seen(step, analysis, judgement)
+    step = _traffic_seen(_breach_seen(step, analysis, judgement), analysis, judgement)
     if analysis.over:
         return watch_on(step, evidence, judgement)
     if analysis.verdict is VerdictKind.BREACHED:
@@ -114,15 +117,27 @@ def _undecided(step: Step, evidence: Evidence, judgement: Judgement, limits: Lim
 def _breach_seen(step: Step, analysis: Analysis, judgement: Judgement) -> Step:
     """Note until when the breach goes on, by what was measured; a restore that waits for that is woken."""
     column = next((each for each in analysis.ticks if each.objective == judgement.objective), None)
-    if not judgement.breaching_now or column is None or not column.measured.any():
+    if not judgement.breaching_now or column is None:
         return step
-    seen = float(column.at[column.measured][-1])
+    told = column.measured
+    if judgement.reason is Reason.TRAFFIC_LOST:
+        told = told | (column.missing == NO_TRAFFIC)
+    if not told.any():
+        return step
+    seen = float(column.at[told][-1])
     if analysis.breach_seen_at is not None and seen <= analysis.breach_seen_at:
         return step
     rollback = step.rollout.rollback
     if rollback is not None and rollback.in_flight and rollback.obstacle is Obstacle.STALE_VERDICT:
         step = step.set_rollback(next_at=step.now)
     return step.set_analysis(breach_seen_at=seen)
+
+
+def _traffic_seen(step: Step, analysis: Analysis, judgement: Judgement) -> Step:
+    """Count the looks at which traffic was lost; once there is none, what was told of it is over."""
+    if without_traffic(judgement):
+        return step.set_analysis(looks_without_traffic=analysis.looks_without_traffic + 1)
+    return step.set_analysis(looks_without_traffic=0).resolve(AlertName.TRAFFIC_LOST)
 
 
 def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
@@ -139,6 +154,8 @@ def _tell_of_look(step: Step, judgement: Judgement, held: int) -> Step:
             next((each.sentence for each in judgement.objectives if each.objective == objective), ""),
             objective=objective,
         )
+    if analysis.looks_without_traffic >= LOOKS_BEFORE_HOLD and judgement.verdict is not VerdictKind.BREACHED:
+        step = tell_traffic_lost(step, judgement)
     return tell_hold(step, judgement) if held >= LOOKS_BEFORE_HOLD and analysis.verdict is None else step
 
 
@@ -147,13 +164,14 @@ def _breached(step: Step, judgement: Judgement, limits: Limits) -> Step:
     if analysis is None:
         return step
     step = step.set_analysis(verdict=VerdictKind.BREACHED, verdict_at=step.now)
-    step = step.resolve(AlertName.HOLD).say(f"Breached: {judgement.sentence}")
+    step = step.resolve(AlertName.HOLD, AlertName.TRAFFIC_LOST).say(f"Breached: {judgement.sentence}")
     policy, key = analysis.policy, step.rollout.application.key
     shadow = Mode.SHADOW in (policy.mode, limits.maximum_mode)
     if shadow or policy.on_breach.action is BreachAction.ALERT:
         why = "in Shadow mode, so nothing is changed" if shadow else "its policy only alerts"
+        does = "takes the traffic away" if judgement.reason is Reason.TRAFFIC_LOST else "breaks the SLO"
         return step.tell(
-            AlertName.BREACHED, f"{key}: {analysis.newest.revision[:12]} breaks the SLO ({why})", judgement.sentence
+            AlertName.BREACHED, f"{key}: {analysis.newest.revision[:12]} {does} ({why})", judgement.sentence
         ).record()
     return begin_rollback(step, Origin.VERDICT, policy.on_breach.action).record()
 

@@ -12,6 +12,7 @@ from controller.core.landing import done, nothing_to_land, refuse
 from controller.core.revert import one_line
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 from controller.core.step import Step
+from controller.core.verdict import Reason
 
 FAILURES_BEFORE_ALERT = 3
 ATTEMPTS_BEFORE_ALERT = 6
@@ -69,8 +70,10 @@ def _tell_failure(step: Step, rollback: Rollback, event: GitFailed, failures: in
 
 def plight(rollback: Rollback) -> str:
     """What is wrong with the application, as its sentences begin."""
+    judgement = rollback.judgement
+    no_traffic = judgement is not None and judgement.reason is Reason.TRAFFIC_LOST
     return {
-        Origin.VERDICT: "breaks its SLO",
+        Origin.VERDICT: "has lost its traffic" if no_traffic else "breaks its SLO",
         Origin.UNHEALTHY: "never became healthy",
         Origin.QUARANTINE: "runs what was rolled back before",
         Origin.PERSON: f"is to be rolled back for {rollback.by or 'a person'}",

@@ -12,10 +12,11 @@ from controller.core.guards import rule
 from controller.core.landing import done, nothing_to_land, refuse
 from controller.core.pushing import ATTEMPTS_BEFORE_ALERT, plight
 from controller.core.recoveries import begin_recovery
-from controller.core.revert import decision_id
+from controller.core.revert import decision_id, ended
 from controller.core.rollback import Obstacle, Rollback, Stage, Way
 from controller.core.rulings import AlreadyDone, Proceed, Refuse, Retarget, Ruling, Wait, Withdraw
 from controller.core.step import MadeDecision, Step
+from controller.core.verdict import VerdictKind
 
 MOST_SUSPECTS = 100
 TOLD_AFTER = 300.0
@@ -90,7 +91,10 @@ def _past_obstacles(step: Step, ruling: Ruling) -> Step:
     obstacle = ruling.obstacle if isinstance(ruling, Wait) else None
     if obstacle is not Obstacle.BUDGET:
         step = step.resolve(AlertName.BUDGET_USED_UP)
-    return step if obstacle is Obstacle.BREAKER else step.resolve(AlertName.BREAKER)
+    if obstacle is not Obstacle.BREAKER:
+        step = step.resolve(AlertName.BREAKER)
+    breached = step.rollout.analysis is not None and step.rollout.analysis.verdict is VerdictKind.BREACHED
+    return step.resolve(AlertName.HOLD) if breached and obstacle is not Obstacle.OTHER_DEPLOYMENT else step
 
 
 def _proceed(step: Step, rollback: Rollback, facts: RestoreFacts, ruling: Proceed) -> Step:
@@ -121,12 +125,31 @@ def _wait(step: Step, rollback: Rollback, ruling: Wait) -> Step:
     if ruling.obstacle is Obstacle.BREAKER:
         step = step.set_rollback(breaker=ruling.sentence)
         return step.tell(AlertName.BREAKER, f"{key}: held: {ruling.sentence}", f"{evidence} {by_hand}")
+    if ruling.obstacle is Obstacle.OTHER_DEPLOYMENT:
+        return _wait_for_others(step, rollback, ruling, evidence)
     if ruling.obstacle is Obstacle.SUPERSEDED and rollback.superseded_until is None:
         step = step.set_rollback(superseded_until=step.now + _supersede_wait(step))
     if ruling.obstacle is not Obstacle.PAUSED and step.now < rollback.decided_at + TOLD_AFTER:
         return step
     return step.tell(
         AlertName.BREACHED, f"{key} {plight(rollback)}; the restore waits: {ruling.sentence}", f"{evidence} {by_hand}"
+    )
+
+
+def _wait_for_others(step: Step, rollback: Rollback, ruling: Wait, evidence: str) -> Step:
+    """People are told of each that may be the cause, and how to undo it."""
+    if not ruling.rivals:
+        return step
+    key = step.rollout.application.key
+    over_at = (rollback.rivals_over_at or step.now) if ruling.rivals_over else None
+    step = step.set_rollback(rivals=ruling.rivals, rivals_over_at=over_at)
+    names = ", ".join(str(each) for each in ruling.rivals)
+    by_hand = " or ".join(f"`rollguard rollback {each}`" for each in (key, *ruling.rivals))
+    return step.tell_anew(
+        AlertName.HOLD,
+        f"{key} breaks its SLO, and so does {names}, deployed at the same time: its restore is held",
+        f"{ended(evidence)} {ended(ruling.sentence)} To decide it: {by_hand}, whichever is the cause. "
+        f"If the other is undone and this breach outlasts it, {key} is restored without more ado.",
     )
 
 

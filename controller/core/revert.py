@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from controller.core.application import ApplicationKey, Content, Revision
+from controller.core.gauge_standing import limit_text
 from controller.core.state import Origin, Rollback, Rollout
-from controller.core.verdict import Judgement, ObjectiveJudgement
+from controller.core.verdict import Judgement, ObjectiveJudgement, Reason
 
 ROLLBACK_OF = "Rollguard-Rollback-Of"
 RESTORES = "Rollguard-Restores"
@@ -63,7 +64,11 @@ def _share_good(objective: ObjectiveJudgement) -> str:
 
 
 def measured_text(objective: ObjectiveJudgement) -> str:
-    """What was measured: a share of good events, or a count of events."""
+    """What was measured: a share of good events, a count of events, a gauge's level; or that nothing came any more."""
+    if objective.reason is Reason.TRAFFIC_LOST:
+        return "traffic lost"
+    if objective.gauge is not None:
+        return _level(objective.gauge.measured)
     return _share_good(objective) if objective.total else f"{objective.bad:g} events"
 
 
@@ -75,14 +80,22 @@ def target_text(rollout: Rollout, objective: str) -> str:
             return f"{each.target:g} %"
         if each.name == objective and each.indicator.events is not None:
             return f"{each.indicator.events.max_per_hour:g} an hour"
+        if each.name == objective and each.indicator.gauge is not None:
+            return limit_text(each.indicator.gauge)
     return "–"
 
 
 def before_text(objective: ObjectiveJudgement) -> str:
     """What was measured before."""
+    if objective.gauge is not None:
+        return _level(objective.gauge.before)
     if not objective.baseline_total:
         return "–"
     return percent(1 - objective.baseline_bad / objective.baseline_total)
+
+
+def _level(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def subject(rollout: Rollout, rollback: Rollback) -> str:
@@ -98,6 +111,8 @@ def subject(rollout: Rollout, rollback: Rollback) -> str:
     worst = _worst(rollback.judgement)
     if worst is None:
         return begin
+    if worst.reason is Reason.TRAFFIC_LOST:
+        return f"{begin}: {worst.objective} lost its traffic"
     return f"{begin}: {worst.objective} {measured_text(worst)} against {target_text(rollout, worst.objective)}"
 
 

@@ -7,7 +7,7 @@ chain grows, so that whatever was pushed for it is recognised.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.core.application import Content, Revision
+from controller.core.application import ApplicationKey, Content, Revision
 from controller.core.git import BuiltCommit, CommitFacts
 from controller.core.policy import Scope
 from controller.core.verdict import Judgement
@@ -51,6 +51,8 @@ class Obstacle(StrEnum):
     STALE_VERDICT = "StaleVerdict"
     BUDGET = "Budget"
     BREAKER = "Breaker"
+    OTHER_DEPLOYMENT = "OtherDeployment"
+    """Another application was deployed at the same time and breaches too, and this one is not shown to be the cause."""
     GIT_UNAVAILABLE = "GitUnavailable"
     CREDENTIALS = "Credentials"
     STORAGE = "Storage"
@@ -98,6 +100,10 @@ class Rollback:
     """Why it is not wanted any more; a commit of it may be on its way, so the branch is looked at before it is dropped."""
     breaker: str = ""
     """Why it is held until a person acts, once the breaker has held it."""
+    rivals: tuple[ApplicationKey, ...] = ()
+    """Applications that were deployed at the same time and held it up."""
+    rivals_over_at: float | None = None
+    """When the breach of the last of them was found over: this one must be seen to go on without it."""
     head: Revision | None = None
     tree: str | None = None
     restored_content: Content | None = None

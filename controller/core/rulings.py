@@ -6,7 +6,7 @@ Invariant: each says what happens next; none leaves a restore where it is withou
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from controller.core.application import Revision
+from controller.core.application import ApplicationKey, Revision
 from controller.core.rollback import Obstacle, Way
 
 
@@ -28,6 +28,10 @@ class Wait:
     sentence: str
     retry_in: float
     """Seconds."""
+    rivals: tuple[ApplicationKey, ...] = ()
+    """Applications that may be the cause instead."""
+    rivals_over: bool = False
+    """Their breaches are over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,9 @@ def _never_silent(step: Step, analysis: Analysis) -> Step:
     rollback, key = step.rollout.rollback, step.rollout.application.key
     why = rollback.obstacle_sentence if rollback is not None and rollback.obstacle_sentence else "nothing is restored"
     judged = analysis.judgement.sentence if analysis.judgement is not None else ""
-    return step.tell(AlertName.BREACHED, f"{key} breaks its SLO, and that goes on: {why}", judged)
+    lost = analysis.judgement is not None and analysis.judgement.reason is Reason.TRAFFIC_LOST
+    what = "is without its traffic" if lost else "breaks its SLO"
+    return step.tell(AlertName.BREACHED, f"{key} {what}, and that goes on: {why}", judged)
 
 
 def _goes_on(rollback: Rollback) -> bool:

@@ -177,7 +177,9 @@ class Rollout:
         """This state without the numbers of single looks: two states with equal skeletons need no write between."""
         if self.analysis is None:
             return self
-        bare = replace(self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0)
+        bare = replace(
+            self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0, looks_without_traffic=0
+        )
         return replace(self, analysis=bare)
 
 

@@ -45,6 +45,16 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GaugeLevels:
+    """The numbers of a gauge, in its own unit; None: not known."""
+
+    measured: float | None = None
+    """Mean of the newest five minutes that are known."""
+    before: float | None = None
+    """What was expected of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveJudgement:
     """What one look says about one objective. Shares are bad events out of all; ``log_e`` are natural logarithms."""
 
@@ -72,6 +82,8 @@ class ObjectiveJudgement:
     """Upper confidence bound of the bad share, at the false-pass rate."""
     detectable: float | None = None
     """The smallest bad share that this much traffic could have shown by the deadline; None where nothing could."""
+    gauge: GaugeLevels | None = None
+    """Of a gauge alone."""
     ticks_measured: int = 0
     ticks_missing: int = 0
 

@@ -29,6 +29,7 @@ from controller.core.statistics.mirror import log_mirror, log_mirror_events
 from controller.core.statistics.persistence import not_one_tick
 from controller.core.statistics.recent import newest_share
 from controller.core.traffic import Traffic, traffic_of
+from controller.core.verdict import GaugeLevels
 
 NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
 CERTAIN = 1000.0
@@ -120,6 +121,10 @@ class Weighed(ABC):
 
     def facts(self, at: float) -> str | None:  # noqa: ARG002
         """What was measured until then, where counts do not say it."""
+        return None
+
+    def gauge_levels(self, at: float) -> GaugeLevels | None:  # noqa: ARG002
+        """A gauge's numbers then; None of what is counted."""
         return None
 
     @property

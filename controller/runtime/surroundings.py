@@ -6,6 +6,7 @@ Invariant: these are facts, taken when an inspection ends; what follows from the
 from collections.abc import Callable, Iterable
 
 from controller.core.application import ApplicationKey, GitSource
+from controller.core.concurrent import neighbours
 from controller.core.events import Limits, PauseFacts, Reader, RecentDecision, World
 from controller.core.git import canonical_url
 from controller.core.state import Rollout
@@ -53,11 +54,18 @@ class Surroundings:
             for other in self._rollouts()
             if other.application.key != key and read_same_paths(rollout.application.source, other.application.source)
         )
+        strangers = (
+            other
+            for other in self._rollouts()
+            if other.application.key != key
+            and not read_same_paths(rollout.application.source, other.application.source)
+        )
         return World(
             limits=self._limits,
             pause=pause_of(self._store.pauses(), key, now),
             readers=readers,
             decisions=decisions,
+            neighbours=neighbours(rollout, strangers),
             subject_prefix=self._subject_prefix,
             signoff=self._signoff,
         )

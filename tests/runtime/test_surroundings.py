@@ -1,9 +1,12 @@
 """The facts beside Git: the brake, who reads the same paths, what was decided elsewhere."""
 
+from dataclasses import replace
+
 import pytest
 
 from controller.core.application import ApplicationKey, GitSource
 from controller.core.events import Limits
+from controller.core.rollback import Rollback, Stage
 from controller.ports.store import Pause, StoreUnavailable
 from controller.runtime.surroundings import Surroundings, pause_of, read_same_paths
 from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application
@@ -61,6 +64,26 @@ def test_readers_and_decisions_are_those_of_all_applications() -> None:
     assert {each.application for each in world.decisions} == {CHECKOUT, shared.key}
     bench.clock.advance(4 * 3600)
     assert bench.surroundings.world(bench.rollout()).decisions == ()
+
+
+def test_neighbours_are_others_of_their_own_paths() -> None:
+    """While a restore is to be decided, what breaches at the same time counts, unless it reads the same paths."""
+    twin = application(ApplicationKey("shop", "twin"))
+    shared = type(twin)(twin.key, source("apps/checkout"))
+    bench = Bench([application(CHECKOUT), application(CART), shared]).guard()
+    assert bench.surroundings.world(bench.rollout()).neighbours == ()
+    bench.deploy("two", CART)
+    bench.deploy("two", CHECKOUT)
+    bench.report(bench.remote.head(), key=shared.key)
+    bench.metrics.share = 0.3
+    bench.pass_until(lambda: bench.rollout().rollback is not None)
+    found = bench.surroundings.world(replace(bench.rollout(), rollback=in_flight(bench))).neighbours
+    assert [each.application for each in found] == [CART]
+
+
+def in_flight(bench: Bench) -> Rollback | None:
+    rollback = bench.rollout().rollback
+    return None if rollback is None else replace(rollback, stage=Stage.INSPECT)
 
 
 def readers(bench: Bench) -> tuple[object, ...]:

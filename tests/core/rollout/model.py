@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.core.alerts import Alert
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
+from controller.core.concurrent import neighbours
 from controller.core.events import (
     Built,
     Event,
@@ -52,6 +53,7 @@ from controller.core.intents import (
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
 from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
+from controller.core.series import control_of, control_series, is_new
 from controller.core.state import Origin, Phase, Record, Rollout, dump_rollout, load_rollout
 from controller.core.step import MadeDecision
 from controller.core.verdict import VerdictKind
@@ -144,6 +146,8 @@ class Model:
     rollout: Rollout = field(default_factory=lambda: Rollout(APPLICATION))
     peers: "list[Model]" = field(default_factory=list)
     """Other applications that read the same paths of the same branch."""
+    strangers: "list[Model]" = field(default_factory=list)
+    """Other applications of the same metrics source."""
     stored: str = ""
     now: float = START
     world: World = field(default_factory=World)
@@ -156,9 +160,17 @@ class Model:
     """What is broken, whatever is deployed."""
     faulty: dict[str, float] = field(default_factory=dict)
     """What breaks while this content is deployed."""
+    left: dict[str, float] = field(default_factory=dict)
+    """What part of the traffic is left while this content is deployed."""
+    levels: dict[str, float] = field(default_factory=dict)
+    """What gauges read while this content is deployed; 0.5 else."""
     runs: Revision | None = None
     """What is deployed."""
+    pods: tuple[float, float, float] | None = None
+    """New pods' part of the traffic, the bad share of new ones and of old ones; None: they are not told apart."""
     rate: float = 10.0
+    quietest: float | None = None
+    """Events a second in the quietest five minutes of the day before; None: too little is known."""
     metrics: str = "up"
     """``up``, ``down`` (every question fails) or ``empty`` (no series)."""
     git: str = "up"
@@ -261,17 +273,31 @@ class Model:
     def _observe(self, due: Iterable[DueTick]) -> None:
         analysis = self.rollout.analysis
         assert analysis is not None
-        ticks = [Tick(each.at, name, self._answer(each.interval)) for each in due for name in each.objectives]
+        ticks = [Tick(each.at, name, self._answer(name, each.interval)) for each in due for name in each.objectives]
         self.take(Observed(analysis.id, tuple(ticks)))
 
-    def _answer(self, interval: float) -> Measured | NoData | Failed:
+    def _answer(self, series: str, interval: float) -> Measured | NoData | Failed:
         if self.metrics == "down":
             return Failed(MissingReason.UNREACHABLE, "connection refused")
         if self.metrics == "empty":
             return NoData(MissingReason.NO_SERIES)
-        total = round(self.rate * interval)
         running = self._commit(self.runs) if self.runs is not None else None
-        share = max(self.bad_share, self.faulty.get(running.holds, 0.0) if running is not None else 0.0)
+        holds = running.holds if running is not None else ""
+        if control_of(series) is not None:
+            return Measured(0, round(self.rate * interval))
+        if series.startswith("gauge"):
+            return Measured(self.levels.get(holds, 0.5), 1)
+        total = round(self.rate * self.left.get(holds, 1.0) * interval)
+        if not total:
+            return NoData(MissingReason.NO_TRAFFIC)
+        return self._counted(series, holds, total)
+
+    def _counted(self, series: str, holds: str, total: int) -> Measured:
+        if self.pods is not None:
+            new = round(total * self.pods[0])
+            bad, old_bad = round(new * self.pods[1]), round((total - new) * self.pods[2])
+            return Measured(bad, new) if is_new(series) else Measured(bad + old_bad, total)
+        share = max(self.bad_share, self.faulty.get(holds, 0.0))
         return Measured(round(total * share), total)
 
     # --- the loop -----------------------------------------------------------------------------------------------
@@ -349,14 +375,21 @@ class Model:
     def _measured(self, intent: Measure) -> ReferenceMeasured:
         declared = intent.policy.analysis.interval
         interval = 15.0 if declared == "auto" else float(declared)
-        names = [each.name for each in intent.policy.objectives]
-        references = tuple(ObjectiveReference(name, *self.baseline, 3600.0) for name in names)
-        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, references))
+        names = [each.name for each in intent.policy.objectives if each.indicator.gauge is None]
+        names += [control_series(each.name) for each in intent.policy.controls]
+        references = [ObjectiveReference(name, *self.baseline, 3600.0, quietest=self.quietest) for name in names]
+        gauges = [each.name for each in intent.policy.objectives if each.indicator.gauge is not None]
+        wandering = tuple(0.5 + 0.01 * np.sin(np.arange(2016)))
+        references += [ObjectiveReference(name, 0, 0, 3600.0, blocks=wandering) for name in gauges]
+        label = None if self.pods is None else "pod"
+        return ReferenceMeasured(intent.analysis_id, Reference(intent.until, interval, tuple(references), label))
 
     def _world(self) -> World:
         """What deciding needs to know beside Git, with what the peers did."""
+        around = neighbours(self.rollout, [each.rollout for each in self.strangers])
+        world = replace(self.world, neighbours=(*self.world.neighbours, *around))
         if not self.peers:
-            return self.world
+            return world
         readers = tuple(
             Reader(
                 peer.rollout.application.key,
@@ -372,7 +405,7 @@ class Model:
             for key, one in made
             if one.decided_at > self.now - 3 * 3600
         )
-        return replace(self.world, readers=readers, decisions=(*self.world.decisions, *decisions))
+        return replace(world, readers=readers, decisions=(*self.world.decisions, *decisions))
 
     def _index(self, wanted: Revision) -> int | None:
         return next((index for index, each in enumerate(self.branch) if each.revision == wanted), None)

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from controller.core.application import Application, ApplicationKey, Revision
+from controller.core.concurrent import Breach, Neighbour, Onset
 from controller.core.events import (
     Limits,
     PathProven,
@@ -62,7 +63,7 @@ MISHAPS = st.sampled_from(
         *("administrator: Shadow", "administrator: Enforce"),
         *("policy: same", "policy: alert", "policy: shadow", "policy: broken"),
         *("race: revert", "race: unrelated"),
-        *("restart", "others break", "landed before the answer"),
+        *("restart", "others break", "neighbour breaks", "landed before the answer"),
     ]
 )
 
@@ -79,12 +80,20 @@ def _others(now: float) -> tuple[RecentDecision, ...]:
     return tuple(RecentDecision(key, (revision(f"{key} {now}"),), now, None) for key in keys)
 
 
+def _neighbour(now: float) -> Neighbour:
+    """Another application that was deployed a moment ago, and breaches since."""
+    breach = Breach(revision(f"search {now}"), now - 60, 60.0, 60.0, Onset(now - 30, now), found_at=now)
+    return Neighbour(ApplicationKey("shop", "search"), breach)
+
+
 def _control(model: Model, room: str, what: str) -> None:
     """What operators do, and what other applications do, at one moment."""
     if room == "brake":
         model.world = replace(model.world, pause=PauseFacts(None, "drill", "ann") if what == "on" else None)
     elif room == "others break":
         model.world = replace(model.world, decisions=_others(model.now))
+    elif room == "neighbour breaks":
+        model.world = replace(model.world, neighbours=(_neighbour(model.now),))
     else:
         model.limits = Limits(maximum_mode=Mode(what)) if what else model.limits
         model.world = replace(model.world, limits=model.limits)
@@ -268,7 +277,7 @@ class RolloutMachine(RuleBasedStateMachine):
                 model.take(PathProven(RollbackPath.PUSH if what == "open" else RollbackPath.PULL_REQUEST))
             elif room == "policy":
                 self.edit(model, what)
-            elif room in ("brake", "administrator", "others break", "restart"):
+            elif room in ("brake", "administrator", "others break", "neighbour breaks", "restart"):
                 _control(model, room, what)
         if room == "race":
             self.number += 1
