@@ -13,7 +13,7 @@ from controller.core.judging import Panel
 from controller.core.policy import PolicySpec
 from controller.core.state import Analysis, AnalysisKind
 from controller.core.statistics.grids import log_sum
-from controller.core.weighing import Weighed, log_threshold
+from controller.core.weighed import Weighed, log_threshold
 
 LOWEST = -20.0
 """Evidence (ln) below this is shown as this: it can only be nothing."""

@@ -27,7 +27,8 @@ from controller.core.statistics.bounds import kl_ucb
 from controller.core.statistics.mirror import log_mirror
 from controller.core.traffic import Traffic, rate_before, traffic
 from controller.core.verdict import Reason, VerdictKind
-from controller.core.weighing import TRAFFIC_SHARE, fresh_sums, guilt, limits_of, log_threshold, side_conditions
+from controller.core.weighed import TRAFFIC_SHARE, guilt, log_threshold
+from controller.core.weighing import fresh_sums, limits_of, side_conditions
 
 TOGETHER = 256
 """Deployments whose arrays are held in memory at the same time."""

@@ -30,7 +30,8 @@ from controller.core.statistics.gauges import BLOCK
 from controller.core.statistics.grids import INVERSE_WEIGHTS
 from controller.core.statistics.mixture import Process
 from controller.core.verdict import Judgement, VerdictKind
-from controller.core.weighing import NEWEST_SECONDS, Weighed
+from controller.core.weighed import Weighed
+from controller.core.weighing import NEWEST_SECONDS
 
 ONE_BREACH = 300.0
 """Seconds without a breach after which it is over, or the next one is another."""

@@ -12,12 +12,14 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
+from controller.core.passage import log_mean
 from controller.core.past import is_gauge
 from controller.core.policy import PolicySpec
 from controller.core.statistics.bounds import detectable_share
 from controller.core.statistics.mirror import upper_bound
 from controller.core.verdict import ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighing import Counted, Weighed, log_mean
+from controller.core.weighed import Weighed
+from controller.core.weighing import Counted
 from controller.core.wording import sentence
 
 EARLY_PART = 4

@@ -20,7 +20,7 @@ from controller.core.looks import Flags, looks_at
 from controller.core.nulls import Nulls
 from controller.core.policy import Objective, PolicySpec
 from controller.core.verdict import GaugeLevels
-from controller.core.weighing import CERTAIN, Weighed, log_threshold
+from controller.core.weighed import CERTAIN, Weighed, log_threshold
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,12 @@ from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
 from controller.core.gauge_weighing import weigh_gauge
 from controller.core.looks import newest_tick
+from controller.core.passage import first_passage, guilty, log_mean, traffic_lost
 from controller.core.past import is_gauge, is_judged, is_share
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighing import Weighed, first_passage, guilty, log_mean, log_threshold, traffic_lost, weigh
+from controller.core.weighed import Weighed, log_threshold
+from controller.core.weighing import weigh
 from controller.core.wording import not_judged
 
 EXPECTED_ERRORS = 10.0

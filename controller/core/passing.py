@@ -14,7 +14,7 @@ from controller.core.judging import Panel, first_breach
 from controller.core.looks import RECENT_SECONDS, RECENT_TICKS, SELECTOR_LOST, Flags
 from controller.core.policy import PolicySpec
 from controller.core.statistics.grids import log_sum
-from controller.core.weighing import Weighed, log_threshold
+from controller.core.weighed import Weighed, log_threshold
 
 
 def first_early_pass(policy: PolicySpec, evidence: Evidence, panel: Panel) -> float | None:

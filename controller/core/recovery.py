@@ -18,9 +18,10 @@ from controller.core.durations import format_duration
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
 from controller.core.judging import Panel, is_due, judge
+from controller.core.passage import breaching, first_passage
 from controller.core.policy import PolicySpec
 from controller.core.verdict import Judgement
-from controller.core.weighing import Weighed, breaching, first_passage, log_threshold
+from controller.core.weighed import Weighed, log_threshold
 from controller.core.wording import facts
 
 

@@ -13,7 +13,7 @@ from controller.core.past import is_gauge
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.grids import CERTAIN_SHARE
 from controller.core.verdict import ObjectiveJudgement, Reason
-from controller.core.weighing import Weighed
+from controller.core.weighed import Weighed
 
 _MOST_DECIMALS = 6
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from controller.core.policy import SLOPolicy
 from controller.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
-from controller.core.weighing import log_threshold
+from controller.core.weighed import log_threshold
 from controller.demo.files import POLICY, settings
 from controller.demo.gauge import BAR, Gauges, bar, levels, plain_bar, plain_evidence
 from controller.demo.load import Answer, Served, Tally
