@@ -40,6 +40,8 @@ FEW = "five bad requests are asked for (minimumBadEvents)"
 LITTLE = "so little evidence that the mixture's price tells: 7 nats in all"
 ONE_TICK = "one tick of less than 50 nats could be a cluster of errors: a second one is asked for"
 TWO_FAULTS = "what the other deployment does must be told from it; neither the bound nor the others' rules do that"
+OVER = "the outage is over by the deadline, and over the whole window a few are just short of a breach"
+SEEN_FINE = f"old pods that are nearly gone can look fine by chance (2 nats are asked for). Healthy: {OVER}"
 UNTOLD = "where pods are not told apart, the second sync has a warm-up too: a minute that is not looked at"
 SPREAD = 0.5
 """Standard deviation of the logarithm of a request's latency."""
@@ -185,12 +187,12 @@ def _outages() -> Iterable[Family]:
         ("outage-clean-controls", "the same, controls never failed before", 0.0, same),
         ("outage-multiplied", "the same, controls from 0.2 to 10 %", 0.002, multiplied),
     ):
-        yield Family(name, title, kind, with_controls(hurt, base, fate), controls=1)
+        yield Family(name, title, kind, with_controls(hurt, base, fate), controls=1, note=OVER)
     one = with_controls(with_controls(hurt, BASE, same))
-    yield Family("outage-one-of-two", "the same, and one of two controls", kind, one, controls=2)
+    yield Family("outage-one-of-two", "the same, and one of two controls", kind, one, controls=2, note=OVER)
     told = rolled_out(outage_hits_all, 180)
     title = "the same, no controls but old pods, 3 min"
-    yield Family("outage-old-pods", title, kind, told, healthy_at=180)
+    yield Family("outage-old-pods", title, kind, told, healthy_at=180, note=SEEN_FINE)
 
     other, title = between(OUTAGE, 300), "5 % from 5 min on, by another deployment"
     yield Family(
