@@ -81,7 +81,7 @@ def test_a_line_comes_out_for_each_trace(judge: Judge) -> None:
     ]
     assert (result.exit_code, result.stderr) == (1, "")
     assert all(list(each) == FIELDS for each in found)
-    assert found[1]["evidence"] == {"slo": 9.733066, "baseline": 25.01852, "controls": None}
+    assert found[1]["evidence"] == {"slo": 9.925712, "baseline": 25.40442, "controls": None}
     assert '"decided_at": 90, "passed_at": null' in result.stdout
 
 
