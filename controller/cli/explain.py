@@ -27,9 +27,10 @@ from controller.cli.views import rollback_sentence
 from controller.core.revert import before_text, measured_text
 from controller.core.state import Analysis, AnalysisKind, Record, Rollback
 from controller.core.verdict import ObjectiveJudgement
+from controller.core.verdict_table import QUESTIONS, answers
 
 _MOST_SUSPECTS = 20
-_LEGS = ("SLO leg", "own leg", "could be seen")
+_LEGS = ("SLO leg", "own leg", "controls leg", "could be seen")
 
 
 def explain(
@@ -44,8 +45,9 @@ def explain(
 ) -> None:
     """Why it was decided: what happened when, the numbers, how the evidence rose, the suspects, what was done in Git.
 
-    Evidence is given as natural logarithms (ln E). The smaller of an objective's two legs counts: worse than the SLO
-    allows, and worse than the service was itself. Breached is said when their weighed sum reaches the threshold.
+    Evidence is given as natural logarithms (ln E). The smallest of an objective's legs counts: worse than the SLO allows,
+    worse than the service was itself, and worse than its controls or old pods where there are any. Breached is said
+    when their weighed sum reaches the threshold.
 
     [bold]Examples[/bold]
 
@@ -110,26 +112,34 @@ def _print_numbers(screen: Console, record: Record) -> None:
     restore = record.analysis.kind is AnalysisKind.RECOVERY
     columns = ["objective", "target", "measured", "before", "bad of all"]
     rows = [_numbers(record.analysis, each) for each in judged]
-    if not restore:  # of a restore neither leg decides
-        columns += _LEGS if is_wide(screen) else [each.replace(" ", "\n", 1) for each in _LEGS]
-        rows = [[*row, *_legs(each)] for row, each in zip(rows, judged, strict=True)]
+    if not restore:  # of a restore no leg decides
+        controls = any(each.log_e_controls is not None for each in judged)
+        legs = [each for each in _LEGS if controls or each != _LEGS[2]]
+        columns += legs if is_wide(screen) else [each.replace(" ", "\n", 1) for each in legs]
+        rows = [[*row, *_legs(each, controls=controls)] for row, each in zip(rows, judged, strict=True)]
     print_table(screen, columns, rows, ["objective"])
     if not restore:
         _print_sum(screen, judgement.evidence, judgement.threshold)
+        for question, answer in zip(QUESTIONS, answers(judgement.reason), strict=True):
+            screen.print(f"  {question:<27} {answer}")
     for each in judgement.objectives:
         if not each.judged or each.objective != judgement.objective:
             screen.print(f"  {clean(each.sentence)}", soft_wrap=True)
 
 
 def _numbers(analysis: Analysis, found: ObjectiveJudgement) -> list[object]:
+    if found.gauge is not None:
+        limit = target_of(analysis.policy, found.objective)
+        return [found.objective, limit, measured_text(found), before_text(found), "–"]
     counted = f"{found.bad:,.10g} of {found.total:,.10g}" if found.total else f"{found.bad:,.10g}"
     target = target_of(analysis.policy, found.objective)
     return [found.objective, target, measured_text(found), before_text(found), counted]
 
 
-def _legs(found: ObjectiveJudgement) -> list[object]:
+def _legs(found: ObjectiveJudgement, *, controls: bool) -> list[object]:
     least = "–" if found.detectable is None else f"{100 * found.detectable:.2g} %"
-    return [_leg(found.log_e_slo), _leg(found.log_e_baseline), least]
+    beside = [_leg(found.log_e_controls)] if controls else []
+    return [_leg(found.log_e_slo), _leg(found.log_e_baseline), *beside, least]
 
 
 def _leg(log_e: float | None) -> str:

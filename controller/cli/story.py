@@ -9,10 +9,12 @@ from typing import Any
 from controller.cli.evidence_path import EvidencePath, evidence_path
 from controller.cli.output import iso, short
 from controller.cli.views import analysis_data, rollback_data
+from controller.core.gauge_standing import limit_text
 from controller.core.policy import Objective, PolicySpec
 from controller.core.revert import before_text, measured_text
 from controller.core.state import Analysis, AnalysisKind, Origin, Record, Rollback, Stage, Sync, Way
 from controller.core.verdict import Judgement, ObjectiveJudgement
+from controller.core.verdict_table import QUESTIONS, answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def target_of(policy: PolicySpec, name: str) -> str:
 def _target(objective: Objective) -> str:
     if objective.indicator.events is not None:
         return f"{objective.indicator.events.max_per_hour:g} an hour"
+    if objective.indicator.gauge is not None:
+        return limit_text(objective.indicator.gauge)
     return "–" if objective.target is None else f"{objective.target:g} %"
 
 
@@ -98,6 +102,7 @@ def objective_data(policy: PolicySpec, found: ObjectiveJudgement) -> dict[str, A
         "total": found.total,
         "bad_since_start": found.bad_since_start,
         "limit": found.limit,
+        "gauge": None if found.gauge is None else {"measured": found.gauge.measured, "before": found.gauge.before},
         "upper_bound": found.upper_bound,
         "detectable": found.detectable,
         "evidence": {
@@ -134,6 +139,7 @@ def _judgement(analysis: Analysis, judgement: Judgement) -> dict[str, Any]:
         "verdict": None if judgement.verdict is None else judgement.verdict.value,
         "reason": judgement.reason.value,
         "sentence": judgement.sentence,
+        "answers": dict(zip(QUESTIONS, answers(judgement.reason), strict=True)),
         "objective": judgement.objective,
         "evidence": judgement.evidence,
         "threshold": judgement.threshold,

@@ -3,7 +3,7 @@
 Invariant: what is shown is what is stored; a state that cannot be read is shown as such and hides no other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ def _conditions(rollout: Rollout, now: float, maximum: Mode) -> list[Condition]:
     return found
 
 
-def _of_analysis(analysis: Analysis, alerts: Iterable[Alert], now: float) -> list[Condition]:
+def _of_analysis(analysis: Analysis, alerts: Collection[Alert], now: float) -> list[Condition]:
     found: list[Condition] = []
     if analysis.reference is None:
         tried = f", tried {analysis.reference_failures} times" if analysis.reference_failures else ""
@@ -102,6 +102,8 @@ def _of_analysis(analysis: Analysis, alerts: Iterable[Alert], now: float) -> lis
         found.append(Condition("Blind", judgement.sentence))
     if any(each.name is AlertName.HOLD for each in alerts):
         found.append(Condition("Held", "it breaches its SLO, and the deployment is not shown to be the cause"))
+    if any(each.name is AlertName.TRAFFIC_LOST for each in alerts):
+        found.append(Condition("TrafficLost", "since the deployment hardly any of its traffic is left"))
     if analysis.passed_early_at is not None:
         found.append(Condition("PassedEarly", f"since {moment(analysis.passed_early_at)}; the watch goes on"))
     if analysis.deadline is not None and analysis.verdict is None and analysis.deadline > now:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from controller.core.declared import DeclarationError, shown
-from controller.core.policy import PolicySpec, SLOPolicy
+from controller.core.policy import SLOPolicy
 from controller.core.policy_fields import expected_at, nearest_field
 
 Location = tuple[str | int, ...]
@@ -139,18 +139,3 @@ def _bound(kind: str, context: dict[str, Any], given: object) -> tuple[str, str]
     if kind == "string_too_long":
         return "is too long", f"at most {context['max_length']} characters are allowed"
     return None
-
-
-_REGRESSION = "regressions are not judged yet: that needs a week of history, and comes with the engine's next stage"
-_LIMIT = "gauges are not judged yet; a ratio, latency or events objective is"
-_CONTROL = "controls are not judged yet: a policy that declares any ends in Hold where it would roll back"
-
-
-def not_judged(spec: PolicySpec) -> tuple[tuple[str, str], ...]:
-    """What a policy declares and this version does not judge: pairs of an objective's (or control's) name and why.
-
-    Such an objective is parsed and checked, and takes no part in any verdict.
-    """
-    gauges = ((each.name, each.indicator.gauge) for each in spec.objectives)
-    unjudged = ((name, _LIMIT if gauge.regression is None else _REGRESSION) for name, gauge in gauges if gauge)
-    return (*unjudged, *((each.name, _CONTROL) for each in spec.controls))

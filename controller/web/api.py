@@ -21,6 +21,7 @@ from controller.core.judging import Panel
 from controller.core.policy import Objective, PolicySpec
 from controller.core.state import Analysis, AnalysisKind, Rollback, Rollout
 from controller.core.verdict import ObjectiveJudgement
+from controller.core.verdict_table import QUESTIONS, answers
 
 MOST_ROLLOUTS = 500
 MOST_REQUESTS = 2
@@ -90,6 +91,7 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         "looked_at": None if judgement is None else _iso(judgement.at),
         "reason": None if judgement is None else judgement.reason.value,
         "sentence": None if judgement is None else judgement.sentence,
+        "answers": None if judgement is None else dict(zip(QUESTIONS, answers(judgement.reason), strict=True)),
         "evidence": evidence,
         "threshold": threshold,
         "objectives": _objectives(analysis.policy, () if judgement is None else judgement.objectives),
@@ -119,6 +121,8 @@ def _objective(declared: Objective, found: ObjectiveJudgement) -> dict[str, Any]
     return {
         "name": found.objective,
         "judged": found.judged,
+        "reason": found.reason.value,
+        "gauge": None if found.gauge is None else {"measured": found.gauge.measured, "before": found.gauge.before},
         "target": declared.target,
         "bad": found.bad,
         "total": found.total,
@@ -126,6 +130,7 @@ def _objective(declared: Objective, found: ObjectiveJudgement) -> dict[str, Any]
         "baseline_total": found.baseline_total,
         "log_e_slo": _number(found.log_e_slo),
         "log_e_baseline": _number(found.log_e_baseline),
+        "log_e_controls": _number(found.log_e_controls),
         "log_e_pass": _number(found.log_e_pass),
     }
 

@@ -64,7 +64,7 @@ POLICY = PolicySpec.model_validate(
                 "target": "99.5",
                 "indicator": {"ratio": {"errors": {"metric": 'x{code="500"}'}, "total": {"metric": "x"}}},
             },
-            {"name": "memory", "indicator": {"gauge": {"query": "max(memory)", "max": 0.9}}},
+            {"name": "memory", "action": "Alert", "indicator": {"gauge": {"query": "max(memory)", "max": 0.9}}},
         ]
     }
 )

@@ -49,11 +49,10 @@ def test_status_shows_every_application(run: Run) -> None:
 
 
 def test_status_of_one_application_is_whole(run: Run) -> None:
-    """Phase, revisions, the verdict's sentence, the restore, what is not judged, open alerts."""
+    """Phase, revisions, the verdict's sentence, the restore, open alerts."""
     text = run("status", "checkout").stdout
-    for part in (BAD, GOOD, "Verified", ANALYSIS, "availability 90 %", "99.5 %", "restored in Git", "not judged"):
+    for part in (BAD, GOOD, "Verified", ANALYSIS, "availability 90 %", "99.5 %", "restored in Git"):
         assert part in text
-    assert "memory: gauge objectives are not judged yet" in text
     assert "RollguardRolledBack (warning" in text
 
 
@@ -150,11 +149,11 @@ def test_explain_tells_the_whole_story(run: Run, wanted: str) -> None:
         "b2b2b2b2b2b2 is being deployed",
         "verdict: Breached",
         "restored in Git by c3c3c3c3c3c3",
-        "15 of 150",
+        "30 of 300",
         "99.9 %",
         "against 6.96: reached",
         "threshold 6.96",
-        "memory: gauge objectives are not judged yet",
+        "Did this deployment do it?  yes",
         "Mallory <m@example.com>",
         f"commit {RESTORE} on main",
     ):
@@ -172,9 +171,11 @@ def test_explain_as_json_has_the_numbers(run: Run) -> None:
     """Each objective's legs, the evidence after each look and where it reached the threshold."""
     story = json.loads(run("explain", "checkout", "-o", "json").stdout)
     availability, memory = story["judgement"]["objectives"]
-    assert (availability["bad"], availability["total"], availability["target"]) == (15, 150, "99.5 %")
+    assert (availability["bad"], availability["total"], availability["target"]) == (30, 300, "99.5 %")
     assert availability["evidence"]["slo"] > story["judgement"]["threshold"]
-    assert (memory["judged"], memory["measured"]) == (False, None)
+    assert (memory["target"], memory["gauge"]) == ("at most 0.9", {"measured": None, "before": None})
+    assert availability["gauge"] is None
+    assert story["judgement"]["answers"]["Breaches its SLO?"] == "yes"
     path = story["evidence_path"]
     assert len(path["at"]) == len(path["ln_e"]) > 10
     assert path["reached_at"] == "2026-09-21T14:14:35.000Z"
@@ -187,10 +188,13 @@ def test_the_path_ends_where_the_judgement_does() -> None:
     path = evidence_path(analysis)
     assert path is not None
     assert analysis.judgement is not None
-    decided = path.log_e[path.at.index(analysis.judgement.decided_at)]
+    decided_at = analysis.judgement.decided_at
+    assert decided_at is not None
+    decided = path.log_e[path.at.index(decided_at)]
     assert decided == pytest.approx(analysis.judgement.evidence)
     assert path.threshold == analysis.judgement.threshold
-    assert path.reached_at == analysis.judgement.decided_at
+    assert path.reached_at is not None
+    assert path.reached_at <= decided_at  # the side conditions may hold it up
 
 
 def test_the_evidence_of_a_recovery_is_that_the_service_is_well() -> None:
@@ -301,7 +305,7 @@ def test_the_numbers_of_a_story_fit_into_80_columns(run: Run, monkeypatch: pytes
     """The objective's name and its figures stand in one line."""
     _on_a_terminal(monkeypatch, 80)
     lines = run("explain", "checkout", "--no-plot").stdout.splitlines()
-    row = next(line for line in lines if line.startswith("availability ") and "of 150 " in line)
+    row = next(line for line in lines if line.startswith("availability ") and "of 300 " in line)
     assert len(row) <= 80
     assert "99.5 %" in row
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from controller.core.policy import SLOPolicy
-from controller.core.policy_text import explain_errors, not_judged, path_text
-from tests.core.policy_documents import EXAMPLE, FIRST, INDICATOR, RATIO, Path, messages, minimal
+from controller.core.policy_text import explain_errors, path_text
+from tests.core.policy_documents import FIRST, INDICATOR, RATIO, Path, messages, minimal
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -85,13 +85,3 @@ def test_any_objective_is_explained(value: object) -> None:
     """The same inside the list of objectives."""
     for each in messages(("spec", "objectives"), [value]):
         assert each.startswith("spec.objectives")
-
-
-def test_what_is_not_judged_is_named() -> None:
-    """Gauges and controls are parsed and not judged yet; each is named with the reason."""
-    spec = SLOPolicy.model_validate(EXAMPLE, by_alias=True, by_name=False).spec
-    said = dict(not_judged(spec))
-    assert sorted(said) == ["memory", "orders", "rest-of-shop"]
-    assert "gauges are not judged yet" in said["memory"]
-    assert "regressions are not judged yet" in said["orders"]
-    assert "controls are not judged yet" in said["rest-of-shop"]

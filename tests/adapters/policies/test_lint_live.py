@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.policies.files import LoadedPolicy, load_text
 from controller.adapters.policies.lint import Finding, Rule, Severity, Target, lint_live
 from controller.core.application import ApplicationKey
+from controller.core.policy import Control
 from tests.servers.prometheus import PrometheusServer
 
 STEP = 15.0
@@ -205,3 +207,19 @@ def test_source_that_does_not_answer_is_no_fault_of_the_policy() -> None:
     (only,) = lint_live(_policy(RATIO), PrometheusSource("http://127.0.0.1:1", timeout=2), TARGET)
     assert only.rule is Rule.SOURCE_FAILED
     assert "the metrics source default did not answer" in only.text
+
+
+@pytest.mark.parametrize(("control", "warned"), [("quiet", True), ("idle", True), ("failing", False)])
+def test_a_control_with_little_traffic_is_warned_of(source: PrometheusSource, control: str, warned: bool) -> None:
+    """Less than a tenth of the service's: it can hardly clear or accuse."""
+    policy = _policy(RATIO)
+    spec = policy.policy.spec
+    ratio = {
+        "errors": {"metric": f'requests_total{{service="{control}",code="500"}}'},
+        "total": {"metric": f'requests_total{{service="{control}"}}'},
+    }
+    made = Control.model_validate({"name": "rest", "indicator": {"ratio": ratio}})
+    changed = spec.model_copy(update={"controls": (made,)})
+    policy = replace(policy, policy=policy.policy.model_copy(update={"spec": changed}))
+    found = lint_live(policy, source, TARGET)
+    assert (Rule.QUIET_CONTROL in _by_rule(found)) is warned

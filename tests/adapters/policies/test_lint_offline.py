@@ -133,7 +133,6 @@ def test_control_must_not_contain_the_service(selected: str, holds: bool) -> Non
     """A control that counts the service itself cancels every fault of it."""
     found = _found(_text(more=CONTROL.replace("SELECTED", selected)))
     assert (Rule.CONTROL_HOLDS_SERVICE in {each.rule for each in found}) is holds
-    assert Rule.NOT_JUDGED in {each.rule for each in found}
 
 
 def test_wider_control_contains_the_service_too() -> None:
@@ -146,12 +145,49 @@ def test_wider_control_contains_the_service_too() -> None:
     assert Rule.CONTROL_HOLDS_SERVICE in {each.rule for each in found}
 
 
-def test_what_is_not_judged_is_said() -> None:
-    """A gauge is parsed and not judged: a warning, and one more where nothing else is left."""
-    gauge = _text("        gauge: {query: 'max(x)', max: 1}\n").replace('      target: "99.5"\n', "")
-    found = _found(gauge)
-    assert [each.rule for each in found] == [Rule.NOT_JUDGED, Rule.NOT_JUDGED]
-    assert "every deployment ends Inconclusive" in found[0].text
+GAUGE = "        gauge: {query: 'max(x)', max: 1}\n"
+REGRESSION = "        gauge: {query: 'max(x)', regression: {direction: Up, tolerance: 20%}}\n"
+
+
+def _gauge(indicator: str, more: str = "") -> str:
+    return _text(indicator, more=more).replace('      target: "99.5"\n', "      action: OnBreach\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        (_gauge(GAUGE), []),
+        (_gauge(GAUGE, "  analysis: {window: 15m}\n"), []),
+        (_gauge(GAUGE, "  analysis: {window: 10m}\n"), [Rule.SHORT_WINDOW]),
+        (_text(more="  analysis: {window: 10m}\n"), []),
+        (_gauge(REGRESSION), [Rule.NEEDS_HISTORY]),
+        (_gauge(REGRESSION).replace("OnBreach", "Alert"), []),
+        (_text(more="  analysis: {onTrafficLoss: Rollback}\n"), [Rule.TRAFFIC_WITHOUT_CONTROLS]),
+        (
+            _text(more=CONTROL.replace("SELECTED", 'service="cart"') + "  analysis: {onTrafficLoss: Rollback}\n"),
+            [],
+        ),
+    ],
+)
+def test_what_cannot_come_to_what_is_meant_is_warned_of(text: str, rules: list[Rule]) -> None:
+    """A gauge in a short window, a regression that acts, lost traffic without controls."""
+    assert [each.rule for each in _found(text)] == rules
+
+
+def test_a_target_of_100_is_noted() -> None:
+    """It is judged as 99.999, which is no fault of the policy."""
+    found = lint_offline(_loaded(_text().replace('"99.5"', '"100"')))
+    (said,) = (each for each in found if each.rule is Rule.NO_BUDGET)
+    assert said.severity is Severity.NOTE
+    assert "99.999" in said.text
+
+
+def test_a_control_must_not_be_the_errors_of_an_objective() -> None:
+    """Every failed request would be the control's as well."""
+    errors = CONTROL.replace("{SELECTED}", '{service="checkout",code=~"5.."}').replace(
+        "{SELECTED,code", '{service="checkout",code'
+    )
+    assert Rule.CONTROL_HOLDS_SERVICE in {each.rule for each in _found(_text(more=errors))}
 
 
 def test_references_are_checked_where_settings_are_known() -> None:

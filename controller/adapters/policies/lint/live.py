@@ -33,6 +33,8 @@ from controller.core.promql import Selector, parse_expression, parse_selector
 from controller.ports.metrics import MetricsError, MetricsRefused, MetricsSource, Question, SeriesDescription
 
 _STEPS = 60
+QUIET_PART = 0.1
+"""Of the service's traffic, below which a control can hardly show anything."""
 _LEAST_QUERY_STEP = 60.0
 
 
@@ -62,10 +64,37 @@ def lint_live(policy: LoadedPolicy, source: MetricsSource, target: Target) -> li
             complaints.append(_failed(spec, failure, check.here))
             if not isinstance(failure, MetricsRefused):
                 break
+    else:
+        try:
+            complaints.extend(_quiet_controls(source, spec, target, now))
+        except MetricsError as failure:
+            complaints.append(_failed(spec, failure, ("spec", "controls")))
     reference = policy.policy.spec.application
     if reference is not None and reference.selector is not None:
         complaints = [replace(each, problem=f"{target.application}: {each.problem}") for each in complaints]
     return placed(policy, complaints)
+
+
+def _quiet_controls(source: MetricsSource, spec: PolicySpec, target: Target, now: float) -> Iterator[Complaint]:
+    """Controls with much less traffic than the service: they can hardly clear or accuse it."""
+    asked = [(index, each) for index, each in enumerate(spec.objectives) if each.indicator.kind in SHARE_KINDS]
+    if not asked or not spec.controls:
+        return
+    index, first = asked[0]
+    own = _Check(source, spec, first, index, now).traffic(target)
+    for number, control in enumerate(spec.controls):
+        indicator = Indicator(ratio=control.indicator.ratio)
+        stand_in = first.model_copy(update={"name": control.name, "indicator": indicator})
+        rate = _Check(source, spec, stand_in, number, now).traffic(target)
+        if own is None or rate is None or rate >= QUIET_PART * own:
+            continue
+        yield warning(
+            Rule.QUIET_CONTROL,
+            ("spec", "controls", number, "indicator"),
+            f"{control.name} counts {rate:.3g} events a second, less than a tenth of the service's {own:.3g}: it can hardly "
+            "clear the deployment or accuse it",
+            "take controls with as much traffic as the service",
+        )
 
 
 def _failed(spec: PolicySpec, failure: MetricsError, location: Location) -> Complaint:
@@ -197,6 +226,18 @@ class _Check:
             yield warning(Rule.NO_TRAFFIC, self.here, f"{said}: without traffic every deployment ends Inconclusive")
             return
         yield from check_effect(self.spec, self.objective, past, self.here)
+
+    def traffic(self, target: Target) -> float | None:
+        """Events a second over the baseline; None: the indicator cannot be asked. 0 where nothing was counted."""
+        place = target.application
+        try:
+            indicator = render_indicator(
+                self.objective.indicator, application=place.name, namespace=target.namespace, cluster=target.cluster
+            )
+        except DeclarationError:
+            return None
+        past = self._past(indicator, max(self._interval(None), _LEAST_QUERY_STEP))
+        return 0.0 if past is None else past.total / past.seconds
 
     def _past(self, indicator: Indicator, interval: float) -> Past | None:
         """What was counted over the baseline; None where nothing was."""

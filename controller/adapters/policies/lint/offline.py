@@ -22,12 +22,13 @@ from controller.adapters.policies.lint.findings import (
 )
 from controller.core.application import Application
 from controller.core.durations import format_duration
-from controller.core.policy import BreachAction, PolicySpec, SLOPolicy
+from controller.core.policy import BreachAction, ObjectiveAction, PolicySpec, SLOPolicy
 from controller.core.policy_matching import MatchingRules, check_matches, matching_applications
 from controller.core.policy_templates import uses_templates
-from controller.core.policy_text import not_judged
 
 _EPOCHS_A_DAY = 20
+_EVERYTHING = 100.0
+_LEAST_GAUGE_WINDOW = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def _one(policy: SLOPolicy, known: Known) -> Iterator[Complaint]:
     yield from _controls(spec)
     yield from _references(spec, known)
     yield from _applications(policy, known)
-    yield from _unjudged(spec)
+    yield from _gauges(spec)
+    yield from _conditions(spec)
     yield from _costs(spec)
 
 
@@ -68,8 +70,9 @@ def _controls(spec: PolicySpec) -> Iterator[Complaint]:
         here = ("spec", "controls", index, "indicator", "ratio")
         yield from check_ratio(control.indicator.ratio, here)
         for objective in spec.objectives:
-            total = total_of(objective.indicator)
-            if total is not None and holds(control.indicator.ratio.total, total):
+            total, ratio = total_of(objective.indicator), objective.indicator.ratio
+            counted = [each for each in (total, ratio.errors if ratio is not None else None) if each is not None]
+            if any(holds(control.indicator.ratio.total, each) for each in counted):
                 yield error(
                     Rule.CONTROL_HOLDS_SERVICE,
                     here,
@@ -124,18 +127,39 @@ def _applications(policy: SLOPolicy, known: Known) -> Iterator[Complaint]:
         yield error(Rule.SAME_SERIES, message.location, message.problem, message.remedy)
 
 
-def _unjudged(spec: PolicySpec) -> Iterator[Complaint]:
-    said = not_judged(spec)
-    of_objectives = dict(said[: len(said) - len(spec.controls)])
-    for index, objective in enumerate(spec.objectives):
-        if objective.name in of_objectives:
-            why = of_objectives[objective.name]
-            yield warning(Rule.NOT_JUDGED, ("spec", "objectives", index), f"{objective.name}: {why}")
-    for index, (name, why) in enumerate(said[len(of_objectives) :]):
-        yield warning(Rule.NOT_JUDGED, ("spec", "controls", index), f"{name}: {why}")
-    if len(of_objectives) == len(spec.objectives):
-        nothing = "no objective is judged, so every deployment ends Inconclusive"
-        yield warning(Rule.NOT_JUDGED, ("spec", "objectives"), nothing)
+def _gauges(spec: PolicySpec) -> Iterator[Complaint]:
+    gauges = [(index, each) for index, each in enumerate(spec.objectives) if each.indicator.gauge is not None]
+    if gauges and spec.analysis.window < _LEAST_GAUGE_WINDOW:
+        yield warning(
+            Rule.SHORT_WINDOW,
+            ("spec", "analysis", "window"),
+            f"a window of {format_duration(spec.analysis.window)} is too short for the gauge {gauges[0][1].name}: "
+            "it is judged by two blocks of five minutes after the warm-up",
+            f"make it {format_duration(_LEAST_GAUGE_WINDOW)} or longer",
+        )
+    for index, each in gauges:
+        gauge = each.indicator.gauge
+        if gauge is not None and gauge.regression is not None and each.judged_action is ObjectiveAction.ON_BREACH:
+            yield warning(
+                Rule.NEEDS_HISTORY,
+                ("spec", "objectives", index, "action"),
+                f"{each.name} rolls back only with a week of history; until then a breach of it is held",
+                "see that the metrics source keeps 7d, or write action: Alert",
+            )
+
+
+def _conditions(spec: PolicySpec) -> Iterator[Complaint]:
+    if spec.analysis.on_traffic_loss == "Rollback" and not spec.controls:
+        yield warning(
+            Rule.TRAFFIC_WITHOUT_CONTROLS,
+            ("spec", "analysis", "onTrafficLoss"),
+            "without controls nobody knows what all other traffic did meanwhile: lost traffic only alerts",
+            "declare controls, or write onTrafficLoss: Alert",
+        )
+    for index, each in enumerate(spec.objectives):
+        if each.target == _EVERYTHING:
+            said = f"{each.name}: no number of good events shows that none is bad, so 100 is judged as 99.999"
+            yield note(Rule.NO_BUDGET, ("spec", "objectives", index, "target"), said)
 
 
 def _costs(spec: PolicySpec) -> Iterator[Complaint]:
