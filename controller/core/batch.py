@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.findings import Standing, at_deadline, why_held
-from controller.core.legs import Betting, Legs, Limits
+from controller.core.legs import Betting, Legs, Limits, Schedule
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, share_nulls
 from controller.core.past import is_share
@@ -155,7 +155,7 @@ def _judged(case: _Case) -> Batch:
     threshold = log_threshold(policy)
     over, enough = side_conditions(policy, looks, first.slo, case.sides.judged.bad)
     betting = Betting.by(dispersed=first.dispersed, bursty=first.bursty)
-    legs = Legs(case.sides, case.limits, looks.prior, betting, looks.numbers)
+    legs = Legs(case.sides, case.limits, Schedule.of(looks), betting)
     near = np.flatnonzero(legs.bound >= threshold)
     log_e = legs.last
     reached = guilt(legs.rows(near).path, over[near] & enough[near]) >= threshold

@@ -1,8 +1,8 @@
 """The legs of an objective: its evidence (ln E) against the SLO, against what it was, and against its controls.
 
 Three ways to bet, by what is known of how errors come: request by request where they come alone; on the bad share of
-each tick where they come in clusters, known from the time before or seen in the looks themselves; on blocks of eight
-ticks where clusters last longer than a tick.
+each tick where they come in clusters, known from the time before or seen in the looks themselves; on blocks of two
+minutes where clusters last longer than a tick.
 
 Old pods are a control while both versions run, and have a say when they are gone (``old_pods``).
 
@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from controller.core.evidence import Floats
-from controller.core.looks import Flags
+from controller.core.looks import Flags, Looks
 from controller.core.old_pods import Handover
-from controller.core.past import BLOCK
+from controller.core.past import ticks_in_block
 from controller.core.sides import Count, Rows, Sides
 from controller.core.statistics.clusters import clustered
 from controller.core.statistics.controls import control_increments
@@ -79,21 +79,36 @@ class Limits:
         return replace(self, **some, controls=tuple(each[which] for each in self.controls))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """When it is looked."""
+
+    prior: StartPrior
+    """Over the start of a fault."""
+    numbers: Floats
+    """Place of each look in time, from 1 on; shape (looks,)."""
+    block: int
+    """Looks in a block."""
+
+    @classmethod
+    def of(cls, looks: Looks) -> "Schedule":
+        """Of these looks."""
+        return cls(looks.prior, looks.numbers, ticks_in_block(looks.tick))
+
+
 class Legs:
     """The legs of a batch of objectives that are bet on in the same way."""
 
-    def __init__(
-        self, sides: Sides, limits: Limits, prior: StartPrior, betting: Betting, numbers: Floats | None = None
-    ) -> None:
+    def __init__(self, sides: Sides, limits: Limits, schedule: Schedule, betting: Betting) -> None:
         self._sides = sides
         self._limits = limits
-        self._prior = prior
+        self._schedule = schedule
+        self._prior = schedule.prior
         self._betting = betting
-        self._numbers = np.arange(1.0, sides.whole.bad.shape[-1] + 1) if numbers is None else numbers
 
     def rows(self, which: Rows) -> "Legs":
         """Some members of the batch."""
-        return Legs(self._sides.rows(which), self._limits.rows(which), self._prior, self._betting, self._numbers)
+        return Legs(self._sides.rows(which), self._limits.rows(which), self._schedule, self._betting)
 
     @cached_property
     def bound(self) -> Floats:
@@ -192,7 +207,7 @@ class Legs:
         return share_process(bad, total, nulls, self._prior, dispersed=dispersed, log_weights=weights)
 
     def _in_blocks(self, counts: Floats, betting: Betting) -> Floats:
-        return in_blocks(counts, self._numbers, BLOCK if betting is Betting.BLOCKS else 1)
+        return in_blocks(counts, self._schedule.numbers, self._schedule.block if betting is Betting.BLOCKS else 1)
 
     def _beside(self, betting: Betting) -> Process | None:
         """One process for each of: all declared controls together, each of several alone."""
@@ -233,7 +248,7 @@ class Legs:
                 worsening=limits.worsening,
             )
         bad, total = self._in_blocks(judged.bad, betting), self._in_blocks(judged.total, betting)
-        share, known = _recent_share(control, limits.control_dispersion)
+        share, known = _recent_share(control, limits.control_dispersion, self._schedule.block)
         null = limits.allowed[..., None] + limits.worsening * share
         return np.where(known[..., None, :], betting_by_tick(bad, total, null), 0.0)
 
@@ -274,9 +289,9 @@ def _rise(count: Count, limit: Floats) -> Floats:
     return rises
 
 
-def _recent_share(control: Count, dispersion: Floats) -> tuple[Floats, Flags]:
+def _recent_share(control: Count, dispersion: Floats, looks: int) -> tuple[Floats, Flags]:
     """An upper estimate of a control's share over the newest block of looks, and where there is one."""
-    bad, total = (_moving(each, BLOCK) for each in (control.bad, control.total))
+    bad, total = (_moving(each, looks) for each in (control.bad, control.total))
     known = total > 0
     each = dispersion[..., None]
     spread = np.sqrt(each * (bad + each))
@@ -294,9 +309,9 @@ def _moving(values: Floats, looks: int) -> Floats:
 class EventLegs(Legs):
     """The legs of rare events: the SLO's and the baseline's rate."""
 
-    def __init__(self, count: Floats, seconds: Floats, limits: Limits, prior: StartPrior) -> None:
-        nothing = Count(count, seconds)
-        super().__init__(Sides(nothing, nothing, None, None), limits, prior, Betting.TICKS)
+    def __init__(self, looks: Looks, limits: Limits) -> None:
+        count = Count(looks.bad, looks.seconds)
+        super().__init__(Sides(count, count, None, None), limits, Schedule.of(looks), Betting.TICKS)
 
     def _process(self, bad: Floats, total: Floats, nulls: Floats, _weights: Floats, _betting: Betting) -> Process:
         return event_process(bad, total, nulls, self._prior)

@@ -29,8 +29,8 @@ BASELINE_BAD = 30.0
 """The baseline is extended until it is long enough for this many bad events at the SLO's limit."""
 OWN_EXPRESSION_TICK = 4.0
 """Intervals in one tick of an owner's own expression: its ``$window`` spans four scrapes."""
-BLOCK = 8
-"""Ticks in a block, where errors come in bursts over several ticks."""
+BLOCK_SECONDS, MOST_IN_BLOCK, FEWEST_IN_BLOCK = 120.0, 8, 2
+"""A block, where errors come in bursts over several ticks."""
 _BURSTS = 2.0
 """Blocks that are so many times as dispersed as ticks show bursts rather than clusters inside ticks."""
 FEWEST_EVENTS = 5.0
@@ -65,6 +65,11 @@ def tick_of(objective: Objective, interval: float) -> float:
     """Seconds of one tick: an owner's own expression counts over a window of several scrapes."""
     own = not is_gauge(objective) and any(path.endswith(".query") for path, _ in texts_of(objective.indicator))
     return OWN_EXPRESSION_TICK * interval if own else interval
+
+
+def ticks_in_block(tick: float) -> int:
+    """Ticks of so many seconds in a block: eight of 15 s, and at least two however long they are."""
+    return int(min(max(round(BLOCK_SECONDS / tick), FEWEST_IN_BLOCK), MOST_IN_BLOCK))
 
 
 def control_tick(control: Control, interval: float) -> float:
@@ -221,7 +226,8 @@ class Past:
             return 1.0, False, False
         ticks, dispersed = pearson_dispersion(fine.bad, fine.total)
         near, _ = successive_dispersion(fine.bad, fine.total)
-        blocks, by_block = successive_dispersion(summed(fine.bad, BLOCK), summed(fine.total, BLOCK))
+        size = ticks_in_block(self.measure.tick)
+        blocks, by_block = successive_dispersion(summed(fine.bad, size), summed(fine.total, size))
         steps, by_step = (1.0, False) if day is None else successive_dispersion(day.bad, day.total)
         often = (by_block and blocks > _BURSTS * near) or (by_step and steps > _BURSTS * max(near, 1.0))
         bursty = often or (day is not None and bursts(day.bad, day.total, max(near, 1.0)))

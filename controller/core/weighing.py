@@ -13,7 +13,7 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
-from controller.core.legs import Betting, EventLegs, Legs, Limits
+from controller.core.legs import EventLegs, Legs, Limits
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, log_weights, nulls, share_bound
 from controller.core.past import is_events
@@ -116,20 +116,14 @@ def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectiv
     before = evidence.reference.of(objective.name)
     looks, limits = looks_at(policy, objective, evidence), nulls(policy, objective, before, objectives)
     if is_events(objective):
-        legs: Legs = EventLegs(looks.bad, looks.seconds, limits_of(policy, [limits]).rows(0), looks.prior)
+        legs: Legs = EventLegs(looks, limits_of(policy, [limits]).rows(0))
         over, enough = side_conditions(policy, looks, limits.slo, looks.bad, events=True)
         return Counted(objective, before, looks, limits, over, enough, legs)
     sides = sides_of(policy, objective, evidence, looks)
     compared = limits_of(
         policy, [limits], control_limits(policy, evidence, objectives), dispersion_of(policy, evidence)
     )
-    legs = Legs(
-        sides,
-        compared.rows(0),
-        looks.prior,
-        Betting.by(dispersed=limits.dispersed, bursty=limits.bursty),
-        looks.numbers,
-    )
+    legs = Legs(sides, compared.rows(0), Schedule.of(looks), betting)
     over, enough = side_conditions(policy, looks, limits.slo, sides.judged.bad)
     return Counted(
         objective,
