@@ -13,7 +13,7 @@ import numpy as np
 
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
-from controller.core.legs import EventLegs, Legs, Limits
+from controller.core.legs import Betting, EventLegs, Legs, Limits, Schedule
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, log_weights, nulls, share_bound
 from controller.core.past import is_events
@@ -123,6 +123,7 @@ def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectiv
     compared = limits_of(
         policy, [limits], control_limits(policy, evidence, objectives), dispersion_of(policy, evidence)
     )
+    betting = Betting.by(dispersed=limits.dispersed, bursty=limits.bursty)
     legs = Legs(sides, compared.rows(0), Schedule.of(looks), betting)
     over, enough = side_conditions(policy, looks, limits.slo, sides.judged.bad)
     return Counted(
