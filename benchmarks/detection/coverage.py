@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from benchmarks.detection.runs import BASE, Floats
-from controller.core.past import BLOCK
+from controller.core.past import ticks_in_block
 from controller.core.statistics.controls import control_increments
 from controller.core.statistics.events import event_process
 from controller.core.statistics.grids import INVERSE_WEIGHTS
@@ -24,6 +24,7 @@ ALPHA, LOOKS, PATHS, TOGETHER = 0.001, 120, 20_000, 500
 SECONDS, REQUESTS, CONTROL_REQUESTS = 15.0, 150.0, 750.0
 LIMIT, WORSENING = 0.01, 1.5
 CLUSTER = 15.0
+BLOCK = ticks_in_block(SECONDS)
 NUMBERS = np.arange(1.0, LOOKS + 1)
 PRIOR = start_prior(NUMBERS, LOOKS)
 Generator = np.random.Generator

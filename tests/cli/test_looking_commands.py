@@ -149,7 +149,7 @@ def test_explain_tells_the_whole_story(run: Run, wanted: str) -> None:
         "b2b2b2b2b2b2 is being deployed",
         "verdict: Breached",
         "restored in Git by c3c3c3c3c3c3",
-        "30 of 300",
+        "15 of 150",
         "99.9 %",
         "against 6.96: reached",
         "threshold 6.96",
@@ -171,7 +171,7 @@ def test_explain_as_json_has_the_numbers(run: Run) -> None:
     """Each objective's legs, the evidence after each look and where it reached the threshold."""
     story = json.loads(run("explain", "checkout", "-o", "json").stdout)
     availability, memory = story["judgement"]["objectives"]
-    assert (availability["bad"], availability["total"], availability["target"]) == (30, 300, "99.5 %")
+    assert (availability["bad"], availability["total"], availability["target"]) == (15, 150, "99.5 %")
     assert availability["evidence"]["slo"] > story["judgement"]["threshold"]
     assert (memory["target"], memory["gauge"]) == ("at most 0.9", {"measured": None, "before": None})
     assert availability["gauge"] is None
@@ -305,7 +305,7 @@ def test_the_numbers_of_a_story_fit_into_80_columns(run: Run, monkeypatch: pytes
     """The objective's name and its figures stand in one line."""
     _on_a_terminal(monkeypatch, 80)
     lines = run("explain", "checkout", "--no-plot").stdout.splitlines()
-    row = next(line for line in lines if line.startswith("availability ") and "of 300 " in line)
+    row = next(line for line in lines if line.startswith("availability ") and "of 150 " in line)
     assert len(row) <= 80
     assert "99.5 %" in row
 
