@@ -36,7 +36,9 @@ def take_failure(step: Step, event: GitFailed) -> Step:
     if rollback is None or not rollback.in_flight:
         return step
     if rollback.was_restored:
-        return step.set_rollback(stage=Stage.DONE).say(
+        # The restore may be gone by now: it is looked for until Git answers, and nobody is told of a failure to restore.
+        again = step.now + backoff(rollback.decision_id or rollback.live, rollback.failures + 1)
+        return step.set_rollback(stage=Stage.INSPECT, failures=rollback.failures + 1, next_at=again).say(
             f"whether the restore is still in Git is not known: {event.message}"
         )
     failures = rollback.failures + 1

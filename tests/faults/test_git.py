@@ -90,6 +90,7 @@ def test_a_mirror_that_breaks_before_the_restore_is_cloned_again(site: Site) -> 
     site.start()
     site.commit("two", 0.3)
     until(lambda: deployed(site, "two"), "deployment")
+    until(lambda: site.rollout().analysis is not None, "analysis")
     broken = list((site.folder / "state" / "mirrors").rglob("objects"))
     assert broken
     for each in broken:

@@ -416,3 +416,12 @@ def test_every_order_of_events() -> None:
     """No order of events breaks what always holds, and when all is well again nothing is left open."""
     RolloutMachine.reached.clear()
     run_state_machine_as_test(RolloutMachine, settings=FAST)
+
+
+def test_a_restore_that_is_forced_away_while_git_is_down_is_looked_for_again() -> None:
+    """Whether the branch still holds a restore is asked until Git answers: else its deployment is waited for for ever."""
+    machine = RolloutMachine()
+    machine.begin(action="Rollback", quarantine="Alert", unhealthy="Alert", shared=None, breaks=True)
+    machine.people(kind="force")
+    machine.break_it(share=0.2, before="git: down", minutes=12, after="nothing", author=ANN, again=True)
+    machine.teardown()
