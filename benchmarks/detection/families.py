@@ -41,7 +41,7 @@ LITTLE = "so little evidence that the mixture's price tells: 7 nats in all"
 ONE_TICK = "one tick of less than 50 nats could be a cluster of errors: a second one is asked for"
 TWO_FAULTS = "what the other deployment does must be told from it; neither the bound nor the others' rules do that"
 OVER = "the outage is over by the deadline, and over the whole window a few are just short of a breach"
-SEEN_FINE = f"old pods that are nearly gone can look fine by chance (2 nats are asked for). Healthy: {OVER}"
+SEEN_FINE = f"old pods that are nearly gone can look fine by chance. Healthy: {OVER}"
 UNTOLD = "where pods are not told apart, the second sync has a warm-up too: a minute that is not looked at"
 SPREAD = 0.5
 """Standard deviation of the logarithm of a request's latency."""
