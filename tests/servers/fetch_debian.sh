@@ -70,13 +70,15 @@ write_starter() {
     give_up "The package ${package_of[$program]} holds no program $program: put $program on PATH."
 }
 
-# Debian's Alertmanager reads its default template from where its package would have put it, and nowhere else.
-place_alertmanagers_template() {
-    local template=usr/share/prometheus/alertmanager/default.tmpl
-    [ ! -e "/$template" ] && [ -e "$root/$template" ] || return 0
-    if ! { mkdir -p "/${template%/*}" && cp "$root/$template" "/$template"; } 2>/dev/null; then
-        give_up "Alertmanager needs /$template, which only root can put there: install the package prometheus-alertmanager."
-    fi
+# Debian's Alertmanager reads its templates from where its package would have put them, and nowhere else.
+place_alertmanagers_templates() {
+    local folder=usr/share/prometheus/alertmanager template
+    for template in "$root/$folder"/*.tmpl; do
+        [ -e "$template" ] && [ ! -e "/$folder/${template##*/}" ] || continue
+        if ! { mkdir -p "/$folder" && cp "$template" "/$folder/"; } 2>/dev/null; then
+            give_up "Alertmanager reads /$folder, where only root can put it: install the package prometheus-alertmanager."
+        fi
+    done
 }
 
 # As root, sshd insists on its own user and folder; the package would have made them.
@@ -110,7 +112,7 @@ servers() {
         done
     fi
     prepare_sshd_for_root
-    place_alertmanagers_template
+    place_alertmanagers_templates
 }
 
 pip_wheel() {
