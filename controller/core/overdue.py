@@ -104,7 +104,7 @@ def _unlanded(step: Step) -> Step:
         return step
     if step.now < rollback.done_at + LANDING_PATIENCE:
         return step
-    if rollback.looked_again_at is None:
+    if rollback.looked_again_at is None and step.now >= rollback.next_at:
         step = step.set_rollback(looked_again_at=step.now, stage=Stage.INSPECT, next_at=step.now)
     return step.tell(
         AlertName.SYNC_BLOCKED,

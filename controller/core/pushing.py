@@ -20,6 +20,8 @@ ATTEMPTS_BEFORE_ALERT = 6
 LONGEST_REBUILD = 5.0
 """Seconds before another try where others keep pushing: a busy branch is never given up."""
 WITHHELD_PAUSE = 2.0
+LOOK_AGAIN = 60.0
+"""Seconds until a branch that could not be asked is looked at once more."""
 MOST_BUILT = 50
 _TROUBLES = {
     GitTrouble.UNAVAILABLE: Obstacle.GIT_UNAVAILABLE,
@@ -36,9 +38,8 @@ def take_failure(step: Step, event: GitFailed) -> Step:
     if rollback is None or not rollback.in_flight:
         return step
     if rollback.was_restored:
-        # The restore may be gone by now: it is looked for until Git answers, and nobody is told of a failure to restore.
-        again = step.now + backoff(rollback.decision_id or rollback.live, rollback.failures + 1)
-        return step.set_rollback(stage=Stage.INSPECT, failures=rollback.failures + 1, next_at=again).say(
+        # It may be gone by now: its deployment is waited for as before, and the branch looked at again when that is late.
+        return step.set_rollback(stage=Stage.DONE, looked_again_at=None, next_at=step.now + LOOK_AGAIN).say(
             f"whether the restore is still in Git is not known: {event.message}"
         )
     failures = rollback.failures + 1
