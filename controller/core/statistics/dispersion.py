@@ -20,6 +20,13 @@ FEWEST_BAD = 10.0
 FEWEST_TICKS = 20
 
 
+def _counted(bad: ArrayLike, total: ArrayLike) -> tuple[Floats, Floats]:
+    """The steps in which something was counted."""
+    bads, totals = floats(bad), floats(total)
+    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
+    return bads[seen], totals[seen]
+
+
 def pearson_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool]:
     """Pearson's χ²/(ticks − 1) of the bad counts, and whether it is significantly above 1.
 
@@ -30,9 +37,7 @@ def pearson_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool]:
         bad: shape (ticks,); ticks without events or with NaN are left out.
         total: shape (ticks,).
     """
-    bads, totals = floats(bad), floats(total)
-    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
-    bads, totals = bads[seen], totals[seen]
+    bads, totals = _counted(bad, total)
     share = float(bads.sum() / totals.sum()) if bads.size else 0.0
     if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD or share >= 1:
         return 1.0, False
@@ -54,9 +59,7 @@ def successive_dispersion(bad: ArrayLike, total: ArrayLike) -> tuple[float, bool
         bad: shape (steps,); steps without events or with NaN are left out.
         total: shape (steps,).
     """
-    bads, totals = floats(bad), floats(total)
-    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
-    bads, totals = bads[seen], totals[seen]
+    bads, totals = _counted(bad, total)
     share = float(bads.sum() / totals.sum()) if bads.size else 0.0
     if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD or share >= 1:
         return 1.0, False
@@ -85,9 +88,7 @@ def bursts(bad: ArrayLike, total: ArrayLike, times: float = 1.0) -> bool:
         total: shape (steps,).
         times: by which counts are divided, where they come in clusters anyway.
     """
-    bads, totals = floats(bad), floats(total)
-    seen = np.isfinite(bads) & np.isfinite(totals) & (totals > 0)
-    bads, totals = bads[seen], totals[seen]
+    bads, totals = _counted(bad, total)
     if bads.size < FEWEST_TICKS or bads.sum() < FEWEST_BAD:
         return False
     near = np.ones(2 * _NEIGHBOURS + 1)
