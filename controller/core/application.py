@@ -38,6 +38,8 @@ class GitSource:
     branch: str
     paths: tuple[str, ...]
     """Paths from the repository's root, without leading or trailing slash; ``""`` is the whole tree."""
+    declared: tuple[str, ...] = ()
+    """The paths that the application itself names, where ``paths`` has more: what those read (bases, value files)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Application:
     key: ApplicationKey
     source: GitSource
     labels: tuple[tuple[str, str], ...] = ()
+    destination: str = ""
+    """Namespace that it deploys into; empty: its own."""
+    not_revertible: str = ""
+    """Why no commit to ``source.branch`` can bring a version back, with the manual step; empty: one can."""
 
 
 @dataclass(frozen=True, slots=True)

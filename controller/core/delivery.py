@@ -1,0 +1,38 @@
+"""How what deploys an application stands with it: what keeps a restore in Git from becoming live, and live drift.
+
+Invariant: these are facts of one moment, told anew whenever they change; nothing here is a decision.
+"""
+
+from dataclasses import dataclass
+
+from controller.core.application import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A sync that is under way in the cluster, or waits to be tried again."""
+
+    revision: Revision
+    started_at: float
+    """Unix seconds."""
+    retrying: bool = False
+    """It failed and is tried again, at this same revision."""
+    message: str = ""
+    """What it waits for, in the deployer's own words."""
+    held_by_person: bool = False
+    """It waits for a person's confirmation (of a prune, say): never ended by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the deployer says of one application beside its deployments."""
+
+    automated: bool = True
+    """Whether a commit is deployed without a person."""
+    blocked: str = ""
+    """Why nothing is deployed now although it is automated (a deny window, suspended), in one sentence; else empty."""
+    operation: Operation | None = None
+    drift: tuple[str, ...] = ()
+    """Live objects (``Kind namespace/name``) that differ from the deployed revision although Git did not change."""
+    drifted_at: float | None = None
+    """When that was first seen, Unix seconds."""
