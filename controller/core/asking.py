@@ -32,6 +32,12 @@ def take_request(step: Step, event: RollbackRequested) -> Step:
             "or no other good version is known",
             f"Name one: `rollguard rollback {rollout.application.key} --to REVISION`.",
         )
+    if rollout.application.not_revertible:
+        return step.tell(
+            AlertName.NOT_REVERTIBLE,
+            f"{rollout.application.key}: {one_line(event.by, 40)} asked for a rollback, which no commit can bring",
+            rollout.application.not_revertible,
+        )
     known = good.content if good is not None and good.revision == target else Content(())
     asked = Rollback(
         origin=Origin.PERSON,

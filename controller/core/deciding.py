@@ -20,6 +20,13 @@ def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str =
     analysis, current = step.rollout.analysis, step.rollout.rollback
     if analysis is None or (current is not None and _stands(current)):
         return step
+    fixed = step.rollout.application.not_revertible
+    if fixed:
+        return step.tell(
+            AlertName.NOT_REVERTIBLE,
+            f"{step.rollout.application.key}: {analysis.newest.revision[:12]} cannot be undone by a commit",
+            fixed,
+        )
     if analysis.before is None:
         return step.tell(
             AlertName.NOT_REVERTIBLE,

@@ -36,3 +36,7 @@ class Delivery:
     """Live objects (``Kind namespace/name``) that differ from the deployed revision although Git did not change."""
     drifted_at: float | None = None
     """When that was first seen, Unix seconds."""
+
+
+NOTHING_TOLD = Delivery()
+"""Before the deployer has told anything, and where none is there to tell."""

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from controller.core.application import Application, ApplicationKey, Content, Revision
 from controller.core.concurrent import Neighbour
+from controller.core.delivery import Delivery
 from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
@@ -206,6 +207,39 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryObserved:
+    """How the deployer stands with the application."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEnded:
+    """The deployer was asked to end its sync of a revision; not ``ended``: it was over by itself."""
+
+    revision: Revision
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAsked:
+    """The deployer was asked for a sync; not ``asked``: one is under way."""
+
+    revision: Revision
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PathsFound:
+    """The paths that the application reads, and what they hold at the revisions that the rollout knows."""
+
+    paths: tuple[str, ...]
+    contents: tuple[tuple[Revision, Content], ...]
+    missing: frozenset[Revision] = frozenset()
+    """Revisions that the repository does not have any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class PathProven:
     """A dry run has shown which way a restore can take."""
 
@@ -247,6 +281,10 @@ Event: TypeAlias = (
     | Pushed
     | PushWithheld
     | Refreshed
+    | DeliveryObserved
+    | OperationEnded
+    | SyncAsked
+    | PathsFound
     | PathProven
     | RollbackRequested
     | Released

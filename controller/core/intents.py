@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from controller.core.analysis import Analysis
 from controller.core.application import Revision
+from controller.core.delivering import operation_in_the_way, sync_to_ask_for
 from controller.core.evidence import Reference
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.indicators import SHARE_KINDS
@@ -77,7 +78,22 @@ class Refresh:
     """Ask the source of syncs to look at Git now."""
 
 
-Intent: TypeAlias = Identify | Measure | Inspect | Build | Push | Refresh
+@dataclass(frozen=True, slots=True)
+class EndOperation:
+    """End the deployer's sync of a revision, which stands in the way of a restore."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class AskForSync:
+    """Ask the deployer to sync to the branch, which holds the revision."""
+
+    revision: Revision
+    reason: str
+
+
+Intent: TypeAlias = Identify | Measure | Inspect | Build | Push | Refresh | EndOperation | AskForSync
 
 
 def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tuple[Intent, ...]:
@@ -92,7 +108,18 @@ def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tup
         found.append(Measure(analysis.id, analysis.policy, analysis.started_at, rollout.excluded))
     if rollout.rollback is not None:
         found.extend(_restoring(rollout, rollout.rollback, now, verdict_max_age))
-    return tuple(found)
+    return (*found, *_delivering(rollout, now))
+
+
+def _delivering(rollout: Rollout, now: float) -> tuple[Intent, ...]:
+    """What the deployer is asked, so that what Git says becomes what runs."""
+    rollback, live = rollout.rollback, rollout.live
+    stuck = operation_in_the_way(rollout, now)
+    if stuck is not None:
+        return (EndOperation(stuck.revision),)
+    reason = sync_to_ask_for(rollout, now)
+    revision = rollback.restored_by if rollback is not None else live.revision if live is not None else None
+    return (AskForSync(revision, reason),) if reason and revision is not None else ()
 
 
 def _restoring(rollout: Rollout, rollback: Rollback, now: float, verdict_max_age: float) -> tuple[Intent, ...]:

@@ -118,6 +118,10 @@ class Rollback:
     """The branch it was pushed to."""
     done_at: float | None = None
     refreshed_at: float | None = None
+    ended_sync_at: float | None = None
+    """When a sync that stood in its way was last to be ended."""
+    asked_sync_at: float | None = None
+    """When its sync was last asked for, where syncing is a person's job."""
     looked_again_at: float | None = None
     """When the branch was looked at once more, since the restore did not land."""
 

@@ -20,18 +20,23 @@ alone (``core.intents.pending``), so that a crash between any two steps loses an
 from dataclasses import replace
 
 from controller.core.alerts import AlertName
+from controller.core.application import GitSource
 from controller.core.asking import close_refused, take_proof, take_release, take_request, tell_path
 from controller.core.closing import end_analysis
+from controller.core.delivering import deliver, take_delivery, take_operation_ended, take_sync_asked
 from controller.core.events import (
     ApplicationChanged,
     Built,
+    DeliveryObserved,
     Event,
     GitFailed,
     Identified,
     Inspected,
     Limits,
     Observed,
+    OperationEnded,
     PathProven,
+    PathsFound,
     PolicyChanged,
     Pushed,
     PushWithheld,
@@ -41,6 +46,7 @@ from controller.core.events import (
     Released,
     Restarted,
     RollbackRequested,
+    SyncAsked,
     SyncReported,
     TimePassed,
     Unidentifiable,
@@ -49,6 +55,7 @@ from controller.core.looking import take_reference, take_reference_failure, take
 from controller.core.overdue import take_time
 from controller.core.pushing import take_built, take_failure, take_push, take_restart, take_withheld
 from controller.core.restoring import take_inspection
+from controller.core.source_paths import take_paths
 from controller.core.state import Rollout
 from controller.core.step import Step
 from controller.core.syncs import take_identity, take_report, take_unidentifiable
@@ -58,7 +65,7 @@ def advance(rollout: Rollout, event: Event, now: float, limits: Limits | None = 
     """The state after an event. ``now`` is Unix seconds; ``limits`` are the administrator's."""
     limits = limits or Limits()
     step = _take(Step(rollout, now), event, limits)
-    return close_refused(take_time(step, limits))
+    return close_refused(deliver(take_time(step, limits), limits))
 
 
 def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0911, PLR0912  one line an event
@@ -91,6 +98,14 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return step.set_rollback(refreshed_at=step.now)
         case Restarted():
             return take_restart(step)
+        case DeliveryObserved():
+            return take_delivery(step, event)
+        case OperationEnded():
+            return take_operation_ended(step, event)
+        case SyncAsked():
+            return take_sync_asked(step, event)
+        case PathsFound():
+            return take_paths(step, event)
         case PathProven():
             return take_proof(step, event)
         case RollbackRequested():
@@ -119,6 +134,9 @@ def _application_changed(step: Step, event: ApplicationChanged) -> Step:
     old = step.rollout
     if old.application.source == event.application.source:
         return step.set(application=event.application)
+    if _same_place(old.application.source, event.application.source):
+        kept = replace(event.application.source, paths=old.application.source.paths)
+        return step.set(application=replace(event.application, source=kept))
     step = end_analysis(step, "its repository, branch or paths have changed")
     step = step.resolve(*(each for each in AlertName if each is not AlertName.POLICY_INVALID))
     fresh = Rollout(
@@ -131,3 +149,9 @@ def _application_changed(step: Step, event: ApplicationChanged) -> Step:
         alerts=step.rollout.alerts,
     )
     return replace(step, rollout=fresh).say("its repository, branch or paths have changed: watching anew")
+
+
+def _same_place(one: GitSource, other: GitSource) -> bool:
+    """Whether both name the same paths of one branch; what those read is found out in the repository."""
+    named = one.declared and one.declared == other.declared
+    return bool(named) and (one.repository, one.branch) == (other.repository, other.branch)

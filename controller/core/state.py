@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from controller.core.alerts import Alert, AlertName
 from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Standing, Sync
 from controller.core.application import Application, Content, Revision
+from controller.core.delivery import NOTHING_TOLD, Delivery
 from controller.core.git import RollbackPath
 from controller.core.policy import PolicySpec
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
@@ -125,6 +126,11 @@ class Rollout:
     """When restores were pushed without a person, for the day's budget."""
     alerts: tuple[Alert, ...] = ()
     """Alerts that are open."""
+    delivery: Delivery = NOTHING_TOLD
+    """How the deployer stands with it, as last told; told again after a start."""
+    resync_wanted: bool = False
+    """Whether what runs is to be brought back to what Git says."""
+    resync_asked_at: float | None = None
 
     @property
     def phase(self) -> Phase:
@@ -176,11 +182,11 @@ class Rollout:
     def skeleton(self) -> "Rollout":
         """This state without the numbers of single looks: two states with equal skeletons need no write between."""
         if self.analysis is None:
-            return self
+            return replace(self, delivery=NOTHING_TOLD)
         bare = replace(
             self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0, looks_without_traffic=0
         )
-        return replace(self, analysis=bare)
+        return replace(self, analysis=bare, delivery=NOTHING_TOLD)
 
 
 class StateTooNew(ValueError):  # noqa: N818  says what it is

@@ -11,7 +11,7 @@ telling it twice changes nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from controller.core.application import Application, ApplicationKey, Content, Revision
 from controller.core.delivery import Delivery
@@ -95,6 +95,7 @@ class Listener(Protocol):
         ...
 
 
+@runtime_checkable
 class ClusterSource(Protocol):
     """A deployer that runs in the cluster and knows its applications itself (Argo CD, Flux)."""
 

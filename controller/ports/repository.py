@@ -64,6 +64,21 @@ class Repository(Protocol):
         """The content of some paths at a revision (fetched if it is not here)."""
         ...
 
+    def inputs(self, revision: Revision, paths: Sequence[str]) -> tuple[str, ...]:
+        """The paths, and those that their files read beside them at the revision (kustomize bases, local charts).
+
+        Sorted, each once, without those that lie inside another. Remote ones are not told.
+        """
+        ...
+
+    def default_branch(self) -> str:
+        """The short name of the branch that the repository's HEAD names.
+
+        Raises:
+            RevisionUnknown: it names none.
+        """
+        ...
+
     def is_ancestor(self, ancestor: Revision, descendant: Revision) -> bool:
         """Whether one revision is contained in another (a revision contains itself)."""
         ...

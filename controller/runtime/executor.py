@@ -11,25 +11,31 @@ from dataclasses import dataclass
 import structlog
 
 from controller.core.application import ApplicationKey
-from controller.core.backoff import backoff
 from controller.core.events import (
     Built,
     Event,
     GitFailed,
     GitTrouble,
-    Identified,
     Inspected,
     Pushed,
     PushWithheld,
-    Refreshed,
-    Unidentifiable,
     World,
 )
 from controller.core.git import CommitIdentity
-from controller.core.intents import Build, Identify, Inspect, Intent, Measure, Push, Refresh
+from controller.core.intents import (
+    AskForSync,
+    Build,
+    EndOperation,
+    Identify,
+    Inspect,
+    Intent,
+    Measure,
+    Push,
+    Refresh,
+)
 from controller.core.state import Origin, Rollout
 from controller.ports.clock import Clock
-from controller.ports.gitops import SyncSource
+from controller.ports.gitops import ClusterSource, SyncSource
 from controller.ports.repository import (
     InvalidReference,
     Repository,
@@ -39,6 +45,8 @@ from controller.ports.repository import (
     RevisionUnknown,
 )
 from controller.ports.store import StoreError
+from controller.runtime.deployers import Deployers
+from controller.runtime.identifying import Identifying
 from controller.runtime.lanes import Lanes
 from controller.runtime.measuring import Measuring
 
@@ -54,7 +62,8 @@ class Outside:
 
     repositories: Mapping[str, Repository]
     """By URL."""
-    sources: Mapping[ApplicationKey, SyncSource]
+    sources: Mapping[ApplicationKey, SyncSource | ClusterSource]
+    """What deploys each application; one that is not named is deployed by nobody who could be asked."""
     identity: CommitIdentity
     world: Callable[[Rollout], World]
     """What deciding needs to know beside Git, now."""
@@ -75,8 +84,8 @@ class Executor:
         self._clock = clock
         self._answer = answer
         self._current = current
-        self._unidentified: dict[ApplicationKey, tuple[int, float]] = {}
-        """Failures in a row, and the monotonic time before which the next try does not begin."""
+        self._identifying = Identifying(clock, answer)
+        self._deployers = Deployers(outside.sources, outside.leads)
 
     def perform(self, rollout: Rollout, intent: Intent) -> None:
         """Put an intent into its lane; returns at once. An intent that is already under way is not doubled."""
@@ -84,10 +93,10 @@ class Executor:
         if isinstance(intent, Measure):
             self._measuring.submit(rollout, intent)
             return
-        if isinstance(intent, Identify) and self._clock.monotonic() < self._unidentified.get(key, (0, 0.0))[1]:
+        if isinstance(intent, Identify) and self._identifying.rests(key):
             return
         name = f"git:{rollout.application.source.repository}"
-        if isinstance(intent, Refresh):
+        if isinstance(intent, Refresh | EndOperation | AskForSync):
             name = f"refresh:{key}"
         task_key = (key, type(intent).__name__, intent.revision if isinstance(intent, Identify) else "")
         self._lanes.lane(name).submit(task_key, lambda: self._do(key, intent))
@@ -102,16 +111,18 @@ class Executor:
         try:
             return self._perform(rollout, intent)
         except RepositoryError as error:
-            return self._not_identified(rollout, intent, error) if isinstance(intent, Identify) else _failure(error)
+            if isinstance(intent, Identify):
+                return self._identifying.failed(rollout, intent, error)
+            return _failure(error)
         except StoreError as error:
             key = str(rollout.application.key)
             _log.error("the store cannot be read; nothing is decided before", application=key, error=str(error))
             return None
 
-    def _perform(self, rollout: Rollout, intent: Intent) -> Event:
+    def _perform(self, rollout: Rollout, intent: Intent) -> Event | None:
         match intent:
             case Identify():
-                return self._identify(rollout, intent)
+                return self._identifying.identify(self._repository(rollout), rollout, intent)
             case Inspect():
                 facts = self._repository(rollout).inspect(intent.request)
                 return Inspected(facts, self._outside.world(rollout))
@@ -120,39 +131,10 @@ class Executor:
             case Push():
                 return self._push(rollout, intent)
             case _:
-                return self._refresh(rollout)
+                return self._deployers.perform(rollout, intent)
 
     def _repository(self, rollout: Rollout) -> Repository:
         return self._outside.repositories[rollout.application.source.repository]
-
-    def _identify(self, rollout: Rollout, intent: Identify) -> Event:
-        repository, source = self._repository(rollout), rollout.application.source
-        content = repository.content(intent.revision, source.paths)
-        behind = (
-            intent.live is not None
-            and intent.live != intent.revision
-            and repository.is_ancestor(intent.revision, intent.live)
-        )
-        contains = intent.restore is not None and repository.is_ancestor(intent.restore, intent.revision)
-        found = Identified(intent.revision, content, behind, contains, repository.commit(intent.revision))
-        self._unidentified.pop(rollout.application.key, None)
-        return found
-
-    def _not_identified(self, rollout: Rollout, intent: Identify, error: RepositoryError) -> Event | None:
-        key = rollout.application.key
-        if isinstance(error, RevisionUnknown | InvalidReference):
-            return Unidentifiable(intent.revision, str(error))
-        failures = self._unidentified.get(key, (0, 0.0))[0] + 1
-        pause = backoff(intent.revision, failures)
-        self._unidentified[key] = failures, self._clock.monotonic() + pause
-        _log.warning(
-            "a deployed revision cannot be identified yet; it is tried again",
-            application=str(key),
-            revision=intent.revision,
-            error=str(error),
-            again_in_seconds=round(pause, 1),
-        )
-        return None
 
     def _build(self, rollout: Rollout, intent: Build) -> Event:
         commit = self._repository(rollout).build(
@@ -178,12 +160,6 @@ class Executor:
         if not by_person and self._outside.world(rollout).pause is not None:
             return False
         return self._outside.leads()
-
-    def _refresh(self, rollout: Rollout) -> Event:
-        source = self._outside.sources.get(rollout.application.key)
-        if source is not None:
-            source.refresh(rollout.application.key)
-        return Refreshed()
 
 
 _TROUBLES = (

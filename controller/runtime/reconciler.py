@@ -259,4 +259,6 @@ def _decision_key(rollout: Rollout) -> str:
 def _waits_for_time(rollout: Rollout) -> bool:
     if rollout.unidentified or rollout.analysis is not None:
         return True
-    return rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
+    return rollout.resync_wanted or (
+        rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
+    )

@@ -97,6 +97,48 @@ def test_content_is_equal_where_the_files_are(story: tuple[Case, Revision, Revis
     assert [path for path, _ in both.objects] == ["apps/none", SHOP]
 
 
+def test_inputs_follow_bases_and_local_charts(case: Case) -> None:
+    """What a kustomization or a chart reads beside its folder is told, through several steps, and nothing remote."""
+    overlay = (
+        "resources: [../../base, https://example.com/remote?ref=v1, deployment.yaml]\n"
+        "components: [../../components/debug]\npatches:\n- path: ../../patches/limits.yaml\n"
+    )
+    revision = case.commit(
+        {
+            "envs/prod/kustomization.yaml": overlay,
+            "base/kustomization.yaml": "resources: [../common, ../../outside]\n",
+            "common/kustomization.yaml": "resources: [../base]\n",
+            "chart/Chart.yaml": "name: shop\ndependencies:\n- {name: lib, repository: 'file://../lib'}\n",
+        }
+    )
+    inputs = case.repository.inputs
+    assert inputs(revision, ["envs/prod"]) == (
+        "base",
+        "common",
+        "components/debug",
+        "envs/prod",
+        "patches/limits.yaml",
+    )
+    assert inputs(revision, ["chart"]) == ("chart", "lib")
+    assert inputs(revision, ["common", "nowhere"]) == ("base", "common", "nowhere")
+    assert inputs(revision, [""]) == ("",)
+
+
+@pytest.mark.parametrize(
+    "body", ["resources: [*x]", "a: &a [*a]", "resources: {a: b}", "\x00", "- ../x", "resources: ['']"]
+)
+def test_inputs_of_odd_kustomizations(case: Case, body: str) -> None:
+    """A kustomization that cannot be read, or is none, names nothing beside its folder."""
+    revision = case.commit({"app/kustomization.yaml": body})
+    assert case.repository.inputs(revision, ["app"]) in (("app",), ("app", "x"))
+
+
+def test_the_default_branch(case: Case) -> None:
+    """What HEAD of the repository names."""
+    case.commit({"a": "1"})
+    assert case.repository.default_branch() == "main"
+
+
 def test_ancestry(case: Case) -> None:
     """A revision contains itself and what came before, on any line of its history."""
     base = case.commit({"a": "1"})

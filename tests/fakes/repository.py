@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.adapters.repository.history import ROLLBACK_OF, trailers
+from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.manifests import guessed, is_manifest, read_manifest
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision, covers
 from controller.core.application import Content, Revision
@@ -174,6 +175,17 @@ class InMemoryRepository:
     def content(self, revision: Revision, paths: Sequence[str]) -> Content:
         self._require(revision)
         return _content(self.remote.tree(revision), checked_paths(paths))
+
+    def inputs(self, revision: Revision, paths: Sequence[str]) -> tuple[str, ...]:
+        self._require(revision)
+        tree = self.remote.tree(revision)
+        return inputs_of(lambda files: [tree.get(file) for file in files], checked_paths(paths))
+
+    def default_branch(self) -> str:
+        self._network()
+        if self.remote.branch not in self.remote.branches:
+            raise RevisionUnknown("the repository's HEAD names no branch")
+        return self.remote.branch
 
     def is_ancestor(self, ancestor: Revision, descendant: Revision) -> bool:
         self._require(ancestor)

@@ -17,9 +17,10 @@ from controller.adapters.repository.command import GitCommand
 from controller.adapters.repository.credentials import GitCredentials, SigningKey
 from controller.adapters.repository.failures import MirrorCorrupt
 from controller.adapters.repository.history import commit_facts, is_ancestor
+from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.landed import landed
 from controller.adapters.repository.mirror import Mirror
-from controller.adapters.repository.objects import content_of
+from controller.adapters.repository.objects import bodies_at, content_of
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision
 from controller.adapters.repository.remote import parse_remote
 from controller.core.application import Content, Revision
@@ -81,6 +82,21 @@ class GitRepository:
             return content_of(self._mirror, revision, wanted)
 
         return self._mirror.use(read)
+
+    def inputs(self, revision: Revision, paths: Sequence[str]) -> tuple[str, ...]:
+        """The paths, and those that their files read beside them at the revision."""
+        checked_revision(revision)
+        wanted = checked_paths(paths)
+
+        def read() -> tuple[str, ...]:
+            self._mirror.require(revision)
+            return inputs_of(lambda files: bodies_at(self._mirror, revision, files), wanted)
+
+        return self._mirror.use(read)
+
+    def default_branch(self) -> str:
+        """The short name of the branch that the repository's HEAD names."""
+        return checked_branch(self._mirror.use(self._mirror.default_branch))
 
     def is_ancestor(self, ancestor: Revision, descendant: Revision) -> bool:
         """Whether one revision is contained in another (a revision contains itself)."""

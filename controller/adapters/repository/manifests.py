@@ -75,6 +75,14 @@ def read_manifest(path: str, body: bytes) -> Manifest | None:
     return Manifest(objects, own, generated, _resources(path, documents))
 
 
+def read_documents(body: bytes) -> "list[Node] | None":
+    """The documents of a YAML file as text, lists and mappings; None where it cannot be read."""
+    try:
+        return _Composer().documents(body)
+    except Unreadable:
+        return None
+
+
 def guessed(path: str, body: bytes) -> tuple[ManifestObject, ...]:
     """The kinds that a file's text mentions, where it cannot be read as YAML (a template)."""
     text = body[:LARGEST_FILE].decode(errors="replace")

@@ -155,6 +155,16 @@ class Mirror:
             raise MirrorCorrupt("the fetched branch is not there")
         return head
 
+    def default_branch(self) -> str:
+        """The branch that the server's HEAD names. Raises RevisionUnknown where it names none."""
+        asked = self._command.run(
+            "ls-remote", "--symref", "--", self.address, "HEAD", deadline=self._deadline, network=True
+        )
+        named = re.match(rb"ref: refs/heads/(\S+)\tHEAD\n", asked.out)
+        if named is None:
+            raise RevisionUnknown("the repository's HEAD names no branch: set targetRevision to one")
+        return named[1].decode(errors="replace")
+
     def has(self, *revisions: Revision) -> tuple[bool, ...]:
         """Which commits are here."""
         if not self.exists:

@@ -169,6 +169,12 @@ def content_of(mirror: Mirror, revision: Revision, paths: Sequence[str]) -> Cont
     return contents_of(mirror, [revision], paths)[0][0]
 
 
+def bodies_at(mirror: Mirror, revision: Revision, paths: Sequence[str]) -> list[bytes | None]:
+    """What the files at some paths of a commit hold; None where there is no file."""
+    found = look(mirror, [Ask(place(revision, path), body=True) for path in paths])
+    return [each.body if each is not None and each.kind == "blob" else None for each in found]
+
+
 def place(root: str, path: str) -> bytes:
     """How Git names what is at a path of a commit or tree; the root itself for an empty path."""
     return f"{root}:{path}".encode() if path else f"{root}^{{tree}}".encode()
