@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
+from controller.core.state import Rollout
 
 
 class StoreError(Exception):
@@ -123,6 +124,8 @@ class Change:
     """Inbox entries that are done with."""
     decisions: tuple[Decision, ...] = ()
     """Added, or replaced by id."""
+    rollout: Rollout | None = None
+    """The same state as ``body``, for stores that show it to people."""
 
 
 class Store(Protocol):

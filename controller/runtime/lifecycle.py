@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from controller.core.application import Application
-from controller.ports.gitops import SyncSource
+from controller.ports.gitops import ClusterSource, SyncSource
 from controller.ports.store import Store, StoreError
+from controller.runtime.discovery import Discovery
 from controller.runtime.intake import Intake
 from controller.runtime.lanes import Lanes
 from controller.runtime.observer import Observer
@@ -49,6 +50,12 @@ class Parts:
     serve: Callable[[], None]
     """Begin to answer HTTP."""
     unserve: Callable[[], None]
+    begin: Callable[[], None] = lambda: None
+    """Begin to watch what the parts need, before anything is read."""
+    end: Callable[[], None] = lambda: None
+    cluster: ClusterSource | None = None
+    discovery: Discovery | None = None
+    """Listens to ``cluster``."""
 
 
 class Controller:
@@ -65,9 +72,14 @@ class Controller:
 
         Raises:
             StoreError: the store cannot be read.
+            SyncSourceError: the cluster's applications cannot be listed.
         """
         parts = self._parts
+        parts.begin()
         parts.reconciler.load(parts.applications)
+        if parts.cluster is not None and parts.discovery is not None:
+            for application in parts.cluster.discover():
+                parts.discovery.found(application)
         parts.policies.poll()
         parts.outbox.start()
         parts.serve()
@@ -77,10 +89,12 @@ class Controller:
         parts.reconciler.resume()
         for source in parts.sources:
             source.start(parts.intake.publish)
+        if parts.cluster is not None and parts.discovery is not None:
+            parts.cluster.watch(parts.discovery)
         self._schedule()
         self._started = True
         guarded = sum(rollout.policy is not None for rollout in parts.reconciler.rollouts())
-        _log.info("guarding", applications=len(parts.applications), guarded=guarded)
+        _log.info("guarding", applications=len(parts.reconciler.keys()), guarded=guarded)
 
     def _schedule(self) -> None:
         parts = self._parts
@@ -96,6 +110,8 @@ class Controller:
             self._parts.policies.poll()
         except Exception:  # noqa: BLE001  what is guarded stays guarded by what was read before
             _log.exception("the policies cannot be read; those that were read before stay in force")
+        if self._parts.discovery is not None:
+            self._parts.discovery.retry()
         self._parts.reconciler.tick()
         if not any(each.analysis or each.rollback or each.unidentified for each in self._parts.reconciler.rollouts()):
             self._parts.clock.settle()
@@ -135,6 +151,7 @@ class Controller:
             observer.join(max(0.0, until - parts.clock.monotonic()))
         parts.reconciler.checkpoint()
         parts.outbox.stop(within / 4)
+        parts.end()
         parts.unserve()
         parts.store.close()
         _log.info("stopped; what is open goes on at the next start")
@@ -142,7 +159,9 @@ class Controller:
     def _stop_sources(self, within: float) -> None:
         """All at once: each may have a running command to end, or hang in Git."""
         clock = self._parts.clock
-        stops = [threading.Thread(target=source.stop, daemon=True) for source in self._parts.sources]
+        cluster = (self._parts.cluster,) if self._parts.cluster is not None else ()
+        sources = (*self._parts.sources, *cluster)
+        stops = [threading.Thread(target=source.stop, daemon=True) for source in sources]
         until = clock.monotonic() + within
         for stop in stops:
             stop.start()

@@ -48,12 +48,13 @@ class Questions:
     def _render(self, rollout: Rollout, declared: Objective | Control) -> Indicator:
         key = rollout.application.key
         kind = "control" if isinstance(declared, Control) else "objective"
-        remembered = (str(key), kind, declared.name, self._cluster)
+        namespace = rollout.application.destination or key.namespace
+        remembered = (str(key), kind, declared.name, namespace)
         with self._lock:
             found = self._rendered.get(remembered)
         if found is not None and found[0] is declared.indicator:
             return found[1]
-        names = {"application": key.name, "namespace": key.namespace, "cluster": self._cluster}
+        names = {"application": key.name, "namespace": namespace, "cluster": self._cluster}
         if isinstance(declared, Control):
             rendered = render_control(declared, **names)
         else:

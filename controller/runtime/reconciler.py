@@ -20,7 +20,15 @@ from controller.core.rollout import advance
 from controller.core.state import Record, Rollout, Stage, dump_record, dump_rollout, load_rollout
 from controller.core.step import Step
 from controller.ports.clock import Clock
-from controller.ports.store import AnalysisRecord, Change, Decision, PreconditionFailed, Store, StoreError
+from controller.ports.store import (
+    AnalysisRecord,
+    Change,
+    Decision,
+    PreconditionFailed,
+    Store,
+    StoredRollout,
+    StoreError,
+)
 
 CHECKPOINT_SECONDS = 120.0
 
@@ -36,6 +44,8 @@ class _Held:
     saved_at: float
     in_doubt: bool
     """Left by an earlier process, and not resumed yet."""
+    declared: Application | None = None
+    """The application as its source last declared it."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -65,6 +75,10 @@ class Reconciler:
         self._told = told
         self._watch = watch
         self._held: dict[ApplicationKey, _Held] = {}
+        self._stored: dict[ApplicationKey, StoredRollout] = {}
+        """What was read at the start, of applications that have not come up yet."""
+        self.generation = 0
+        """Another number whenever another application is held, or one is declared otherwise."""
 
     def load(self, applications: Iterable[Application]) -> None:
         """Read what was stored about these applications, and begin anew with those that were never seen.
@@ -76,12 +90,41 @@ class Reconciler:
         stored = {each.application: each for each in self._store.rollouts()}
         now = self._clock.now()
         for application in applications:
-            found = stored.get(application.key)
-            rollout = load_rollout(found.body) if found is not None else Rollout(application)
-            version = found.version if found is not None else 0
-            self._held[application.key] = _Held(rollout, version, now, in_doubt=found is not None)
-            if rollout.application != application:
-                self.submit(application.key, ApplicationChanged(application))
+            self._begin(application, stored.pop(application.key, None), now)
+        self._stored = stored
+
+    def _begin(self, application: Application, stored: StoredRollout | None, now: float) -> None:
+        """Hold an application, as it was stored; what was in flight is in doubt until ``resume``."""
+        rollout = load_rollout(stored.body) if stored is not None else Rollout(application)
+        version = stored.version if stored is not None else 0
+        self._held[application.key] = _Held(rollout, version, now, in_doubt=stored is not None)
+        self.generation += 1
+        if rollout.application != application:
+            self.submit(application.key, ApplicationChanged(application))
+
+    def guard(self, application: Application) -> bool:
+        """Hold an application that has come up, or take what is declared otherwise of one; False: it must come again."""
+        held = self._held.get(application.key)
+        if held is not None:
+            if held.declared == application:
+                return True
+            held.declared = application
+            self.generation += 1
+            return self.submit(application.key, ApplicationChanged(application))
+        try:
+            stored = self._stored.pop(application.key, None) or self._store.rollout(application.key)
+        except StoreError as error:
+            _log.error("the state could not be read", application=str(application.key), error=str(error))
+            return False
+        self._begin(application, stored, self._clock.now())
+        self._held[application.key].declared = application
+        self._held[application.key].in_doubt = False
+        return self.submit(application.key, Restarted()) if stored is not None else True
+
+    def release(self, key: ApplicationKey) -> None:
+        """An application is there no more. What is stored of it stays, should it come back."""
+        if self._held.pop(key, None) is not None:
+            self.generation += 1
 
     def keys(self) -> tuple[ApplicationKey, ...]:
         """The guarded applications."""
@@ -93,17 +136,17 @@ class Reconciler:
 
     def rollouts(self) -> tuple[Rollout, ...]:
         """Every application's state now."""
-        return tuple(held.rollout for held in self._held.values())
+        return tuple(held.rollout for held in tuple(self._held.values()))
 
     def resume(self) -> None:
         """Go on after a start: what was in flight is in doubt, and is looked at first."""
-        for key, held in self._held.items():
+        for key, held in tuple(self._held.items()):
             held.in_doubt = False
             self.submit(key, Restarted())
 
     def tick(self) -> None:
         """Let time pass for whatever waits for it, and hand out what is due."""
-        for key, held in self._held.items():
+        for key, held in tuple(self._held.items()):
             if _waits_for_time(held.rollout):
                 self.submit(key, TimePassed())
 
@@ -149,7 +192,7 @@ class Reconciler:
 
     def checkpoint(self) -> None:
         """Write down what is only in memory: before the process ends."""
-        for held in self._held.values():
+        for held in tuple(self._held.values()):
             with held.lock:
                 if held.rollout.analysis is not None:
                     self._commit(held, Step(held.rollout, self._clock.now()), ())
@@ -157,7 +200,8 @@ class Reconciler:
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
         due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
         news = consumed or step.alerts or step.records or step.decisions
-        if news or due or held.version == 0 or _must_last(held.rollout, step.rollout):
+        first = held.version == 0 and _is_guarded(step.rollout)
+        if news or due or first or (_is_guarded(step.rollout) and _must_last(held.rollout, step.rollout)):
             return self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True
@@ -198,6 +242,7 @@ class Reconciler:
             analyses=tuple(_record(record) for record in step.records),
             alerts=tuple((sink, alert) for alert in step.alerts for sink in self._addressees(alert)),
             consumed=tuple(consumed),
+            rollout=step.rollout,
             decisions=tuple(
                 Decision(
                     id=f"{made.id}@{key}",
@@ -242,6 +287,12 @@ def _record(record: Record) -> AnalysisRecord:
 def _must_last(before: Rollout, after: Rollout) -> bool:
     """Whether more has changed than the numbers of looks. Mostly nothing has: time has passed."""
     return after is not before and after.skeleton() != before.skeleton()
+
+
+def _is_guarded(rollout: Rollout) -> bool:
+    """Whether its state must survive: of what no policy names, what is live is told again after a start."""
+    known = rollout.policy is not None or rollout.policy_name or rollout.policy_error
+    return bool(known or rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts)
 
 
 def _is_same(one: Intent, other: Intent) -> bool:

@@ -112,22 +112,20 @@ class Telemetry:
         """The last good version serves again, in seconds after the deployment began."""
         self._metrics.time_to_restore.observe(seconds)
 
-    def leader(self, leads: bool) -> None:
-        """Whether this process acts."""
-        self._metrics.leader.set(1 if leads else 0)
-
     def watch(
         self,
         *,
         analyses_active: Callable[[], float] | None = None,
         workqueue_depth: Callable[[], float] | None = None,
         outbox_pending: Callable[[], float] | None = None,
+        leader: Callable[[], float] | None = None,
     ) -> None:
         """Read these when Prometheus asks; they must be quick."""
         gauges = (
             (self._metrics.analyses_active, analyses_active),
             (self._metrics.workqueue_depth, workqueue_depth),
             (self._metrics.outbox_pending, outbox_pending),
+            (self._metrics.leader, leader),
         )
         for gauge, read in gauges:
             if read is not None:

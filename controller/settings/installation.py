@@ -1,6 +1,7 @@
 """This installation of Rollguard: its store, its limits, its commits, its web server, its cluster."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,7 +13,16 @@ from controller.settings.places import NamedFile
 
 
 class KubernetesStoreSettings(Part):
-    """State in custom resources of the cluster."""
+    """State in custom resources of the cluster; one of several controllers leads."""
+
+    namespace: DnsLabel | None = None
+    """Where the state and the Lease lie; left out: the namespace that Rollguard runs in."""
+    kubeconfig: NamedFile | None = None
+    """How the API server is reached from outside of the cluster; left out: as a pod is told."""
+    cache_directory: NamedFile = Path("/var/cache/rollguard")
+    """Folder for the mirrors of repositories; it may be empty at each start."""
+    lease: Annotated[Period, lasting("5s", "5m")] = 15.0
+    """How long a leader that is heard of no more keeps the others waiting."""
 
 
 class StoreSettings(OneOf):
@@ -79,6 +89,10 @@ class ClusterSettings(Part):
     """Fills ``{{cluster}}`` in policies."""
     argocd_namespace: DnsLabel = "argocd"
     """Where Argo CD runs."""
+    deployers: tuple[Literal["argocd", "flux"], ...] = ("argocd",)
+    """What deploys from Git in this cluster."""
+    application_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
+    """Further namespaces with Argo CD Applications; ``argocdNamespace`` is always read."""
     default_application_namespace: DnsLabel = "argocd"
     """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()

@@ -109,11 +109,13 @@ class WebServer:
         return f"http://{host}:{self._port}"
 
     def start(self) -> None:
-        """Listen, and serve in a thread.
+        """Listen, and serve in a thread; nothing where it does already.
 
         Raises:
             CannotListen: the address is taken, is not ours, or needs more rights.
         """
+        if self._server is not None:
+            return
         listener = self._bind()
         self._server = Server(_config(self._app))
         self._thread = threading.Thread(target=self._run, args=(self._server, listener), name="web", daemon=True)

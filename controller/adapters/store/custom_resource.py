@@ -1,0 +1,319 @@
+"""The store in the cluster's own API: one GuardedApplication for each application, one SyncAnalysis for each chain.
+
+Invariant: an application's state, its alerts, its decisions and what it has taken in are one object, written under its
+resourceVersion: one compare-and-swap a step, whoever else writes. What people read of an analysis (SyncAnalysis) follows
+from it: a record stays in the object until it is known to be in its own.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import structlog
+
+from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.resources import SYNC_ANALYSES
+from controller.adapters.store import retention
+from controller.adapters.store.guarded_object import (
+    Guarded,
+    Letter,
+    Request,
+    bookkeeping,
+    kept_decisions,
+    object_name,
+    pause_field,
+    request_field,
+    shown,
+)
+from controller.adapters.store.guarded_objects import GuardedObjects, mapped
+from controller.adapters.store.mailboxes import Mailboxes
+from controller.adapters.store.packing import PackingError, pack, unpack
+from controller.adapters.store.story import APPLICATION_LABEL, label_of, record_of
+from controller.core.alerts import Alert
+from controller.core.application import ApplicationKey
+from controller.ports.store import (
+    AnalysisRecord,
+    Change,
+    Decision,
+    InboxEntry,
+    OutboxEntry,
+    Pause,
+    PreconditionFailed,
+    StoredRollout,
+    StoreUnavailable,
+)
+
+_SHORTEST_ID = 8
+
+_log = structlog.get_logger(__name__)
+
+
+class CustomResourceStore:
+    """Implements ``ports.store.Store`` on the objects of ``namespace``, Rollguard's own.
+
+    ``tell`` is handed each record with the namespace where its story is told; ``told`` is to be called once it is.
+    """
+
+    def __init__(self, api: Api, namespace: str, tell: Callable[[AnalysisRecord, str], None] | None = None) -> None:
+        self._api = api
+        self._tell = tell
+        self._mail = Mailboxes()
+        self._objects = GuardedObjects(api, namespace, self._seen)
+        self._changes = 0
+        self._loaded = False
+
+    def _seen(self, before: Guarded | None, now: Guarded) -> None:
+        self._mail.seen(now)
+        if before is None or (before.requests, before.pause) != (now.requests, now.pause):
+            self._changes += 1
+
+    def rollouts(self) -> Sequence[StoredRollout]:
+        """Every application's state, by key; one that cannot be read is said and left out."""
+        with mapped():
+            listed = self._objects.listed()
+        self._loaded = True
+        found = [
+            StoredRollout(guarded.application, guarded.version, body)
+            for guarded, packed in listed
+            if guarded.application is not None and (body := _unpacked(guarded.name, packed)) is not None
+        ]
+        return sorted(found, key=lambda each: each.application)
+
+    def rollout(self, application: ApplicationKey) -> StoredRollout | None:
+        """One application's state, or None before its first write."""
+        with mapped():
+            taken = self._objects.fetched(application)
+        body = None if taken is None else _unpacked(taken[0].name, taken[1])
+        return None if taken is None or body is None else StoredRollout(application, taken[0].version, body)
+
+    def commit(self, change: Change) -> int:
+        """Write one step; returns the new version.
+
+        Raises:
+            PreconditionFailed: the rollout is not at ``expected_version``.
+        """
+        with mapped():
+            state = {"state": pack(change.body), **(shown(change.rollout) if change.rollout is not None else {})}
+
+        def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
+            if held.version != change.expected_version:
+                raise PreconditionFailed(f"{change.application} was written by somebody else: read it again")
+            after = self._after(held, change)
+            return after, {**bookkeeping(after), **state}
+
+        after = self._objects.write_status(change.application, step)
+        if after is None:
+            raise StoreUnavailable(f"the object of {change.application} could not be made")
+        namespace = _namespace_of(change)
+        for record in change.analyses if self._tell is not None else ():
+            self._tell(record, namespace) if self._tell is not None else None
+        self._drop_handled(after)
+        return after.version
+
+    def _after(self, held: Guarded, change: Change) -> Guarded:
+        version = held.version + 1
+        letters = (Letter(f"{version}.{number}", *each) for number, each in enumerate(change.alerts))
+        records = {each.id: pack(each.body) for each in change.analyses} if self._tell is not None else {}
+        return replace(
+            held,
+            version=version,
+            outbox=(*held.outbox, *letters),
+            decisions=kept_decisions(held.decisions, change.decisions),
+            handled=_handled(held, self._mail.requests(change.consumed).get(held.name, set())),
+            pending={**held.pending, **records},
+        )
+
+    def untold(self) -> Sequence[tuple[ApplicationKey, str]]:
+        """Records that may not be in their own objects yet: the application, and the record's body."""
+        self._load_once()
+        return [
+            (held.application, body)
+            for held in self._objects.held()
+            for packed in held.pending.values()
+            if held.application is not None and (body := _unpacked(held.name, packed)) is not None
+        ]
+
+    def told(self, record: AnalysisRecord) -> None:
+        """A record is in its own object. It leaves this one with the next write."""
+        held = self._objects.find(object_name(record.application))
+        if held is not None and held.pending.get(record.id) == pack(record.body):
+            held.pending.pop(record.id, None)
+
+    def analyses(self, application: ApplicationKey | None = None, limit: int = 50) -> Sequence[AnalysisRecord]:
+        """The newest analyses, newest first."""
+        selector = "" if application is None else f"{APPLICATION_LABEL}={label_of(application)}"
+        with mapped():
+            listing = self._api.list(SYNC_ANALYSES, None, label_selector=selector, keep=record_of)
+        found = [each for each in listing.items if application in (None, each.application)]
+        return sorted(found, key=lambda each: (each.started_at, each.id), reverse=True)[:limit]
+
+    def analysis(self, analysis_id: str) -> AnalysisRecord | None:
+        """One analysis by its id or an unambiguous beginning of it (8 characters at least)."""
+        found = [each for each in self.analyses(limit=10**9) if each.id.startswith(analysis_id)]
+        exact = next((each for each in found if each.id == analysis_id), None)
+        if exact is not None or len(analysis_id) < _SHORTEST_ID:
+            return exact
+        return found[0] if len(found) == 1 else None
+
+    def receive(self, kind: Literal["sync", "command"], application: ApplicationKey, body: str, at: float) -> int:
+        """Put something into the inbox; it is durable when this returns. Returns the entry's id.
+
+        Raises:
+            StoreUnavailable: so much waits already that no controller seems to run.
+        """
+        request = Request(uuid.uuid4().hex, kind, body, at)
+
+        def added(held: Guarded) -> Mapping[str, Any]:
+            waiting = [each for each in held.requests if each.id not in held.handled]
+            if len(waiting) >= retention.MOST_REQUESTS:
+                raise StoreUnavailable(
+                    f"{len(waiting)} requests about {application} wait already: see that Rollguard is running"
+                )
+            return {"requests": [request_field(each) for each in (*waiting, request)]}
+
+        self._objects.write_spec(application, added)
+        return self._mail.number_of(object_name(application), request.id)
+
+    def inbox(self, after: int = 0, limit: int = 1000) -> Sequence[InboxEntry]:
+        """What waits in the inbox, oldest first."""
+        self._load_once()
+        return [each for each in self._mail.waiting(self._objects.held()) if each.id > after][:limit]
+
+    def discard(self, entries: Sequence[int]) -> None:
+        """Drop inbox entries that belong to no guarded application or cannot be read."""
+        for name, dropped in self._mail.requests(entries).items():
+            held = self._objects.find(name)
+            if held is not None:
+                self._discard(held.application, dropped)
+
+    def _discard(self, application: ApplicationKey | None, dropped: set[str]) -> None:
+        def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
+            after = replace(held, handled=_handled(held, dropped))
+            return after, {"handled": list(after.handled)}
+
+        after = self._objects.write_status(application, step, create=False)
+        if after is not None:
+            self._drop_handled(after)
+
+    def _drop_handled(self, after: Guarded) -> None:
+        """Take what was handled out of ``spec``; where that fails it stays, and is known as handled."""
+        if not any(each.id in after.handled for each in after.requests):
+            return
+        try:
+            self._objects.write_spec(
+                after.application,
+                lambda held: {"requests": [request_field(e) for e in held.requests if e.id not in held.handled]},
+            )
+        except StoreUnavailable as error:
+            _log.info("what was taken in stays in its object for now", object=after.name, why=str(error))
+
+    def outbox(self, sink: str, now: float, limit: int = 100) -> Sequence[OutboxEntry]:
+        """What is due for a sink, oldest first."""
+        self._load_once()
+        return self._mail.due(sink, now)[:limit]
+
+    def outbox_pending(self) -> int:
+        """How many entries the outbox has: deliveries that wait, and open alerts that are repeated."""
+        self._load_once()
+        return self._mail.counts()[0]
+
+    def outbox_untold(self) -> int:
+        """How many deliveries wait that the sink was never told, or did not take the last time."""
+        self._load_once()
+        return self._mail.counts()[1]
+
+    def delivered(self, entry: int, at: float) -> None:  # noqa: ARG002  nothing is kept of it
+        """An alert has reached its sink."""
+        posted = self._mail.letter(entry)
+        if posted is None:
+            return
+        uid = posted.letter.uid
+        self._write_outbox(posted.application, lambda held: tuple(each for each in held.outbox if each.uid != uid))
+
+    def postpone(self, entry: int, next_at: float, error: str) -> None:
+        """A delivery failed; try it again at ``next_at``."""
+        self._mail.postpone(entry, next_at, error)
+
+    def enqueue(self, alerts: Sequence[tuple[str, Alert]]) -> None:
+        """Put alerts that belong to no rollout (an invalid policy, say) into the outbox."""
+        letters = tuple(Letter(uuid.uuid4().hex, sink, alert) for sink, alert in alerts)
+        if letters:
+            self._write_outbox(None, lambda held: (*held.outbox, *letters))
+
+    def _write_outbox(
+        self, application: ApplicationKey | None, change: Callable[[Guarded], tuple[Letter, ...]]
+    ) -> None:
+        def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
+            after = replace(held, outbox=change(held))
+            return after, {"outbox": bookkeeping(after)["outbox"]}
+
+        self._objects.write_status(application, step, create=application is None)
+
+    def pauses(self) -> Sequence[Pause]:
+        """All pauses, expired ones too."""
+        self._load_once()
+        found = [held.pause for held in self._objects.held() if held.pause is not None]
+        return sorted(found, key=lambda each: str(each.application or ""))
+
+    def pause(self, pause: Pause) -> None:
+        """Pause; replaces the pause of the same application (or of all)."""
+        self._objects.write_spec(pause.application, lambda _: {"pause": pause_field(pause)})
+
+    def resume(self, application: ApplicationKey | None) -> bool:
+        """Take a pause back; returns whether there was one."""
+        with mapped():
+            taken = self._objects.fetched(application)
+        if taken is None or taken[0].pause is None:
+            return False
+        self._objects.write_spec(application, lambda _: {"pause": None})
+        return True
+
+    def decisions(self, since: float) -> Sequence[Decision]:
+        """Decisions of all applications since a time, oldest first."""
+        self._load_once()
+        found = [each for held in self._objects.held() for each in held.decisions if each.decided_at >= since]
+        return sorted(found, key=lambda each: (each.decided_at, each.id))
+
+    def heard(self, name: str, document: Mapping[str, Any] | None) -> None:
+        """The watch has seen an object as it is now; None: it is gone."""
+        self._objects.heard(name, document)
+
+    def changed(self) -> int:
+        """A number that is another whenever another process wrote (cheap: asked often)."""
+        self._load_once()
+        return self._changes
+
+    def _load_once(self) -> None:
+        if not self._loaded:
+            with mapped():
+                self._objects.listed()
+            self._loaded = True
+
+    def close(self) -> None:
+        """Close; what was committed stays."""
+
+
+def _handled(held: Guarded, more: set[str]) -> tuple[str, ...]:
+    """Requests that were taken in, as long as they stand in ``spec``."""
+    there = {each.id for each in held.requests}
+    return tuple(sorted(({*held.handled} | more) & there))
+
+
+def _namespace_of(change: Change) -> str:
+    """Where the story of an application is told: in the namespace of its policy."""
+    rollout = change.rollout
+    if rollout is None:
+        return change.application.namespace
+    policy = rollout.analysis.policy_name if rollout.analysis is not None else rollout.policy_name
+    return policy.partition("/")[0] or change.application.namespace
+
+
+def _unpacked(name: str, packed: str | None) -> str | None:
+    if packed is None:
+        return None
+    try:
+        return unpack(packed)
+    except PackingError as error:
+        _log.error("the state in an object cannot be read", object=name, why=str(error))
+        return None

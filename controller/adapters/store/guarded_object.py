@@ -1,0 +1,243 @@
+"""A GuardedApplication: the object of the cluster that holds one application's state.
+
+``spec`` is what people ask (a pause, a rollback, a release); ``status`` is what Rollguard knows, and only it writes there.
+
+Invariant: ``read`` never raises for what an object holds: a field that is not what it should be counts as not there, so
+that one spoilt object stops no other.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
+from controller.adapters.store import retention
+from controller.adapters.store.rows import alert_from, alert_text, decision_from, decision_row
+from controller.core.alerts import Alert
+from controller.core.application import ApplicationKey
+from controller.core.state import Rollout
+from controller.ports.store import Decision, Pause
+
+BRAKE = "all"
+"""Name of the object that stands for all applications: its pause is the brake on all."""
+MOST_DECISIONS = 100
+_LONGEST_NAME = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An alert that waits for a sink, as it is kept in the object."""
+
+    uid: str
+    """Unique in the object."""
+    sink: str
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something that waits to be taken in."""
+
+    id: str
+    kind: str
+    body: str
+    at: float
+
+
+@dataclass(slots=True)
+class Guarded:
+    """What the store keeps in memory of one object: everything but the state itself."""
+
+    name: str
+    application: ApplicationKey | None
+    """None: the brake's object."""
+    resource_version: str
+    version: int = 0
+    outbox: tuple[Letter, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    handled: tuple[str, ...] = ()
+    """Requests that were taken in and may still be in ``spec``."""
+    pending: dict[str, str] = field(default_factory=dict)
+    """Packed records of analyses that may not be in their own objects yet, by id."""
+    requests: tuple[Request, ...] = ()
+    pause: Pause | None = None
+
+
+def object_name(application: ApplicationKey | None) -> str:
+    """The name of an application's object; one that would be too long is cut and told apart by a hash."""
+    if application is None:
+        return BRAKE
+    name = f"{application.namespace}.{application.name}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 17].rstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def new_object(namespace: str, application: ApplicationKey | None) -> dict[str, Any]:
+    """The object as it is created."""
+    spec = {} if application is None else {"application": _key(application)}
+    return {
+        "apiVersion": GUARDED_APPLICATIONS.api_version,
+        "kind": GUARDED_APPLICATIONS.kind,
+        "metadata": {"name": object_name(application), "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def read(document: Mapping[str, Any]) -> Guarded | None:
+    """What an object holds beside the state; None where it is none of ours."""
+    metadata, spec, status = (_mapping(document.get(part)) for part in ("metadata", "spec", "status"))
+    name, version = metadata.get("name"), metadata.get("resourceVersion")
+    application = _application(spec.get("application"))
+    if not isinstance(name, str) or not isinstance(version, str) or name != object_name(application):
+        return None
+    written = status.get("version")
+    return Guarded(
+        name=name,
+        application=application,
+        resource_version=version,
+        version=written if isinstance(written, int) else 0,
+        outbox=tuple(_letters(status.get("outbox"))),
+        decisions=tuple(_decisions(status.get("decisions"))),
+        handled=tuple(each for each in _list(status.get("handled")) if isinstance(each, str)),
+        pending={
+            str(each.get("id")): str(each.get("record"))
+            for each in map(_mapping, _list(status.get("pendingRecords")))
+        },
+        requests=tuple(_requests(spec.get("requests"))),
+        pause=_pause(application, spec.get("pause")),
+    )
+
+
+def packed_state(document: Mapping[str, Any]) -> str | None:
+    """The packed state of an object, or None where it has none."""
+    state = _mapping(document.get("status")).get("state")
+    return state if isinstance(state, str) and state else None
+
+
+def bookkeeping(guarded: Guarded) -> dict[str, Any]:
+    """The status fields of what ``Guarded`` holds."""
+    return {
+        "version": guarded.version,
+        "outbox": [{"uid": each.uid, "sink": each.sink, "alert": alert_text(each.alert)} for each in guarded.outbox],
+        "decisions": [json.dumps(decision_row(each)) for each in guarded.decisions],
+        "handled": list(guarded.handled),
+        "pendingRecords": [{"id": name, "record": record} for name, record in guarded.pending.items()],
+    }
+
+
+def shown(rollout: Rollout) -> dict[str, Any]:
+    """The status fields that people read."""
+    analysis = rollout.analysis
+    return {
+        "phase": rollout.phase.value,
+        "live": rollout.live.revision if rollout.live is not None else None,
+        "lastGood": rollout.good.revision if rollout.good is not None else None,
+        "policy": rollout.policy_name or None,
+        "sentence": _sentence(rollout),
+        "analysis": analysis.id if analysis is not None else None,
+        "frozen": rollout.frozen or None,
+        "openAlerts": sorted({each.name.value for each in rollout.alerts}),
+    }
+
+
+def _sentence(rollout: Rollout) -> str:
+    """The one thing that somebody who looks should know."""
+    rollback, analysis = rollout.rollback, rollout.analysis
+    if rollout.policy_error:
+        return rollout.policy_error[:500]
+    if rollback is not None and rollback.obstacle_sentence:
+        return rollback.obstacle_sentence[:500]
+    if analysis is not None and analysis.judgement is not None:
+        return analysis.judgement.sentence[:500]
+    return ""
+
+
+def kept_decisions(before: Iterable[Decision], made: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Decisions with new ones added or replaced by id, without old ones."""
+    by_id = {each.id: each for each in (*before, *made)}
+    newest = max((each.decided_at for each in by_id.values()), default=0.0)
+    kept = [each for each in by_id.values() if each.decided_at >= newest - retention.KEEP_DECISIONS_FOR]
+    return tuple(sorted(kept, key=lambda each: (each.decided_at, each.id))[-MOST_DECISIONS:])
+
+
+def pause_field(pause: Pause) -> dict[str, Any]:
+    """A pause as it stands in ``spec``."""
+    return {
+        "until": None if pause.until is None else rfc3339(pause.until),
+        "reason": pause.reason,
+        "by": pause.by,
+        "at": rfc3339(pause.at),
+    }
+
+
+def request_field(request: Request) -> dict[str, Any]:
+    """A request as it stands in ``spec``."""
+    return {"id": request.id, "kind": request.kind, "body": request.body, "at": rfc3339(request.at)}
+
+
+def rfc3339(at: float) -> str:
+    """Unix seconds as the API writes times, to the microsecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_rfc3339(text: object) -> float | None:
+    """Unix seconds of a time as the API writes it; None where it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _key(application: ApplicationKey) -> dict[str, str]:
+    return {"namespace": application.namespace, "name": application.name}
+
+
+def _application(value: object) -> ApplicationKey | None:
+    given = _mapping(value)
+    namespace, name = given.get("namespace"), given.get("name")
+    return ApplicationKey(namespace, name) if isinstance(namespace, str) and isinstance(name, str) else None
+
+
+def _letters(value: object) -> Iterable[Letter]:
+    for each in map(_mapping, _list(value)):
+        text = each.get("alert")
+        alert = alert_from(text) if isinstance(text, str) else None
+        if alert is not None:
+            yield Letter(str(each.get("uid")), str(each.get("sink")), alert)
+
+
+def _decisions(value: object) -> Iterable[Decision]:
+    for each in _list(value):
+        try:
+            yield decision_from(tuple(json.loads(each)))
+        except (TypeError, ValueError, IndexError):
+            continue
+
+
+def _requests(value: object) -> Iterable[Request]:
+    for each in map(_mapping, _list(value)):
+        name, kind, body, at = each.get("id"), each.get("kind"), each.get("body"), from_rfc3339(each.get("at"))
+        if isinstance(name, str) and kind in ("sync", "command") and isinstance(body, str):
+            yield Request(name, kind, body, at or 0.0)
+
+
+def _pause(application: ApplicationKey | None, value: object) -> Pause | None:
+    """A pause whose end cannot be read lasts until it is resumed: in doubt nothing is pushed."""
+    if not isinstance(value, Mapping):
+        return None
+    reason, by, at = str(value.get("reason", "")), str(value.get("by", "")), from_rfc3339(value.get("at"))
+    return Pause(application, from_rfc3339(value.get("until")), reason, by, at or 0.0)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,188 @@
+"""All GuardedApplications of one installation, as they were last seen, and the compare-and-swap by which they change.
+
+Invariant: an object changes only from the state that was read: where somebody else has written meanwhile, the change is
+worked out again on what is there now. What the watch tells is taken for ``spec`` alone, which people write: of ``status``
+the newest state is always one's own, and a watch may lag behind it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.errors import ApiConflict, ApiNotFound, KubernetesError
+from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
+from controller.adapters.store.guarded_object import Guarded, new_object, object_name, packed_state, read
+from controller.adapters.store.packing import PackingError
+from controller.core.application import ApplicationKey
+from controller.ports.store import StoreError, StoreUnavailable
+
+TRIES = 5
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Turn the API's errors into the port's."""
+    try:
+        yield
+    except KubernetesError as error:
+        raise StoreUnavailable(f"the API server did not take it: {error}") from error
+    except PackingError as error:
+        raise StoreError(f"the state is too large to be stored: {error}") from error
+
+
+class GuardedObjects:
+    """The objects by name. Safe to call from several threads."""
+
+    def __init__(self, api: Api, namespace: str, seen: Callable[[Guarded | None, Guarded], None]) -> None:
+        """``seen`` is told what was known of an object before and what is known now."""
+        self._api = api
+        self._namespace = namespace
+        self._seen = seen
+        self._lock = threading.RLock()
+        self._writing: dict[str, threading.Lock] = {}
+        self._held: dict[str, Guarded] = {}
+
+    def held(self) -> Sequence[Guarded]:
+        """All that are known."""
+        with self._lock:
+            return tuple(self._held.values())
+
+    def find(self, name: str) -> Guarded | None:
+        """One that is known."""
+        with self._lock:
+            return self._held.get(name)
+
+    def listed(self) -> Sequence[tuple[Guarded, str | None]]:
+        """Read all: each with its packed state."""
+        return self._api.list(GUARDED_APPLICATIONS, self._namespace, keep=self._take_in).items
+
+    def fetched(self, application: ApplicationKey | None) -> tuple[Guarded, str | None] | None:
+        """Read one, with its packed state; None where there is none."""
+        name = object_name(application)
+        try:
+            document = self._api.get(GUARDED_APPLICATIONS, self._namespace, name)
+        except ApiNotFound:
+            self.forget(name)
+            return None
+        return self._take_in(document)
+
+    def write_status(
+        self,
+        application: ApplicationKey | None,
+        change: Callable[[Guarded], tuple[Guarded, Mapping[str, Any]]],
+        *,
+        create: bool = True,
+    ) -> Guarded | None:
+        """Change an object's status: ``change`` gives what is then known, and the fields to write.
+
+        Returns what is known now; None where there is no object and none is to be made.
+
+        Raises:
+            StoreUnavailable: the API server did not take it.
+        """
+        name = object_name(application)
+        with self._alone(name), mapped():
+            held = self.find(name)
+            for _ in range(TRIES):
+                held = held if held is not None else self._read(application, create=create)
+                if held is None:
+                    return None
+                after, fields = change(held)
+                body = {"metadata": {"resourceVersion": held.resource_version}, "status": dict(fields)}
+                try:
+                    written = self._patch(name, body, subresource="status")
+                except (ApiConflict, ApiNotFound):
+                    held = None
+                    continue
+                after = replace(after, resource_version=str(written["metadata"]["resourceVersion"]))
+                self._keep(after)
+                return after
+        raise StoreUnavailable(f"the GuardedApplication {name} is written by somebody else all the time")
+
+    def write_spec(self, application: ApplicationKey | None, change: Callable[[Guarded], Mapping[str, Any]]) -> None:
+        """Change an object's spec, as a person does; made where there is none.
+
+        Raises:
+            StoreUnavailable: the API server did not take it.
+        """
+        name = object_name(application)
+        with self._alone(name), mapped():
+            for _ in range(TRIES):
+                held = self._read(application, create=True)
+                if held is None:
+                    continue
+                body = {"metadata": {"resourceVersion": held.resource_version}, "spec": dict(change(held))}
+                try:
+                    self._take_in(self._patch(name, body))
+                except ApiConflict:
+                    continue
+                return
+        raise StoreUnavailable(f"the GuardedApplication {name} is written by somebody else all the time")
+
+    def heard(self, name: str, document: Mapping[str, Any] | None) -> None:
+        """The watch has seen an object; None: it is gone."""
+        if document is None:
+            self.forget(name)
+            return
+        seen, held = read(document), self.find(name)
+        if seen is None:
+            return
+        if held is None:  # made by another process: the watch leaves the status out
+            with mapped():
+                self.fetched(seen.application)
+            return
+        self._keep(replace(held, requests=seen.requests, pause=seen.pause))
+
+    def forget(self, name: str) -> None:
+        """An object is gone."""
+        with self._lock:
+            before = self._held.pop(name, None)
+        if before is not None:
+            self._seen(before, replace(before, outbox=(), requests=(), pause=None))
+
+    def _patch(self, name: str, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
+        return self._api.patch(
+            GUARDED_APPLICATIONS, self._namespace, name, dict(body), kind="merge", subresource=subresource
+        )
+
+    def _read(self, application: ApplicationKey | None, *, create: bool) -> Guarded | None:
+        """The object as it is now; made where there is none and ``create``."""
+        taken = self.fetched(application)
+        if taken is not None or not create:
+            return taken[0] if taken is not None else None
+        try:
+            document = self._api.create(
+                GUARDED_APPLICATIONS, self._namespace, new_object(self._namespace, application)
+            )
+        except ApiConflict:
+            taken = self.fetched(application)
+        else:
+            taken = self._take_in(document)
+        if taken is None:
+            raise StoreUnavailable(
+                f"the GuardedApplication {object_name(application)} is not what its name says: mend or delete it"
+            )
+        return taken[0]
+
+    def _take_in(self, document: Mapping[str, Any]) -> tuple[Guarded, str | None] | None:
+        guarded = read(document)
+        if guarded is None:
+            return None
+        self._keep(guarded)
+        return guarded, packed_state(document)
+
+    def _keep(self, guarded: Guarded) -> None:
+        with self._lock:
+            before = self._held.get(guarded.name)
+            self._held[guarded.name] = guarded
+            self._seen(before, guarded)
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        with self._lock:
+            lock = self._writing.setdefault(name, threading.Lock())
+        with lock:
+            yield

@@ -1,0 +1,109 @@
+"""Writes what people read of each analysis into its SyncAnalysis, beside the loop.
+
+Invariant: nobody waits for it. A record that could not be written is tried again, its newest state only; what a crash left
+unwritten stands in the application's own object and is handed in again at the next start.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.errors import ApiConflict, ApiInvalid, ApiNotFound, KubernetesError
+from controller.adapters.kubernetes.resources import SYNC_ANALYSES
+from controller.adapters.store import retention
+from controller.adapters.store.packing import PackingError
+from controller.adapters.store.story import APPLICATION_LABEL, label_of, record_of, story, story_name, story_status
+from controller.core.state import load_record
+from controller.ports.store import AnalysisRecord
+
+_RETRY_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Stories:
+    """One thread that writes them."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._waiting: dict[str, tuple[AnalysisRecord, str]] = {}
+        self._changed = threading.Condition()
+        self._told: Callable[[AnalysisRecord], None] = lambda _: None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def tell(self, record: AnalysisRecord, namespace: str) -> None:
+        """Take a record in; returns at once. A later one of the same id takes its place."""
+        with self._changed:
+            self._waiting[record.id] = (record, namespace)
+            self._changed.notify()
+
+    def start(self, told: Callable[[AnalysisRecord], None]) -> None:
+        """Begin to write; ``told`` hears of each that is written."""
+        self._told = told
+        self._thread = threading.Thread(target=self._run, name="stories", daemon=True)
+        self._thread.start()
+
+    def stop(self, within: float) -> None:
+        """Write what waits, for at most ``within`` seconds."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(within)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopping:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                name = next(iter(self._waiting))
+                record, namespace = self._waiting.pop(name)
+            if not self._written(record, namespace) and not self._again(record, namespace):
+                return
+
+    def _again(self, record: AnalysisRecord, namespace: str) -> bool:
+        """Keep a record for later, unless a newer one has come; False where all is to end."""
+        with self._changed:
+            self._waiting.setdefault(record.id, (record, namespace))
+            if not self._stopping:
+                self._changed.wait(_RETRY_SECONDS)
+            return not self._stopping
+
+    def _written(self, record: AnalysisRecord, namespace: str) -> bool:
+        try:
+            self._write(record, namespace)
+        except (ApiInvalid, ApiNotFound, PackingError, ValueError) as error:
+            _log.error("the story of an analysis cannot be written", analysis=record.id, why=str(error)[:300])
+        except KubernetesError as error:
+            _log.warning("the story of an analysis is written later", analysis=record.id, why=str(error))
+            return False
+        self._told(record)
+        return True
+
+    def _write(self, stored: AnalysisRecord, namespace: str) -> None:
+        record = load_record(stored.body)
+        name, status = story_name(stored), story_status(stored, record)
+        try:
+            self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
+        except ApiNotFound:
+            with contextlib.suppress(ApiConflict):
+                self._api.create(SYNC_ANALYSES, namespace, story(stored, record, namespace))
+            self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
+        if stored.ended_at is not None:
+            self._prune(stored, namespace)
+
+    def _prune(self, newest: AnalysisRecord, namespace: str) -> None:
+        selector = f"{APPLICATION_LABEL}={label_of(newest.application)}"
+        listing = self._api.list(SYNC_ANALYSES, namespace, label_selector=selector, keep=record_of)
+        closed = [each for each in listing.items if each.ended_at is not None and each.id != newest.id]
+        closed.sort(key=lambda each: (each.started_at, each.id), reverse=True)
+        oldest = (newest.ended_at or 0.0) - retention.KEEP_ANALYSES_FOR
+        for number, each in enumerate(closed):
+            if number >= retention.KEEP_STORIES - 1 or (each.ended_at or 0.0) < oldest:
+                self._api.delete(SYNC_ANALYSES, namespace, story_name(each))

@@ -1,0 +1,52 @@
+"""Which policy guards which application, from files and from the cluster.
+
+Invariant: one broken policy stops only itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from controller.adapters.policies.files import InvalidPolicy, LoadedPolicy, load_directory
+from controller.core.application import Application
+from controller.core.events import PolicyChanged
+from controller.core.policy import SLOPolicy
+from controller.core.policy_matching import MatchingRules, policy_key, resolve_policies
+from controller.runtime.policy_watch import BrokenPolicy, Policies
+from controller.settings import Settings
+
+
+def load_policies(settings: Settings, directory: Path, applications: Sequence[Application]) -> Policies:
+    """Read the policy files, and say what guards each application."""
+    loaded = load_directory(directory)
+    policies = [each.policy for each in loaded if isinstance(each, LoadedPolicy)]
+    invalid = [each for each in loaded if isinstance(each, InvalidPolicy)]
+    broken = [BrokenPolicy(each.name or each.file, str(each)) for each in invalid]
+    return resolved(settings, policies, broken, applications)
+
+
+def resolved(
+    settings: Settings,
+    policies: Iterable[SLOPolicy],
+    broken: Iterable[BrokenPolicy],
+    applications: Sequence[Application],
+) -> Policies:
+    """Say what guards each application."""
+    rules = matching_rules(settings, applications)
+    found = {
+        key: PolicyChanged(policy_key(each), each.spec)
+        if isinstance(each, SLOPolicy)
+        else PolicyChanged("", None, each.message)
+        for key, each in resolve_policies(policies, applications, rules).items()
+    }
+    return Policies(found, tuple(broken))
+
+
+def matching_rules(settings: Settings, applications: Iterable[Application]) -> MatchingRules:
+    """What the settings and the applications' destinations say about who may guard what."""
+    cluster = settings.cluster
+    return MatchingRules(
+        cluster=cluster.name,
+        default_namespace=cluster.default_application_namespace,
+        destinations={each.key: each.destination for each in applications if each.destination},
+        outside=cluster.destinations_outside_own_namespace or None,
+    )
