@@ -5,6 +5,7 @@ waited for. Where the policy does not allow it to be done, people are told at on
 """
 
 from controller.core.alerts import AlertName
+from controller.core.analysis import AnalysisKind
 from controller.core.delivery import Delivery, Operation
 from controller.core.events import DeliveryObserved, Limits, OperationEnded, SyncAsked
 from controller.core.never_pushed import policy_of
@@ -67,11 +68,13 @@ def sync_to_ask_for(rollout: Rollout, now: float) -> str:
     delivery = rollout.delivery
     if delivery.operation is not None:
         return ""
-    if rollback is not None and rollback.landing and rollback.refreshed_at is not None:
+    if rollback is not None and _awaits_sync(rollout, rollback):
         asked = rollback.asked_sync_at
         waits = asked is not None and now < asked + ASK_AGAIN
         manual = not delivery.automated and rules is not None and rules.sync_when_manual
         return f"the restore {rollback.restored_by or ''} is in Git" if manual and not waits else ""
+    if rollback is not None:
+        return ""
     asked = rollout.resync_asked_at
     waits = asked is not None and (asked >= (delivery.drifted_at or 0.0) and now < asked + ASK_AGAIN)
     return "live objects differ from Git" if rollout.resync_wanted and not waits else ""
@@ -84,12 +87,21 @@ def _rules(rollout: Rollout) -> Landing | None:
 
 def _stuck(rollout: Rollout, rollback: Rollback, now: float) -> Operation | None:
     operation = rollout.delivery.operation
-    if not rollback.landing or rollback.done_at is None or operation is None or operation.held_by_person:
+    if rollback.done_at is None or operation is None or operation.held_by_person:
+        return None
+    if not _awaits_sync(rollout, rollback):
         return None
     if operation.revision == rollback.restored_by or operation.revision not in _undone(rollout, rollback):
         return None
     patience = 0.0 if operation.retrying else STUCK_AFTER
     return operation if now >= rollback.done_at + patience else None
+
+
+def _awaits_sync(rollout: Rollout, rollback: Rollback) -> bool:
+    """Whether Git holds the restore, the deployer was told to look, and its sync has not begun."""
+    analysis = rollout.analysis
+    recovering = analysis is not None and analysis.kind is AnalysisKind.RECOVERY and not analysis.over
+    return rollback.landing and rollback.refreshed_at is not None and not recovering
 
 
 def _undone(rollout: Rollout, rollback: Rollback) -> set[str]:
@@ -102,7 +114,7 @@ def _undone(rollout: Rollout, rollback: Rollback) -> set[str]:
 def _landing(step: Step) -> Step:
     rollout = step.rollout
     rollback = rollout.rollback
-    if rollback is None or not rollback.landing:
+    if rollback is None or not _awaits_sync(rollout, rollback):
         return step
     obstacle, remedy = _in_the_way(rollout, rollback, step.now)
     if not obstacle:

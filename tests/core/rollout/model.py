@@ -22,6 +22,7 @@ from controller.core.events import (
     Inspected,
     Limits,
     Observed,
+    OperationEnded,
     PolicyChanged,
     Pushed,
     PushWithheld,
@@ -31,6 +32,7 @@ from controller.core.events import (
     ReferenceMeasured,
     Refreshed,
     Restarted,
+    SyncAsked,
     SyncReported,
     TimePassed,
     Unidentifiable,
@@ -39,8 +41,10 @@ from controller.core.events import (
 from controller.core.evidence import ObjectiveReference, Reference
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, PushResult, RestoreFacts, RestoreRequest
 from controller.core.intents import (
+    AskForSync,
     Build,
     DueTick,
+    EndOperation,
     Identify,
     Inspect,
     Intent,
@@ -188,6 +192,10 @@ class Model:
     sent: list[Sent] = field(default_factory=list)
     inspections: int = 0
     refreshes: int = 0
+    asked: list[EndOperation | AskForSync] = field(default_factory=list)
+    """What the deployer was asked."""
+    obeys: bool = True
+    """Whether it does what it is asked."""
 
     # --- what people and pipelines do -------------------------------------------------------------------------
 
@@ -346,7 +354,7 @@ class Model:
         self.rollout = load_rollout(self.stored)
         self.take(Restarted())
 
-    def outcome(self, intent: Intent) -> Event | None:  # noqa: PLR0911  one line an intent
+    def outcome(self, intent: Intent) -> Event | None:  # noqa: C901, PLR0911  one line an intent
         """What an intent leads to in this world."""
         match intent:
             case Measure():
@@ -356,6 +364,12 @@ class Model:
             case Refresh():
                 self.refreshes += 1
                 return Refreshed()
+            case EndOperation():
+                self.asked.append(intent)
+                return OperationEnded(intent.revision, self.obeys)
+            case AskForSync():
+                self.asked.append(intent)
+                return SyncAsked(intent.revision, self.obeys)
             case _ if self.git in ("down", "denied"):
                 trouble = GitTrouble.DENIED if self.git == "denied" else GitTrouble.UNAVAILABLE
                 return None if isinstance(intent, Identify) else GitFailed(trouble, "no route to host")
