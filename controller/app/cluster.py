@@ -34,6 +34,7 @@ from controller.settings import Settings, SettingsError
 
 LISTED_WITHIN = 60.0
 LEASE = "rollguard"
+DEFAULT_LEASE = 15.0
 USER_AGENT = f"rollguard/{__version__}"
 
 _log = structlog.get_logger(__name__)
@@ -82,9 +83,7 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> G
         stories.stop(2.0)
         election.release()
 
-    election = LeaseElection(
-        api, namespace, LEASE, _identity(), clock, duration=given.lease if given is not None else 15.0
-    )
+    election = _election(settings, namespace, clock)
     return Ground(
         store=store,
         home=given.cache_directory if given is not None else Path(),
@@ -95,6 +94,14 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> G
         begin=begin,
         end=end,
     )
+
+
+def _election(settings: Settings, namespace: str, clock: Clock) -> LeaseElection:
+    """On a connection of its own, whose calls end sooner than the Lease."""
+    given = settings.store.kubernetes
+    duration = given.lease if given is not None else DEFAULT_LEASE
+    api = Api.connect(given.kubeconfig if given is not None else None, timeout=duration / 3, user_agent=USER_AGENT)
+    return LeaseElection(api, namespace, LEASE, _identity(), clock, duration=duration)
 
 
 def _identity() -> str:

@@ -4,6 +4,7 @@ Invariant: a proof is a dry run: nothing is written. That the way is lost is tol
 application that is admitted later, or whose policy has changed, the day's proof is told at once.
 """
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import structlog
@@ -31,7 +32,7 @@ class Proofs:
     """Keeps the proofs fresh."""
 
     def __init__(
-        self, reconciler: Reconciler, repositories: dict[str, Repository], lanes: Lanes, clock: Clock
+        self, reconciler: Reconciler, repositories: Mapping[str, Repository], lanes: Lanes, clock: Clock
     ) -> None:
         """``repositories`` are by URL."""
         self._reconciler = reconciler
