@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from controller import __version__
 from controller.adapters.gitops.argocd.source import ArgoCDSource
 from controller.adapters.kubernetes.client import Api
@@ -26,9 +24,8 @@ from controller.adapters.store.stories import Stories
 from controller.app.ground import Ground
 from controller.app.policies import resolved
 from controller.core.application import Application
-from controller.core.state import load_record
 from controller.ports.clock import Clock
-from controller.ports.store import AnalysisRecord, StoreUnavailable
+from controller.ports.store import StoreUnavailable
 from controller.runtime.policy_watch import BrokenPolicy, Policies
 from controller.settings import Settings, SettingsError
 
@@ -36,8 +33,6 @@ LISTED_WITHIN = 60.0
 LEASE = "rollguard"
 DEFAULT_LEASE = 15.0
 USER_AGENT = f"rollguard/{__version__}"
-
-_log = structlog.get_logger(__name__)
 
 
 def connect(settings: Settings) -> tuple[Api, str]:
@@ -72,10 +67,12 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> G
     def begin() -> None:
         store.changed()  # all objects are known before the watch tells of single ones
         heard.start()
+        store.watched = True
         if not (declared.start(LISTED_WITHIN) and heard.wait_listed(LISTED_WITHIN)):
             raise StoreUnavailable("the cluster's policies and guarded applications could not be listed in time")
         stories.start(store.told)
-        _tell_again(store, stories)
+        for record, where in store.untold():
+            stories.tell(record, where)
 
     def end() -> None:
         declared.stop()
@@ -146,25 +143,3 @@ def _load(
         else:
             broken.append(BrokenPolicy(each.name or each.file, str(each)))
     return resolved(settings, policies, broken, applications)
-
-
-def _tell_again(store: CustomResourceStore, stories: Stories) -> None:
-    """What an earlier process could not write any more."""
-    for key, body in store.untold():
-        try:
-            record = load_record(body)
-        except ValueError as error:
-            _log.warning("a record cannot be read", application=str(key), why=str(error)[:200])
-            continue
-        analysis = record.analysis
-        verdict = analysis.recovery or analysis.verdict
-        stored = AnalysisRecord(
-            id=analysis.id,
-            application=key,
-            started_at=analysis.started_at,
-            ended_at=analysis.ended_at,
-            revision=analysis.newest.revision,
-            verdict=verdict.value if verdict is not None else "",
-            body=body,
-        )
-        stories.tell(stored, analysis.policy_name.partition("/")[0] or key.namespace)

@@ -49,23 +49,31 @@ _SHORTEST_ID = 8
 _log = structlog.get_logger(__name__)
 
 
+def _to_nobody(_record: AnalysisRecord, _namespace: str) -> None:
+    """Tell no story."""
+
+
 class CustomResourceStore:
     """Implements ``ports.store.Store`` on the objects of ``namespace``, Rollguard's own.
 
     ``tell`` is handed each record with the namespace where its story is told; ``told`` is to be called once it is.
+    Whoever does not say otherwise (the command line) tells no stories: records stay until the controller does.
     """
 
-    def __init__(self, api: Api, namespace: str, tell: Callable[[AnalysisRecord, str], None] | None = None) -> None:
+    def __init__(self, api: Api, namespace: str, tell: Callable[[AnalysisRecord, str], None] = _to_nobody) -> None:
         self._api = api
         self._tell = tell
         self._mail = Mailboxes()
         self._objects = GuardedObjects(api, namespace, self._seen)
         self._changes = 0
+        self.watched = False
+        """Whether ``heard`` is told of every change, so that nothing must be asked for."""
         self._loaded = False
 
     def _seen(self, before: Guarded | None, now: Guarded) -> None:
         self._mail.seen(now)
-        if before is None or (before.requests, before.pause) != (now.requests, now.pause):
+        asked = (before.requests, before.pause) if before is not None else ((), None)
+        if asked != (now.requests, now.pause):
             self._changes += 1
 
     def rollouts(self) -> Sequence[StoredRollout]:
@@ -105,48 +113,43 @@ class CustomResourceStore:
         after = self._objects.write_status(change.application, step)
         if after is None:
             raise StoreUnavailable(f"the object of {change.application} could not be made")
-        namespace = _namespace_of(change)
-        for record in change.analyses if self._tell is not None else ():
-            self._tell(record, namespace) if self._tell is not None else None
+        for record in change.analyses:
+            self._tell(record, after.policy_namespace)
         self._drop_handled(after)
         return after.version
 
     def _after(self, held: Guarded, change: Change) -> Guarded:
         version = held.version + 1
         letters = (Letter(f"{version}.{number}", *each) for number, each in enumerate(change.alerts))
-        records = {each.id: pack(each.body) for each in change.analyses} if self._tell is not None else {}
+        renewed = {each.id for each in change.analyses}
         return replace(
             held,
             version=version,
             outbox=(*held.outbox, *letters),
             decisions=kept_decisions(held.decisions, change.decisions),
             handled=_handled(held, self._mail.requests(change.consumed).get(held.name, set())),
-            pending={**held.pending, **records},
+            pending=(*(each for each in held.pending if each.id not in renewed), *change.analyses),
+            policy_namespace=_namespace_of(change),
         )
 
-    def untold(self) -> Sequence[tuple[ApplicationKey, str]]:
-        """Records that may not be in their own objects yet: the application, and the record's body."""
+    def untold(self) -> Sequence[tuple[AnalysisRecord, str]]:
+        """Records that may not be in their own objects yet, each with the namespace where its story is told."""
         self._load_once()
-        return [
-            (held.application, body)
-            for held in self._objects.held()
-            for packed in held.pending.values()
-            if held.application is not None and (body := _unpacked(held.name, packed)) is not None
-        ]
+        return [(record, held.policy_namespace) for held in self._objects.held() for record in held.pending]
 
     def told(self, record: AnalysisRecord) -> None:
         """A record is in its own object. It leaves this one with the next write."""
-        held = self._objects.find(object_name(record.application))
-        if held is not None and held.pending.get(record.id) == pack(record.body):
-            held.pending.pop(record.id, None)
+        self._objects.drop_pending(object_name(record.application), record)
 
     def analyses(self, application: ApplicationKey | None = None, limit: int = 50) -> Sequence[AnalysisRecord]:
         """The newest analyses, newest first."""
         selector = "" if application is None else f"{APPLICATION_LABEL}={label_of(application)}"
         with mapped():
             listing = self._api.list(SYNC_ANALYSES, None, label_selector=selector, keep=record_of)
-        found = [each for each in listing.items if application in (None, each.application)]
-        return sorted(found, key=lambda each: (each.started_at, each.id), reverse=True)[:limit]
+        found = {(each.application, each.id): each for each in listing.items}
+        found.update({(each.application, each.id): each for each, _ in self.untold()})
+        wanted = [each for each in found.values() if application in (None, each.application)]
+        return sorted(wanted, key=lambda each: (each.started_at, each.id), reverse=True)[:limit]
 
     def analysis(self, analysis_id: str) -> AnalysisRecord | None:
         """One analysis by its id or an unambiguous beginning of it (8 characters at least)."""
@@ -166,9 +169,9 @@ class CustomResourceStore:
 
         def added(held: Guarded) -> Mapping[str, Any]:
             waiting = [each for each in held.requests if each.id not in held.handled]
-            if len(waiting) >= retention.MOST_REQUESTS:
+            if len(waiting) >= min(retention.MOST_REQUESTS, retention.INBOX_LIMIT):
                 raise StoreUnavailable(
-                    f"{len(waiting)} requests about {application} wait already: see that Rollguard is running"
+                    f"{len(waiting)} requests about {application} wait already: see that `rollguard run` is running"
                 )
             return {"requests": [request_field(each) for each in (*waiting, request)]}
 
@@ -281,6 +284,8 @@ class CustomResourceStore:
 
     def changed(self) -> int:
         """A number that is another whenever another process wrote (cheap: asked often)."""
+        if not self.watched:
+            self._loaded = False
         self._load_once()
         return self._changes
 
@@ -292,6 +297,7 @@ class CustomResourceStore:
 
     def close(self) -> None:
         """Close; what was committed stays."""
+        self._objects.closed = True
 
 
 def _handled(held: Guarded, more: set[str]) -> tuple[str, ...]:

@@ -8,23 +8,26 @@ that one spoilt object stops no other.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.store import retention
+from controller.adapters.store.packing import PackingError, pack, unpack
 from controller.adapters.store.rows import alert_from, alert_text, decision_from, decision_row
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
-from controller.ports.store import Decision, Pause
+from controller.ports.store import AnalysisRecord, Decision, Pause
 
 BRAKE = "all"
 """Name of the object that stands for all applications: its pause is the brake on all."""
 MOST_DECISIONS = 100
 _LONGEST_NAME = 253
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +63,27 @@ class Guarded:
     decisions: tuple[Decision, ...] = ()
     handled: tuple[str, ...] = ()
     """Requests that were taken in and may still be in ``spec``."""
-    pending: dict[str, str] = field(default_factory=dict)
-    """Packed records of analyses that may not be in their own objects yet, by id."""
+    pending: tuple[AnalysisRecord, ...] = ()
+    """Records of analyses that may not be in their own objects yet."""
+    policy_namespace: str = ""
+    """Where the stories of its analyses are told."""
     requests: tuple[Request, ...] = ()
     pause: Pause | None = None
 
 
 def object_name(application: ApplicationKey | None) -> str:
-    """The name of an application's object; one that would be too long is cut and told apart by a hash."""
+    """The name of an application's object."""
     if application is None:
         return BRAKE
-    name = f"{application.namespace}.{application.name}"
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 17].rstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return object_name_of(f"{application.namespace}.{application.name}")
+
+
+def object_name_of(text: str) -> str:
+    """A text as the name of an object; what is too long or no name is made one and told apart by a hash."""
+    if len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) and ".." not in text:
+        return text
+    readable = re.sub(r"[^a-z0-9.]+", "-", text.lower()).replace("..", ".")[: _LONGEST_NAME - 17].strip("-.")
+    return f"{readable or 'unnamed'}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
 
 
 def new_object(namespace: str, application: ApplicationKey | None) -> dict[str, Any]:
@@ -103,10 +113,8 @@ def read(document: Mapping[str, Any]) -> Guarded | None:
         outbox=tuple(_letters(status.get("outbox"))),
         decisions=tuple(_decisions(status.get("decisions"))),
         handled=tuple(each for each in _list(status.get("handled")) if isinstance(each, str)),
-        pending={
-            str(each.get("id")): str(each.get("record"))
-            for each in map(_mapping, _list(status.get("pendingRecords")))
-        },
+        pending=tuple(_records(application, status.get("pendingRecords"))),
+        policy_namespace=str(status.get("policyNamespace") or ""),
         requests=tuple(_requests(spec.get("requests"))),
         pause=_pause(application, spec.get("pause")),
     )
@@ -125,7 +133,8 @@ def bookkeeping(guarded: Guarded) -> dict[str, Any]:
         "outbox": [{"uid": each.uid, "sink": each.sink, "alert": alert_text(each.alert)} for each in guarded.outbox],
         "decisions": [json.dumps(decision_row(each)) for each in guarded.decisions],
         "handled": list(guarded.handled),
-        "pendingRecords": [{"id": name, "record": record} for name, record in guarded.pending.items()],
+        "pendingRecords": [{"id": each.id, **record_fields(each)} for each in guarded.pending],
+        "policyNamespace": guarded.policy_namespace or None,
     }
 
 
@@ -154,6 +163,30 @@ def _sentence(rollout: Rollout) -> str:
     if analysis is not None and analysis.judgement is not None:
         return analysis.judgement.sentence[:500]
     return ""
+
+
+def record_fields(record: AnalysisRecord) -> dict[str, Any]:
+    """A record as it stands in a status, without its id."""
+    return {
+        "startedAt": rfc3339(record.started_at),
+        "endedAt": rfc3339(record.ended_at) if record.ended_at is not None else None,
+        "revision": record.revision,
+        "verdict": record.verdict,
+        "record": pack(record.body),
+    }
+
+
+def read_record(application: ApplicationKey, fields: Mapping[str, Any]) -> AnalysisRecord | None:
+    """The record that stands in a status; None where it holds none that can be read."""
+    name, started, packed = fields.get("id"), from_rfc3339(fields.get("startedAt")), fields.get("record")
+    if not isinstance(name, str) or started is None or not isinstance(packed, str):
+        return None
+    try:
+        body = unpack(packed)
+    except PackingError:
+        return None
+    ended, verdict = from_rfc3339(fields.get("endedAt")), str(fields.get("verdict") or "")
+    return AnalysisRecord(name, application, started, ended, str(fields.get("revision") or ""), verdict, body)
 
 
 def kept_decisions(before: Iterable[Decision], made: Iterable[Decision]) -> tuple[Decision, ...]:
@@ -218,6 +251,13 @@ def _decisions(value: object) -> Iterable[Decision]:
             yield decision_from(tuple(json.loads(each)))
         except (TypeError, ValueError, IndexError):
             continue
+
+
+def _records(application: ApplicationKey | None, value: object) -> Iterable[AnalysisRecord]:
+    for each in map(_mapping, _list(value)):
+        record = read_record(application, each) if application is not None else None
+        if record is not None:
+            yield record
 
 
 def _requests(value: object) -> Iterable[Request]:

@@ -17,7 +17,7 @@ from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.store.guarded_object import Guarded, new_object, object_name, packed_state, read
 from controller.adapters.store.packing import PackingError
 from controller.core.application import ApplicationKey
-from controller.ports.store import StoreError, StoreUnavailable
+from controller.ports.store import AnalysisRecord, StoreError, StoreUnavailable
 
 TRIES = 5
 
@@ -44,6 +44,8 @@ class GuardedObjects:
         self._lock = threading.RLock()
         self._writing: dict[str, threading.Lock] = {}
         self._held: dict[str, Guarded] = {}
+        self.closed = False
+        """Set: every call is refused."""
 
     def held(self) -> Sequence[Guarded]:
         """All that are known."""
@@ -57,10 +59,12 @@ class GuardedObjects:
 
     def listed(self) -> Sequence[tuple[Guarded, str | None]]:
         """Read all: each with its packed state."""
+        self._check()
         return self._api.list(GUARDED_APPLICATIONS, self._namespace, keep=self._take_in).items
 
     def fetched(self, application: ApplicationKey | None) -> tuple[Guarded, str | None] | None:
         """Read one, with its packed state; None where there is none."""
+        self._check()
         name = object_name(application)
         try:
             document = self._api.get(GUARDED_APPLICATIONS, self._namespace, name)
@@ -83,6 +87,7 @@ class GuardedObjects:
         Raises:
             StoreUnavailable: the API server did not take it.
         """
+        self._check()
         name = object_name(application)
         with self._alone(name), mapped():
             held = self.find(name)
@@ -136,12 +141,24 @@ class GuardedObjects:
             return
         self._keep(replace(held, requests=seen.requests, pause=seen.pause))
 
+    def drop_pending(self, name: str, record: AnalysisRecord) -> None:
+        """A record need not be kept any more: it goes with the object's next write."""
+        with self._lock:
+            held = self._held.get(name)
+            if held is not None and record in held.pending:
+                left = tuple(each for each in held.pending if each != record)
+                self._held[name] = replace(held, pending=left)
+
     def forget(self, name: str) -> None:
         """An object is gone."""
         with self._lock:
             before = self._held.pop(name, None)
         if before is not None:
             self._seen(before, replace(before, outbox=(), requests=(), pause=None))
+
+    def _check(self) -> None:
+        if self.closed:
+            raise StoreUnavailable("the store was closed")
 
     def _patch(self, name: str, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
         return self._api.patch(

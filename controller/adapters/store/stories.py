@@ -16,7 +16,6 @@ from controller.adapters.kubernetes.resources import SYNC_ANALYSES
 from controller.adapters.store import retention
 from controller.adapters.store.packing import PackingError
 from controller.adapters.store.story import APPLICATION_LABEL, label_of, record_of, story, story_name, story_status
-from controller.core.state import load_record
 from controller.ports.store import AnalysisRecord
 
 _RETRY_SECONDS = 5.0
@@ -87,13 +86,12 @@ class Stories:
         return True
 
     def _write(self, stored: AnalysisRecord, namespace: str) -> None:
-        record = load_record(stored.body)
-        name, status = story_name(stored), story_status(stored, record)
+        name, status = story_name(stored), story_status(stored)
         try:
             self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
         except ApiNotFound:
             with contextlib.suppress(ApiConflict):
-                self._api.create(SYNC_ANALYSES, namespace, story(stored, record, namespace))
+                self._api.create(SYNC_ANALYSES, namespace, story(stored, namespace))
             self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
         if stored.ended_at is not None:
             self._prune(stored, namespace)

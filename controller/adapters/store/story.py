@@ -9,18 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
-from controller.adapters.store.guarded_object import from_rfc3339, rfc3339
-from controller.adapters.store.packing import PackingError, pack, unpack
+from controller.adapters.store.guarded_object import object_name_of, read_record, record_fields, rfc3339
 from controller.core.analysis import Analysis, Sync
 from controller.core.application import ApplicationKey
 from controller.core.revert import before_text, measured_text, one_line, target_text
 from controller.core.rollback import Rollback
-from controller.core.state import Record, Rollout
+from controller.core.state import Record, Rollout, load_record
 from controller.ports.store import AnalysisRecord
 
 APPLICATION_LABEL = "rollguard.dev/application"
 """Its value tells applications apart; the readable name is in ``spec``."""
-_LONGEST_NAME = 253
 _LONGEST_TEXT = 1000
 _MOST_SYNCS = 50
 
@@ -34,14 +32,16 @@ def label_of(application: ApplicationKey) -> str:
 
 def story_name(record: AnalysisRecord) -> str:
     """The object's name."""
-    name = record.application.name[: _LONGEST_NAME - len(record.id) - 1].rstrip(".-")
-    return f"{name}-{record.id}".lower()
+    return object_name_of(f"{record.application.name}-{record.id}")
 
 
-def story(stored: AnalysisRecord, record: Record, namespace: str) -> dict[str, Any]:
+def story(stored: AnalysisRecord, namespace: str) -> dict[str, Any]:
     """The object without its status."""
-    policy = record.analysis.policy.model_dump(mode="json", by_alias=True, exclude_none=True)
-    key = stored.application
+    record, key = _readable(stored), stored.application
+    spec: dict[str, Any] = {"application": {"namespace": key.namespace, "name": key.name}}
+    if record is not None:
+        policy = record.analysis.policy.model_dump(mode="json", by_alias=True, exclude_none=True)
+        spec |= {"policyName": record.analysis.policy_name, "policy": policy}
     return {
         "apiVersion": SYNC_ANALYSES.api_version,
         "kind": SYNC_ANALYSES.kind,
@@ -50,60 +50,47 @@ def story(stored: AnalysisRecord, record: Record, namespace: str) -> dict[str, A
             "namespace": namespace,
             "labels": {APPLICATION_LABEL: label_of(key)},
         },
-        "spec": {
-            "application": {"namespace": key.namespace, "name": key.name},
-            "policyName": record.analysis.policy_name,
-            "policy": policy,
-        },
+        "spec": spec,
     }
 
 
-def story_status(stored: AnalysisRecord, record: Record) -> dict[str, Any]:
-    """The object's status."""
+def story_status(stored: AnalysisRecord) -> dict[str, Any]:
+    """The object's status; of a record that this version cannot read, only what is known without reading it."""
+    record = _readable(stored)
+    told = _told(record) if record is not None else {}
+    return {**told, "id": stored.id, **record_fields(stored)}
+
+
+def _readable(stored: AnalysisRecord) -> Record | None:
+    try:
+        return load_record(stored.body)
+    except ValueError:
+        return None
+
+
+def _told(record: Record) -> dict[str, Any]:
     analysis, judgement = record.analysis, record.analysis.judgement
     shown = Rollout(record.application, analysis=analysis, rollback=record.rollback)
     restore = record.rollback
     return {
-        "id": analysis.id,
         "kind": analysis.kind.value,
         "phase": "Closed" if analysis.over else shown.phase.value,
-        "verdict": analysis.verdict.value if analysis.verdict else None,
-        "recovery": analysis.recovery.value if analysis.recovery else None,
         "reason": judgement.reason.value if judgement else None,
         "sentence": one_line(judgement.sentence, _LONGEST_TEXT) if judgement else None,
-        "startedAt": rfc3339(analysis.started_at),
         "decidedAt": rfc3339(analysis.verdict_at) if analysis.verdict_at is not None else None,
-        "endedAt": rfc3339(analysis.ended_at) if analysis.ended_at is not None else None,
         "outcome": one_line(analysis.outcome, _LONGEST_TEXT) or None,
         "fromRevision": analysis.before.revision if analysis.before is not None else None,
-        "revision": analysis.newest.revision,
         "syncs": [_sync(each) for each in analysis.syncs[-_MOST_SYNCS:]],
         "objectives": _objectives(shown, analysis),
         "restore": _restore(restore) if restore is not None else None,
-        "record": pack(stored.body),
     }
 
 
 def record_of(document: Mapping[str, Any]) -> AnalysisRecord | None:
     """The stored record of an object; None where it holds none that can be read."""
-    spec, status = _mapping(document.get("spec")), _mapping(document.get("status"))
-    application = _mapping(spec.get("application"))
-    name, started, packed = status.get("id"), from_rfc3339(status.get("startedAt")), status.get("record")
-    if not isinstance(name, str) or started is None or not isinstance(packed, str):
-        return None
-    try:
-        body = unpack(packed)
-    except PackingError:
-        return None
-    return AnalysisRecord(
-        id=name,
-        application=ApplicationKey(str(application.get("namespace", "")), str(application.get("name", ""))),
-        started_at=started,
-        ended_at=from_rfc3339(status.get("endedAt")),
-        revision=str(status.get("revision", "")),
-        verdict=str(status.get("recovery") or status.get("verdict") or ""),
-        body=body,
-    )
+    application = _mapping(_mapping(document.get("spec")).get("application"))
+    key = ApplicationKey(str(application.get("namespace", "")), str(application.get("name", "")))
+    return read_record(key, _mapping(document.get("status")))
 
 
 def _sync(sync: Sync) -> dict[str, Any]:
