@@ -5,16 +5,14 @@ It is the tests' own, apart from the one that Rollguard uses, so that a mistake 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import requests
-import yaml
 
+from tests.cluster.stack.objects import Object, condition_of, documents_of, kind_of
 from tests.cluster.stack.processes import until
-
-Object: TypeAlias = dict[str, Any]
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TYPES = {
@@ -114,7 +112,7 @@ class KubeApi:
 
     def create(self, document: Object) -> Object:
         """Create an object."""
-        path = self.path(_kind_of(document), document["metadata"].get("namespace", "default"))
+        path = self.path(kind_of(document), document["metadata"].get("namespace", "default"))
         made: Object = self.request("POST", path, json=document)
         return made
 
@@ -123,11 +121,11 @@ class KubeApi:
 
         Kinds that a document defines are waited for, so definitions and objects may come together.
         """
-        return [self._apply(each) for each in _documents(documents)]
+        return [self._apply(each) for each in documents_of(documents)]
 
     def _apply(self, document: Object) -> Object:
         namespace = document["metadata"].get("namespace", "default")
-        path = self.path(_kind_of(document), namespace, document["metadata"]["name"])
+        path = self.path(kind_of(document), namespace, document["metadata"]["name"])
         made: Object = self.request(
             "PATCH",
             path,
@@ -210,6 +208,7 @@ class KubeApi:
         namespace: str | None,
         name: str,
         condition: str,
+        *,
         status: str = "True",
         deadline: float = 60.0,
     ) -> Object:
@@ -228,24 +227,3 @@ class KubeApi:
             for line in response.iter_lines(chunk_size=None):
                 if line:
                     yield json.loads(line)
-
-
-def condition_of(found: Mapping[str, Any], condition: str) -> str | None:
-    """The status of an object's condition; None where it has none."""
-    for each in found.get("status", {}).get("conditions", []):
-        if each["type"] == condition:
-            return str(each["status"])
-    return None
-
-
-def _kind_of(document: Object) -> str:
-    group = document["apiVersion"].rpartition("/")[0]
-    return f"{document['kind']}.{group}"
-
-
-def _documents(given: "str | Path | Object | list[Object]") -> "list[Object]":
-    if isinstance(given, Path):
-        given = given.read_text()
-    if isinstance(given, str):
-        return [each for each in yaml.safe_load_all(given) if each]
-    return given if isinstance(given, list) else [given]

@@ -6,7 +6,7 @@
         kubeconfig = cluster.kubeconfig_for("rollguard", "controller")
 
 It has what a real one has: RBAC, admission, CRDs with CEL rules, ServiceAccount tokens by TokenRequest, garbage
-collection. Pods are put on the node that ``Kwok`` keeps by an admission policy, since no scheduler runs.
+collection. Pods are for ``Kwok`` to place and to run.
 """
 
 import json
@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.cluster.stack.api import KubeApi, Object
+from tests.cluster.stack.api import KubeApi
+from tests.cluster.stack.objects import Object
 from tests.cluster.stack.parts import program
-from tests.cluster.stack.processes import Process, answers, free_port, until
+from tests.cluster.stack.processes import Process, answers, free_port
 
-NODE = "node-0"
 _CONTROLLERS = (
     "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,"
     "endpointslice-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,"
@@ -105,18 +105,10 @@ class ControlPlane:
             self.api_server.start(answers(f"{self.url}/readyz"))
             self.write_kubeconfig(self.kubeconfig, "admin", self.token)
             self.controller_manager.start(answers(f"https://127.0.0.1:{self._manager_port}/healthz"))
-            self.apply(_PLACEMENT)
             self.api.await_object("ServiceAccount", "default", "default")
-            until(self._places_pods, "the placement of pods")
         except BaseException:
             self.stop()
             raise
-
-    def _places_pods(self) -> bool:
-        spec = {"containers": [{"name": "probe", "image": "probe"}]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
-        made = self.api.request("POST", self.api.path("Pod", "default"), params={"dryRun": "All"}, json=pod)
-        return made["spec"].get("nodeName") == NODE
 
     def stop(self) -> None:
         """End everything."""
@@ -231,24 +223,3 @@ class ControlPlane:
 
 def _flags(arguments: dict[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in arguments.items()]
-
-
-_PLACEMENT = f"""\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicy
-metadata: {{name: place-pods}}
-spec:
-  matchConstraints:
-    resourceRules: [{{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]
-  matchConditions: [{{name: unplaced, expression: "!has(object.spec.nodeName) || object.spec.nodeName == ''"}}]
-  failurePolicy: Fail
-  reinvocationPolicy: Never
-  mutations:
-    - patchType: ApplyConfiguration
-      applyConfiguration: {{expression: 'Object{{spec: Object.spec{{nodeName: "{NODE}"}}}}'}}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicyBinding
-metadata: {{name: place-pods}}
-spec: {{policyName: place-pods}}
-"""
