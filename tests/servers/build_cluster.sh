@@ -24,7 +24,7 @@ FLUX_KUSTOMIZE=v1.7.3
 FLUX_SOURCE_CRDS=v1.8.5
 KUBECTL=1.37.0
 ROLLOUTS=v1.10.0
-FLAGGER=v1.36.0
+FLAGGER=v1.36.1
 
 PARTS=(control etcd kwok helm kustomize gitea flux kubectl redis)
 PEERS=(rollouts flagger)
