@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from tests.cluster.manifests import deployment, image_of
@@ -169,6 +170,24 @@ def test_an_application_set_makes_applications(
     cluster.delete("ApplicationSet", ARGOCD, namespace)
 
 
+def test_the_hydrator_pushes_what_it_rendered(
+    argocd: ArgoCD, gitea: Gitea, cluster: ControlPlane, repository: Repository, namespace: str
+) -> None:
+    """Argo CD renders a commit into a branch of its own, which names the commit, and deploys from there."""
+    argocd.start_commit_server()
+    for write in (False, True):
+        argocd.repository(f"repository-{namespace}-{write}".lower(), repository.url, OWNER, gitea.token, write=write)
+    hydrator = {
+        "drySource": {"repoURL": repository.url, "path": "apps/checkout", "targetRevision": "main"},
+        "syncSource": {"targetBranch": "environments/test", "path": "checkout"},
+    }
+    argocd.application(namespace, "", "", namespace, source=None, sourceHydrator=hydrator)
+    synced = argocd.await_synced(namespace)
+    assert synced["status"]["sourceHydrator"]["currentOperation"]["drySHA"] == repository.head()
+    assert synced["status"]["sync"]["revision"] == repository.head("environments/test")
+    cluster.delete("Application", ARGOCD, namespace)
+
+
 # --- the forge ---------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +271,22 @@ def test_the_service_behaves_as_what_is_deployed(cluster: ControlPlane, namespac
         prometheus.wait_for(f"{_RATIO} > {BAD_SHARE / 2}")
         bad, total = shop.totals("checkout")
         assert 0 < bad < total
+
+
+# --- the machine -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("argocd", "gitea", "flux")
+def test_everything_listens_on_loopback() -> None:
+    """No server of the stack can be reached from elsewhere."""
+    servers = psutil.Process().children(recursive=True)
+    addresses = {
+        connection.laddr.ip
+        for server in servers
+        for connection in server.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
 
 
 def _is_ready(pod: dict) -> bool:

@@ -250,6 +250,15 @@ folder_of() {
     echo "$root/$1/$hash"
 }
 
+# A part is there if its programs are, also those that lie elsewhere (redis).
+is_there() {
+    local folder program
+    folder=$(folder_of "$1")
+    for program in "$folder"/bin/*; do
+        [ -x "$program" ] || return 1
+    done
+}
+
 prepare_go() {
     [ -z "${GOPATH_READY:-}" ] || return 0
     GOPATH_READY=yes
@@ -270,7 +279,7 @@ prepare_go() {
 build() {
     local part=$1 folder began=$SECONDS status=0
     folder=$(folder_of "$part")
-    [ ! -d "$folder" ] || return 0
+    ! is_there "$part" || return 0
     case $part in kubectl | redis) ;; *) prepare_go ;; esac
     echo "building $part (${PINS[$part]})" >&2
     rm -rf "$work/module" "$work/out"
@@ -289,6 +298,7 @@ build() {
         tail -n 15 "$work/$part.log" >&2
         give_up "$part was not built (after $((SECONDS - began)) s)." "$status"
     fi
+    rm -rf "$folder"
     mv "$work/out" "$folder"
     echo "built $part in $((SECONDS - began)) s" >&2
 }
@@ -296,7 +306,7 @@ build() {
 build_all() {
     local part missing=() began=$SECONDS
     for part in "$@"; do
-        [ -d "$(folder_of "$part")" ] || missing+=("$part")
+        is_there "$part" || missing+=("$part")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
     mkdir -p "$root"

@@ -1,4 +1,4 @@
-"""Argo CD: application-controller, repo-server and Redis; applicationset-controller and commit-server where asked for.
+"""Argo CD: application-controller, repo-server and Redis; applicationset-controller and commit-server when asked for.
 
     with ArgoCD(cluster, folder) as argocd:
         argocd.application("checkout", repository_url, "apps/checkout", "shop")
@@ -35,15 +35,14 @@ _CONFIG_MAPS = (
 class ArgoCD:
     """A running Argo CD; use it as a context manager.
 
-    ``resync`` is how often, in seconds, it looks into Git unasked. ``hydrator`` starts the commit-server as well.
+    ``resync`` is how often, in seconds, it looks into Git unasked.
     """
 
-    def __init__(self, cluster: ControlPlane, folder: Path, *, resync: int = 120, hydrator: bool = False) -> None:
+    def __init__(self, cluster: ControlPlane, folder: Path, *, resync: int = 120) -> None:
         for name in ("tls", "ssh", "gpg", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._cluster = cluster
         self._folder = folder
-        self._hydrator = hydrator
         self._redis_port, self._repo_port, self._commit_port = free_port(), free_port(), free_port()
         self.redis = self._redis()
         self.repo_server = self._repo_server()
@@ -96,7 +95,7 @@ class ArgoCD:
             f"--repo-server=127.0.0.1:{self._repo_port}",
             "--repo-server-plaintext",
             f"--commit-server=127.0.0.1:{self._commit_port}",
-            f"--hydrator-enabled={str(self._hydrator).lower()}",
+            "--hydrator-enabled",
             f"--app-resync={resync}",
             "--app-resync-jitter=0",
         )
@@ -130,8 +129,6 @@ class ArgoCD:
         try:
             self.redis.start(accepts(self._redis_port))
             self.repo_server.start(answers(f"http://127.0.0.1:{self._repo_metrics}/healthz?full=true"))
-            if self._hydrator:
-                self.commit_server.start(answers(f"http://127.0.0.1:{self._commit_metrics}/healthz"))
             self.controller.start(answers(f"http://127.0.0.1:{self._controller_metrics}/healthz"))
         except BaseException:
             self.stop()
@@ -141,6 +138,11 @@ class ArgoCD:
         """Start the controller of ApplicationSets, if it is not running."""
         if not self.applicationset_controller.alive():
             self.applicationset_controller.start(answers(f"http://127.0.0.1:{self._applicationset_metrics}/metrics"))
+
+    def start_commit_server(self) -> None:
+        """Start what pushes hydrated manifests, if it is not running."""
+        if not self.commit_server.alive():
+            self.commit_server.start(answers(f"http://127.0.0.1:{self._commit_metrics}/healthz"))
 
     def stop(self) -> None:
         """End everything; its objects stay."""
@@ -180,9 +182,9 @@ class ArgoCD:
         document = _named("argoproj.io/v1alpha1", "AppProject", name) | {"spec": allowed | spec}
         return self._cluster.apply(document)[0]
 
-    def repository(self, name: str, url: str, username: str, password: str) -> None:
-        """Let it read a repository that asks for a password."""
-        labels = _LABELS | {"argocd.argoproj.io/secret-type": "repository"}
+    def repository(self, name: str, url: str, username: str, password: str, *, write: bool = False) -> None:
+        """Let it read a repository that asks for a password; ``write`` is for the commit-server, which pushes to it."""
+        labels = _LABELS | {"argocd.argoproj.io/secret-type": "repository-write" if write else "repository"}
         data = {"type": "git", "url": url, "username": username, "password": password}
         self._cluster.apply(_named("v1", "Secret", name, labels=labels) | {"stringData": data})
 
@@ -201,7 +203,10 @@ class ArgoCD:
         annotations: dict[str, str] | None = None,
         **spec: Any,
     ) -> Object:
-        """Make an Application that deploys a folder of a repository into a namespace of this cluster."""
+        """Make an Application that deploys a folder of a repository into a namespace of this cluster.
+
+        ``spec`` adds to what it declares or takes its place; what is None is left out.
+        """
         self._cluster.namespace(namespace)
         policy = {"automated": {"prune": True, "selfHeal": self_heal}} if automated else {}
         declared = {
@@ -211,7 +216,8 @@ class ArgoCD:
             "syncPolicy": policy,
         }
         document = _named("argoproj.io/v1alpha1", "Application", name, annotations=annotations or {})
-        return self._cluster.apply(document | {"spec": declared | spec})[0]
+        wanted = {key: value for key, value in (declared | spec).items() if value is not None}
+        return self._cluster.apply(document | {"spec": wanted})[0]
 
     def get(self, name: str) -> Object:
         """An Application."""
