@@ -10,6 +10,8 @@ sake of their cost: the API server multiplies it by all objectives that a policy
 from collections.abc import Mapping
 from typing import Any
 
+from controller.adapters.kubernetes.crd_schema import INT_OR_STRING
+
 _SECONDS = (
     ".findAll('[0-9.]+[a-z]+').map(part, double(part.find('[0-9.]+')) * ("
     "part.endsWith('ms') ? 0.001 : part.endsWith('s') ? 1.0 : part.endsWith('m') ? 60.0 :"
@@ -18,7 +20,12 @@ _SECONDS = (
 """Put behind a duration: its seconds."""
 _LABEL_KEY = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 _LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
-_PERCENT = r"^[0-9]{1,6}([.][0-9]{1,10})? ?%?$"
+_PERCENT = "^[0-9]{1,6}([.][0-9]{1,10})? ?%?$"
+_SHARE_OF = {"pattern": "^(100([.]0{1,10})?|[0-9]{1,2}([.][0-9]{1,10})?) ?%?$", "minimum": 1}
+"""Per cent of a whole. A number is a whole one here: the API server knows text or integer, and nothing between."""
+_ONLY_TEXT = {"type": "string", "maxLength": 20, "minimum": None, "maximum": None, "anyOf": None, INT_OR_STRING: None}
+"""Not a number: rules on what may be either are too costly for as many objectives as a policy may have."""
+_NUMBER = "double(self.find('[0-9.]+'))"
 
 
 def _rules(*rules: tuple[str, str]) -> dict[str, Any]:
@@ -39,7 +46,7 @@ def _by_name() -> dict[str, Any]:
 _SET = {"x-kubernetes-list-type": "set"}
 _ONE_FORM = "has({one}.metric) == has({other}.metric)"
 _KINDS = ("ratio", "latency", "latencyNative", "gauge", "events")
-_SHARE = "has(self.indicator.ratio) || has(self.indicator.latency) || has(self.indicator.latencyNative)"
+_COUNTS = "has(self.indicator.ratio) || has(self.indicator.latency) || has(self.indicator.latencyNative)"
 _DAY = ("1d", 86400)
 
 POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
@@ -62,24 +69,23 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "LabelSelector.matchLabels{}": {"maxLength": 63, "pattern": _LABEL_VALUE},
     "Objective": _rules(
         (
-            f"has(self.target) || !({_SHARE})",
+            f"has(self.target) || !({_COUNTS})",
             'an objective with a ratio or a latency needs a target; add for example target: "99.5"',
         ),
         (
-            f"!has(self.target) || {_SHARE}",
+            f"!has(self.target) || {_COUNTS}",
             "a target is per cent of good events: gauge has ticksInside instead, events has maxPerHour",
         ),
     ),
     "Objective.target": {
-        "pattern": r"^(0|[1-9][0-9]|100)([.][0-9]{1,10})? ?%?$",
+        **_ONLY_TEXT,
+        "pattern": _PERCENT,
         **_rules(
             (
-                "type(self) == int || self.startsWith('100') || self >= '50'",
+                f"[{_NUMBER}].all(number, number >= 50.0 && number <= 100.0)",
                 'a target is per cent of good events, from 50 to 100; write for example "99.5"',
             )
         ),
-        "minimum": 50,
-        "maximum": 100,
     },
     "Indicator": _rules(
         (
@@ -118,8 +124,9 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
             "min is not below max: no value would be inside",
         ),
     ),
-    "Gauge.ticksInside": {"pattern": _PERCENT},
+    "Gauge.ticksInside": _SHARE_OF,
     "Regression.tolerance": {"pattern": _PERCENT},
+    "SharedPaths.quorum": _SHARE_OF,
     "SharedPaths": _rules(
         (
             "has(self.quorum) == (self.action == 'Rollback')",

@@ -14,6 +14,7 @@ from controller.core.durations import format_duration
 
 Schema = Mapping[str, Any]
 
+INT_OR_STRING = "x-kubernetes-int-or-string"
 LONGEST_DURATION = 64
 LONGEST_NAME = 253
 """A text that a pattern describes, and that says nothing of its length."""
@@ -38,7 +39,7 @@ def structural(schema: Schema, additions: Mapping[str, Schema]) -> dict[str, Any
 
     Args:
         schema: as pydantic gives it, with its definitions and title.
-        additions: what is put over a model (``Gauge``) or over one of its fields (``Objective.target``).
+        additions: what is put over a model (``Gauge``) or over one of its fields (``Objective.target``); None takes away.
 
     Raises:
         SchemaError: it has no structural counterpart, has no bound, or an addition belongs to nothing.
@@ -100,7 +101,7 @@ class _Conversion:
         if isinstance(node.get("default"), int | float):
             made["default"] = f"{node['default']:g}"
         kinds = [{"type": "integer"}, {"type": "string"}]
-        return self._with_additions({**made, "x-kubernetes-int-or-string": True, "anyOf": kinds}, name)
+        return self._with_additions({**made, INT_OR_STRING: True, "anyOf": kinds}, name)
 
     def _inside(self, node: Schema, name: str, where: str) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -126,7 +127,7 @@ class _Conversion:
         if name not in self._additions:
             return made
         self.used.add(name)
-        return {**made, **self._additions[name]}
+        return {key: each for key, each in {**made, **self._additions[name]}.items() if each is not None}
 
 
 def _exclusive(node: Schema) -> dict[str, Any]:
