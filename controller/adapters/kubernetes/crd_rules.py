@@ -114,6 +114,7 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "LatencyNative": _rules(
         ("has(self.total.metric)", "total of a native histogram is a metric, not a query; name the histogram")
     ),
+    "LatencyNative.threshold": _rules(("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")),
     "Gauge": _rules(
         (
             "(has(self.max) || has(self.min)) != has(self.regression)",
@@ -151,6 +152,12 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     ),
     "Analysis.window": _lasting("4s", 4, *_DAY),
     "Analysis.warmUp": _lasting("0s", 0, "1h", 3600),
+    "Analysis.interval": _rules(
+        (
+            f"self == 'auto' || [self{_SECONDS}].all(seconds, seconds >= 1.0 && seconds <= 600.0)",
+            "must be auto, or between 1s and 10m",
+        )
+    ),
     "Analysis.baseline": _lasting("10s", 10, "7d", 604800),
     "OnBreach.supersedeWait": _lasting("0s", 0, *_DAY),
     "OnUnhealthy.deadline": _lasting("1s", 1, *_DAY),
