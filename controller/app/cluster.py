@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from controller import __version__
 from controller.adapters.gitops.argocd.source import ArgoCDSource
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.lease import LeaseElection
@@ -21,34 +20,18 @@ from controller.adapters.policies.files import LoadedPolicy, load_directory
 from controller.adapters.policies.signature import directory_signature
 from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.adapters.store.stories import Stories
+from controller.app.connection import connect
 from controller.app.ground import Ground
 from controller.app.policies import resolved
 from controller.core.application import Application
 from controller.ports.clock import Clock
 from controller.ports.store import StoreUnavailable
 from controller.runtime.policy_watch import BrokenPolicy, Policies
-from controller.settings import Settings, SettingsError
+from controller.settings import Settings
 
 LISTED_WITHIN = 60.0
 LEASE = "rollguard"
 DEFAULT_LEASE = 15.0
-USER_AGENT = f"rollguard/{__version__}"
-
-
-def connect(settings: Settings) -> tuple[Api, str]:
-    """The API server, and Rollguard's own namespace.
-
-    Raises:
-        SettingsError: the settings keep no state in a cluster, or it cannot be found.
-    """
-    given = settings.store.kubernetes
-    if given is None:
-        raise SettingsError(("store.kubernetes: not set, so there is no cluster to speak to",))
-    api = Api.connect(given.kubeconfig, user_agent=USER_AGENT)
-    namespace = given.namespace or api.namespace
-    if not namespace:
-        raise SettingsError(("store.kubernetes.namespace: name the namespace that Rollguard runs in",))
-    return api, namespace
 
 
 def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
@@ -97,7 +80,7 @@ def _election(settings: Settings, namespace: str, clock: Clock) -> LeaseElection
     """On a connection of its own, whose calls end sooner than the Lease."""
     given = settings.store.kubernetes
     duration = given.lease if given is not None else DEFAULT_LEASE
-    api = Api.connect(given.kubeconfig if given is not None else None, timeout=duration / 3, user_agent=USER_AGENT)
+    api, _ = connect(settings, timeout=duration / 3)
     return LeaseElection(api, namespace, LEASE, _identity(), clock, duration=duration)
 
 
