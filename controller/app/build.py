@@ -3,7 +3,7 @@
 Invariant: everything that can be wrong with the settings is found here, before anything runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from controller.core.events import Event, Limits
 from controller.core.git import CommitIdentity
 from controller.core.intents import Intent
 from controller.core.state import Rollout
+from controller.core.step import Step
 from controller.ports.clock import Clock
 from controller.ports.gitops import ClusterSource, SyncReport, SyncSource
 from controller.ports.inbox import dump_report
@@ -98,6 +99,15 @@ class _Late:
         """Hand an intent to the executor."""
         self.executor.perform(rollout, intent)
 
+    def heard(self, telemetry: Telemetry) -> Callable[[Step, Rollout], None]:
+        """Who hears of every step."""
+
+        def hear(step: Step, before: Rollout) -> None:
+            count_step(telemetry, step, before)
+            self.ground.heard(step, before)
+
+        return hear
+
     def alive(self) -> list[str]:
         """Why the loops do not turn."""
         return self.controller.alive()
@@ -137,7 +147,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         sinks=[sink.name for sink in sinks],
         perform=late.perform,
         told=late.outbox.notify,
-        watch=lambda step, before: count_step(telemetry, step, before),
+        watch=late.heard(telemetry),
     )
     intake = Intake(store, clock, late.reconciler.submit, late.reconciler.keys)
     repositories = Repositories(settings, home / "mirrors")
@@ -201,6 +211,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             unserve=web.stop,
             begin=ground.begin,
             end=ground.end,
+            tend=ground.tend,
             cluster=ground.cluster,
             discovery=Discovery(late.reconciler, repositories, lanes, clock) if ground.cluster is not None else None,
         )
