@@ -3,13 +3,12 @@
 Invariant: everything that can be wrong with the settings is found here, before anything runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller import __version__
 from controller.app.clocks import SystemClock
-from controller.app.cluster import in_the_cluster
 from controller.app.ground import Election, Ground, on_this_machine
 from controller.app.plain_git import plain_sources
 from controller.app.repositories import Repositories
@@ -19,6 +18,7 @@ from controller.core.events import Event, Limits
 from controller.core.git import CommitIdentity
 from controller.core.intents import Intent
 from controller.core.state import Rollout
+from controller.core.step import Step
 from controller.ports.clock import Clock
 from controller.ports.gitops import ClusterSource, SyncReport, SyncSource
 from controller.ports.inbox import dump_report
@@ -98,6 +98,15 @@ class _Late:
         """Hand an intent to the executor."""
         self.executor.perform(rollout, intent)
 
+    def heard(self, telemetry: Telemetry) -> Callable[[Step, Rollout], None]:
+        """Who hears of every step."""
+
+        def hear(step: Step, before: Rollout) -> None:
+            count_step(telemetry, step, before)
+            self.ground.heard(step, before)
+
+        return hear
+
     def alive(self) -> list[str]:
         """Why the loops do not turn."""
         return self.controller.alive()
@@ -117,8 +126,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     """
     settings.check_files()
     clock = SteadyClock(clock) if clock is not None else SteadyClock(SystemClock(), seconds_since_boot)
-    in_cluster = settings.store.kubernetes is not None
-    ground = in_the_cluster(settings, policies, clock) if in_cluster else on_this_machine(settings, policies)
+    ground = _ground(settings, policies, clock)
     store, home = ground.store, ground.home
     telemetry, lanes, late = Telemetry.create(__version__), Lanes(), _Late(ground)
     limits = Limits(settings.limits.rollbacks_per_hour, settings.limits.verdict_max_age, settings.limits.maximum_mode)
@@ -137,7 +145,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         sinks=[sink.name for sink in sinks],
         perform=late.perform,
         told=late.outbox.notify,
-        watch=lambda step, before: count_step(telemetry, step, before),
+        watch=late.heard(telemetry),
     )
     intake = Intake(store, clock, late.reconciler.submit, late.reconciler.keys)
     repositories = Repositories(settings, home / "mirrors")
@@ -201,12 +209,21 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             unserve=web.stop,
             begin=ground.begin,
             end=ground.end,
+            tend=ground.tend,
             cluster=ground.cluster,
             discovery=Discovery(late.reconciler, repositories, lanes, clock) if ground.cluster is not None else None,
         )
     )
     _watch_gauges(telemetry, late, store, lanes)
     return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election)
+
+
+def _ground(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
+    if settings.store.kubernetes is None:
+        return on_this_machine(settings, policies)
+    from controller.app.cluster import in_the_cluster  # noqa: PLC0415  its library takes a second to load
+
+    return in_the_cluster(settings, policies, clock)
 
 
 def _watch_gauges(telemetry: Telemetry, late: _Late, store: Store, lanes: Lanes) -> None:

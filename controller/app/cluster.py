@@ -6,49 +6,31 @@ Invariant: before this process leads it writes nothing but its Lease.
 import os
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from controller import __version__
 from controller.adapters.gitops.argocd.source import ArgoCDSource
 from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.events import EventRecorder
 from controller.adapters.kubernetes.lease import LeaseElection
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.kubernetes.watch import ListWatch
+from controller.adapters.notify.kubernetes_events import DecisionEvents
 from controller.adapters.policies.cluster import ClusterPolicies
-from controller.adapters.policies.files import LoadedPolicy, load_directory
-from controller.adapters.policies.signature import directory_signature
+from controller.adapters.policies.statuses import PolicyStatuses
 from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.adapters.store.stories import Stories
+from controller.app.connection import connect
+from controller.app.declaring import Declaring
 from controller.app.ground import Ground
-from controller.app.policies import resolved
-from controller.core.application import Application
 from controller.ports.clock import Clock
 from controller.ports.store import StoreUnavailable
-from controller.runtime.policy_watch import BrokenPolicy, Policies
-from controller.settings import Settings, SettingsError
+from controller.settings import Settings
+from controller.settings.installation import KubernetesStoreSettings
 
 LISTED_WITHIN = 60.0
 LEASE = "rollguard"
-DEFAULT_LEASE = 15.0
-USER_AGENT = f"rollguard/{__version__}"
-
-
-def connect(settings: Settings) -> tuple[Api, str]:
-    """The API server, and Rollguard's own namespace.
-
-    Raises:
-        SettingsError: the settings keep no state in a cluster, or it cannot be found.
-    """
-    given = settings.store.kubernetes
-    if given is None:
-        raise SettingsError(("store.kubernetes: not set, so there is no cluster to speak to",))
-    api = Api.connect(given.kubeconfig, user_agent=USER_AGENT)
-    namespace = given.namespace or api.namespace
-    if not namespace:
-        raise SettingsError(("store.kubernetes.namespace: name the namespace that Rollguard runs in",))
-    return api, namespace
 
 
 def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
@@ -58,47 +40,74 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> G
         SettingsError: the cluster cannot be found.
     """
     api, namespace = connect(settings)
-    given = settings.store.kubernetes
-    stories = Stories(api)
-    store = CustomResourceStore(api, namespace, stories.tell)
-    declared = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
-    heard = _requests(api, namespace, store, clock)
-
-    def begin() -> None:
-        store.changed()  # all objects are known before the watch tells of single ones
-        heard.start()
-        store.watched = True
-        if not (declared.start(LISTED_WITHIN) and heard.wait_listed(LISTED_WITHIN)):
-            raise StoreUnavailable("the cluster's policies and guarded applications could not be listed in time")
-        stories.start(store.told)
-        for record, where in store.untold():
-            stories.tell(record, where)
+    given = settings.store.kubernetes or KubernetesStoreSettings()
+    identity = _identity()
+    short_calls, _ = connect(settings, timeout=given.lease / 3)
+    election = LeaseElection(short_calls, namespace, LEASE, identity, clock, duration=given.lease)
+    parts = _Parts(api, namespace, settings, clock, identity)
+    declaring = Declaring(settings, parts.policies, policies, parts.statuses.offer)
 
     def end() -> None:
-        declared.stop()
-        heard.stop()
-        stories.stop(2.0)
+        parts.end()
         election.release()
 
-    election = _election(settings, namespace, clock)
     return Ground(
-        store=store,
-        home=given.cache_directory if given is not None else Path(),
-        signature=lambda: (declared.signature(), directory_signature(policies) if policies is not None else None),
-        load=lambda applications: _load(settings, declared, policies, applications),
+        store=parts.store,
+        home=given.cache_directory,
+        signature=declaring.signature,
+        load=declaring.load,
         cluster=_deployer(settings, api, clock),
         election=election,
-        begin=begin,
+        begin=parts.begin,
         end=end,
+        heard=DecisionEvents(parts.events).hear,
+        tend=declaring.tend,
     )
 
 
-def _election(settings: Settings, namespace: str, clock: Clock) -> LeaseElection:
-    """On a connection of its own, whose calls end sooner than the Lease."""
-    given = settings.store.kubernetes
-    duration = given.lease if given is not None else DEFAULT_LEASE
-    api = Api.connect(given.kubeconfig if given is not None else None, timeout=duration / 3, user_agent=USER_AGENT)
-    return LeaseElection(api, namespace, LEASE, _identity(), clock, duration=duration)
+class _Parts:
+    """What runs beside the loop while this process leads."""
+
+    def __init__(self, api: Api, namespace: str, settings: Settings, clock: Clock, identity: str) -> None:
+        self.stories = Stories(api)
+        self.store = CustomResourceStore(api, namespace, self.stories.tell)
+        self.policies = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
+        self.statuses = PolicyStatuses(api, clock)
+        self.events = EventRecorder(api, clock, identity)
+        self.requests: ListWatch[Mapping[str, Any]] = ListWatch(
+            api,
+            GUARDED_APPLICATIONS,
+            namespaces=(namespace,),
+            keep=_without_state,
+            changed=lambda key, document: self.store.heard(key[1], document),
+            clock=clock,
+            name="guarded applications",
+        )
+
+    def begin(self) -> None:
+        """Begin to watch and to write.
+
+        Raises:
+            StoreError: what is there could not be read in time.
+        """
+        self.store.changed()  # all objects are known before the watch tells of single ones
+        self.requests.start()
+        self.store.watched = True
+        if not (self.policies.start(LISTED_WITHIN) and self.requests.wait_listed(LISTED_WITHIN)):
+            raise StoreUnavailable("the cluster's policies and guarded applications could not be listed in time")
+        self.stories.start(self.store.told)
+        self.statuses.start()
+        self.events.start()
+        for record, where in self.store.untold():
+            self.stories.tell(record, where)
+
+    def end(self) -> None:
+        """End all of it; what was not written is by the next one that leads."""
+        self.policies.stop()
+        self.requests.stop()
+        self.statuses.stop()
+        self.events.stop()
+        self.stories.stop(2.0)
 
 
 def _identity() -> str:
@@ -114,32 +123,8 @@ def _deployer(settings: Settings, api: Api, clock: Clock) -> ArgoCDSource | None
     return ArgoCDSource(api, namespaces=namespaces, clock=clock)
 
 
-def _requests(api: Api, namespace: str, store: CustomResourceStore, clock: Clock) -> ListWatch[Mapping[str, Any]]:
-    """Hears of what people ask in the objects' ``spec``."""
-    return ListWatch(
-        api,
-        GUARDED_APPLICATIONS,
-        namespaces=(namespace,),
-        keep=_without_state,
-        changed=lambda key, document: store.heard(key[1], document),
-        clock=clock,
-        name="guarded applications",
-    )
-
-
 def _without_state(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"metadata": document.get("metadata"), "spec": document.get("spec")}
-
-
-def _load(
-    settings: Settings, declared: ClusterPolicies, directory: Path | None, applications: Sequence[Application]
-) -> Policies:
-    found = declared.declared()
-    policies = [each.policy for each in found if each.policy is not None]
-    broken = [BrokenPolicy(each.name, each.message) for each in found if each.policy is None]
-    for each in load_directory(directory) if directory is not None else ():
-        if isinstance(each, LoadedPolicy):
-            policies.append(each.policy)
-        else:
-            broken.append(BrokenPolicy(each.name or each.file, str(each)))
-    return resolved(settings, policies, broken, applications)
+    """Of a GuardedApplication what people write: its state is known, and changes with each of our own writes."""
+    metadata = document.get("metadata") or {}
+    kept = {"name": metadata.get("name"), "namespace": metadata.get("namespace"), "resourceVersion": "0"}
+    return {"metadata": kept, "spec": document.get("spec")}

@@ -4,7 +4,7 @@ Invariant: nothing that differs between one machine and a cluster is known outsi
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,8 @@ from controller.adapters.policies.signature import directory_signature
 from controller.adapters.store import SqliteStore
 from controller.app.policies import load_policies
 from controller.core.application import Application
+from controller.core.state import Rollout
+from controller.core.step import Step
 from controller.ports.gitops import ClusterSource
 from controller.ports.store import Store
 from controller.runtime.policy_watch import Policies
@@ -53,6 +55,10 @@ class Ground:
     begin: Callable[[], None] = field(default=lambda: None)
     """Begin to watch what the parts need; called once this one leads."""
     end: Callable[[], None] = field(default=lambda: None)
+    heard: Callable[[Step, Rollout], None] = field(default=lambda _step, _before: None)
+    """Hears of every step, with the rollout before it."""
+    tend: Callable[[Iterable[Rollout]], None] = field(default=lambda _rollouts: None)
+    """Called every few seconds with all rollouts; returns soon."""
 
     def leads(self) -> bool:
         """Whether Git may be written now, with time enough left for a push."""

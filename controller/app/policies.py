@@ -10,7 +10,7 @@ from controller.adapters.policies.files import InvalidPolicy, LoadedPolicy, load
 from controller.core.application import Application
 from controller.core.events import PolicyChanged
 from controller.core.policy import SLOPolicy
-from controller.core.policy_matching import MatchingRules, policy_key, resolve_policies
+from controller.core.policy_matching import MatchingRules, Resolution, policy_key, resolve_policies
 from controller.runtime.policy_watch import BrokenPolicy, Policies
 from controller.settings import Settings
 
@@ -31,14 +31,14 @@ def resolved(
     applications: Sequence[Application],
 ) -> Policies:
     """Say what guards each application."""
-    rules = matching_rules(settings, applications)
-    found = {
-        key: PolicyChanged(policy_key(each), each.spec)
-        if isinstance(each, SLOPolicy)
-        else PolicyChanged("", None, each.message)
-        for key, each in resolve_policies(policies, applications, rules).items()
-    }
-    return Policies(found, tuple(broken))
+    found = resolve_policies(policies, applications, matching_rules(settings, applications))
+    return Policies({key: _event(each) for key, each in found.items()}, tuple(broken))
+
+
+def _event(resolution: Resolution) -> PolicyChanged:
+    if isinstance(resolution, SLOPolicy):
+        return PolicyChanged(policy_key(resolution), resolution.spec)
+    return PolicyChanged("", None, resolution.message)
 
 
 def matching_rules(settings: Settings, applications: Iterable[Application]) -> MatchingRules:

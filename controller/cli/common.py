@@ -64,16 +64,22 @@ class Opened:
 def opened(settings_file: Path) -> Iterator[Opened]:
     """Load the settings and open their store, which the controller has made."""
     settings = load_settings(settings_file, os.environ)
-    if settings.store.sqlite is None:
-        raise CommandError(
-            "this command reads the store.sqlite of the settings, and these keep state in the cluster: use kubectl there"
-        )
-    refuse_strangers(settings.store.sqlite)
-    store = SqliteStore(settings.store.sqlite, create=False)
+    store = _store(settings)
     try:
         yield Opened(settings, store)
     finally:
         store.close()
+
+
+def _store(settings: Settings) -> Store:
+    path = settings.store.sqlite
+    if path is not None:
+        refuse_strangers(path)
+        return SqliteStore(path, create=False)
+    from controller.adapters.store.custom_resource import CustomResourceStore  # noqa: PLC0415  slow to load
+    from controller.app.connection import connect  # noqa: PLC0415
+
+    return CustomResourceStore(*connect(settings))
 
 
 def refuse_strangers(path: Path) -> None:

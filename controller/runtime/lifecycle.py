@@ -5,12 +5,13 @@ part a bounded time, and what it leaves undone is done by the next start.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from controller.core.application import Application
+from controller.core.state import Rollout
 from controller.ports.gitops import ClusterSource, SyncSource
 from controller.ports.store import Store, StoreError
 from controller.runtime.discovery import Discovery
@@ -27,6 +28,7 @@ from controller.runtime.steady_clock import SteadyClock
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 PROOF_SECONDS = 60.0
+TEND_SECONDS = 5.0
 STUCK_SECONDS = 120.0
 
 _log = structlog.get_logger(__name__)
@@ -53,6 +55,8 @@ class Parts:
     begin: Callable[[], None] = lambda: None
     """Begin to watch what the parts need, before anything is read."""
     end: Callable[[], None] = lambda: None
+    tend: Callable[[Iterable[Rollout]], None] = lambda _rollouts: None
+    """Called every few seconds with all rollouts."""
     cluster: ClusterSource | None = None
     discovery: Discovery | None = None
     """Listens to ``cluster``."""
@@ -102,6 +106,7 @@ class Controller:
         self._heartbeat.every(LOOK_SECONDS, "look", self._look)
         self._heartbeat.every(BEAT_SECONDS, "inbox", parts.intake.poll)
         self._heartbeat.every(PROOF_SECONDS, "proofs", parts.proofs.prove)
+        self._heartbeat.every(TEND_SECONDS, "tend", lambda: parts.tend(parts.reconciler.rollouts()))
         self._heartbeat.start()
         parts.proofs.prove()
 

@@ -6,14 +6,13 @@ Invariant: ``read`` never raises for what an object holds: a field that is not w
 that one spoilt object stops no other.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from controller.adapters.kubernetes.names import object_name_of
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.store import retention
 from controller.adapters.store.packing import PackingError, pack, unpack
@@ -26,8 +25,6 @@ from controller.ports.store import AnalysisRecord, Decision, Pause
 BRAKE = "all"
 """Name of the object that stands for all applications: its pause is the brake on all."""
 MOST_DECISIONS = 100
-_LONGEST_NAME = 253
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +73,6 @@ def object_name(application: ApplicationKey | None) -> str:
     if application is None:
         return BRAKE
     return object_name_of(f"{application.namespace}.{application.name}")
-
-
-def object_name_of(text: str) -> str:
-    """A text as the name of an object; what is too long or no name is made one and told apart by a hash."""
-    if len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) and ".." not in text:
-        return text
-    readable = re.sub(r"[^a-z0-9.]+", "-", text.lower()).replace("..", ".")[: _LONGEST_NAME - 17].strip("-.")
-    return f"{readable or 'unnamed'}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
 
 
 def new_object(namespace: str, application: ApplicationKey | None) -> dict[str, Any]:

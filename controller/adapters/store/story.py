@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from controller.adapters.kubernetes.names import analysis_object_name
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
-from controller.adapters.store.guarded_object import object_name_of, read_record, record_fields, rfc3339
+from controller.adapters.store.guarded_object import read_record, record_fields, rfc3339
 from controller.core.analysis import Analysis, Sync
 from controller.core.application import ApplicationKey
 from controller.core.revert import before_text, measured_text, one_line, target_text
@@ -32,7 +33,7 @@ def label_of(application: ApplicationKey) -> str:
 
 def story_name(record: AnalysisRecord) -> str:
     """The object's name."""
-    return object_name_of(f"{record.application.name}-{record.id}")
+    return analysis_object_name(record.application.name, record.id)
 
 
 def story(stored: AnalysisRecord, namespace: str) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""Events of the cluster: what was decided, beside the objects that it is about.
+
+Invariant: best effort. Nobody waits for an Event, none is told twice as a new one within minutes (it counts up instead),
+and when more come than can be written the oldest waiting ones are dropped: alerts are what must arrive, not these.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+import structlog
+
+from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
+from controller.adapters.kubernetes.resources import EVENTS, Resource
+from controller.ports.clock import Clock
+
+MOST_WAITING = 1000
+MOST_REMEMBERED = 4096
+SERIES_SECONDS = 360.0
+"""Two equal Events within this time are one series."""
+LONGEST_NOTE = 1000
+LONGEST_REASON = 128
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that happened to one object."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    reason: str
+    """Upper camel case, for example ``RolledBack``."""
+    note: str
+    kind: Literal["Normal", "Warning"] = "Normal"
+    action: str = "Decide"
+
+
+@dataclass(slots=True)
+class _Series:
+    event: str
+    count: int
+    last: float
+    """Monotonic seconds."""
+
+
+class EventRecorder:
+    """Writes Events in a thread of its own."""
+
+    def __init__(self, api: Api, clock: Clock, instance: str, controller: str = "rollguard.dev/controller") -> None:
+        """``instance`` names this process among several."""
+        self._api = api
+        self._clock = clock
+        self._instance = instance[:LONGEST_REASON]
+        self._controller = controller
+        self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
+        self._series: OrderedDict[Told, _Series] = OrderedDict()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def tell(self, told: Told) -> None:
+        """Take one in; returns at once."""
+        with self._wake:
+            self._waiting.append(told)
+            self._wake.notify()
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def stop(self, within: float = 1.0) -> None:
+        """Write what waits, for at most ``within`` seconds."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(within)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopping:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                told = self._waiting.popleft()
+            try:
+                self._write(told)
+            except KubernetesError as error:
+                _log.debug("an Event was not written", object=f"{told.namespace}/{told.name}", why=str(error))
+
+    def _write(self, told: Told) -> None:
+        now = self._clock.monotonic()
+        known = self._series.get(told)
+        if known is not None and now - known.last < SERIES_SECONDS:
+            known.count, known.last = known.count + 1, now
+            series = {"count": known.count, "lastObservedTime": self._time()}
+            try:
+                self._api.patch(EVENTS, told.namespace, known.event, {"series": series}, kind="merge")
+            except ApiNotFound:
+                self._series.pop(told, None)
+            return
+        name = f"{told.name[:200]}.{sha256(f'{told}{self._clock.now()!r}'.encode()).hexdigest()[:16]}"
+        self._api.create(EVENTS, told.namespace, self._document(told, name))
+        self._series[told] = _Series(name, 1, now)
+        self._series.move_to_end(told)
+        while len(self._series) > MOST_REMEMBERED:
+            self._series.popitem(last=False)
+
+    def _document(self, told: Told, name: str) -> Mapping[str, Any]:
+        return {
+            "apiVersion": EVENTS.api_version,
+            "kind": EVENTS.kind,
+            "metadata": {"name": name, "namespace": told.namespace},
+            "eventTime": self._time(),
+            "reportingController": self._controller,
+            "reportingInstance": self._instance,
+            "action": told.action[:LONGEST_REASON],
+            "reason": told.reason[:LONGEST_REASON],
+            "regarding": {
+                "apiVersion": told.resource.api_version,
+                "kind": told.resource.kind,
+                "namespace": told.namespace,
+                "name": told.name,
+            },
+            "note": told.note[:LONGEST_NOTE],
+            "type": told.kind,
+        }
+
+    def _time(self) -> str:
+        text = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds")
+        return text.replace("+00:00", "Z")

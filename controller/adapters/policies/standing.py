@@ -1,0 +1,111 @@
+"""How each declared policy stands, as conditions of its object.
+
+    Ready         True: it guards applications. False: Invalid, Conflict, NoApplication.
+    Conflict      True: another policy would guard an application of it; neither does.
+    RollbackPath  True: a restore can be pushed (Push) or offered (PullRequest). False: neither. Unknown: not proven yet.
+
+Invariant: pure; a condition's time moves only when its status does, and the same standing gives the same status.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from controller.core.application import ApplicationKey
+from controller.core.git import RollbackPath
+from controller.core.state import Rollout
+
+MOST_NAMED = 50
+_LONGEST_MESSAGE = 2000
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition, without its times."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is told of one policy."""
+
+    conditions: tuple[Condition, ...]
+    guarded: tuple[str, ...]
+    """Applications, ``namespace/name``, sorted."""
+
+
+def standing(
+    invalid: str,
+    conflicts: Iterable[str],
+    matched: Iterable[ApplicationKey],
+    rollouts: Mapping[ApplicationKey, Rollout],
+) -> Standing:
+    """How a policy stands.
+
+    Args:
+        invalid: why it cannot be used; empty: it can.
+        conflicts: one sentence for each application that another policy would guard too.
+        matched: the applications that it guards.
+        rollouts: what is known of them.
+    """
+    keys, clashes = sorted(matched), list(conflicts)
+    conflict = Condition("Conflict", "True", "Conflict", "; ".join(clashes)) if clashes else _NO_CONFLICT
+    ready = _ready(invalid, clashes, keys)
+    paths = [rollouts[key].rollback_path for key in keys if key in rollouts]
+    return Standing((ready, conflict, _path(paths)), tuple(map(str, keys)))
+
+
+_NO_CONFLICT = Condition("Conflict", "False", "NoConflict", "no other policy guards the same application")
+
+
+def _ready(invalid: str, clashes: list[str], keys: list[ApplicationKey]) -> Condition:
+    if invalid:
+        return Condition("Ready", "False", "Invalid", invalid)
+    if clashes:
+        return Condition("Ready", "False", "Conflict", "; ".join(clashes))
+    if not keys:
+        return Condition("Ready", "False", "NoApplication", "no application that it may guard matches")
+    named = ", ".join(map(str, keys[:3])) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")  # noqa: PLR2004
+    return Condition("Ready", "True", "Guarding", f"guards {named}")
+
+
+def _path(paths: list[RollbackPath | None]) -> Condition:
+    """The worst way that is open to one of its applications."""
+    if not paths or None in paths:
+        return Condition("RollbackPath", "Unknown", "NotProven", "which way a restore can take is not proven yet")
+    if RollbackPath.NONE in paths:
+        said = "the credentials do not allow a restore to be written; see the alert RollguardRollbackPathLost"
+        return Condition("RollbackPath", "False", "None", said)
+    if RollbackPath.PULL_REQUEST in paths:
+        return Condition("RollbackPath", "True", "PullRequest", "the branch refuses pushes: a restore is offered")
+    return Condition("RollbackPath", "True", "Push", "a restore can be pushed")
+
+
+def status_of(told: Standing, generation: int, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """The object's status; ``before`` is what it has, ``now`` the time as the API writes it."""
+    given = before.get("conditions")
+    old = {each.get("type"): each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)}
+    return {
+        "observedGeneration": generation,
+        "applications": len(told.guarded),
+        "guarded": list(told.guarded[:MOST_NAMED]),
+        "conditions": [_written(each, generation, old.get(each.type), now) for each in told.conditions],
+    }
+
+
+def _written(condition: Condition, generation: int, before: Mapping[str, Any] | None, now: str) -> dict[str, Any]:
+    same = before is not None and before.get("status") == condition.status and before.get("lastTransitionTime")
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message[:_LONGEST_MESSAGE],
+        "observedGeneration": generation,
+        "lastTransitionTime": before["lastTransitionTime"] if same and before is not None else now,
+    }
