@@ -36,7 +36,7 @@ def as_yaml() -> str:
     """All definitions as YAML documents."""
     writer = YAML(typ="safe")
     writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  its type is that of the default
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.width = 110
     text = io.StringIO(_HEAD)
     text.seek(0, io.SEEK_END)
