@@ -1,6 +1,6 @@
 """The fields of the custom resources that no service owner writes: GuardedApplication, SyncAnalysis, a policy's status.
 
-They describe what ``adapters.store`` writes and ``adapters.policies`` tells. Their docstrings are what ``kubectl explain`` says.
+They describe what ``adapters.store`` writes and ``adapters.policies`` tells; ``kubectl explain`` says their docstrings.
 
 Invariant: no field of a ``status`` is required and no text in it is bound to certain words, so that neither a write of a
 part nor a newer version's word is refused: what is refused there is state that is lost. Bounds keep an object small.
