@@ -28,7 +28,7 @@ class Outer(BaseModel):
 
 
 def test_a_model_becomes_structural() -> None:
-    """References are resolved, null is mere absence, bounds that are not reached are flags, defaults are as YAML has them."""
+    """References are resolved, null is absence, a bound that is not reached is a flag, defaults are as YAML has them."""
     made = schema_of(Outer)
     assert made["required"] == ["factor"]
     fields = made["properties"]
