@@ -27,9 +27,7 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Word = Annotated[str, Field(max_length=253)]
 Text = Annotated[str, Field(max_length=4096)]
 Packed = Annotated[str, Field(max_length=LARGEST_PACKED)]
-Anything = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
-]
+Anything = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 
 
 class Condition(_Fields):

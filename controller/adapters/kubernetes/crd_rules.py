@@ -114,7 +114,9 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "LatencyNative": _rules(
         ("has(self.total.metric)", "total of a native histogram is a metric, not a query; name the histogram")
     ),
-    "LatencyNative.threshold": _rules(("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")),
+    "LatencyNative.threshold": _rules(
+        ("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")
+    ),
     "Gauge": _rules(
         (
             "(has(self.max) || has(self.min)) != has(self.regression)",

@@ -60,7 +60,9 @@ def sync_analyses() -> dict[str, Any]:
     )
     spec = _schema(SyncAnalysisSpec, {})
     status = _schema(SyncAnalysisStatus, {"SyncAnalysisStatus.conditions": CONDITION_LIST})
-    said = "The watch over one deployment, or over several in a row: what was measured, the verdict, and what was done."
+    said = (
+        "The watch over one deployment, or over several in a row: what was measured, the verdict, and what was done."
+    )
     return _definition(SYNC_ANALYSES, "syncan", said, spec, status, columns)
 
 
