@@ -20,10 +20,10 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV ?= $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
-.PHONY: help setup tools servers demo test lint format prometheus3 bench lock clean
+.PHONY: help setup tools servers demo test lint format prometheus3 cluster-stack test-cluster bench lock clean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMPS)/project servers ## make .venv with the rollguard command in it, and find the servers
 	@echo "Ready: $(BIN)/rollguard"
@@ -78,6 +78,12 @@ format: setup ## let ruff put things in order
 prometheus3: ## build Prometheus 3 into the cache, so that the tests run against it as well
 	@if command -v go >/dev/null; then tests/servers/build_prometheus3.sh; \
 	else echo "Go is not on PATH: Prometheus 3 is not built, the tests run against the Prometheus on PATH alone."; fi
+
+cluster-stack: tools ## build a real API server, Argo CD, Flux and a forge into the cache (17 minutes, once; needs go)
+	@tests/servers/build_cluster.sh all
+
+test-cluster: setup cluster-stack ## the tests on a real cluster (ARGS="-k name")
+	$(BIN)/pytest tests/cluster $(ARGS)
 
 bench: setup ## the figures of the README, measured here
 	@for benchmark in $$(grep -l __main__ benchmarks/*.py); do \

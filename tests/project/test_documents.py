@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("*.md", "docs/**/*.md", "charts/*.md", "policies/*.md", "benchmarks/*.md")
 DOCUMENTS = sorted(path for pattern in FOLDERS for path in ROOT.glob(pattern))
 README = (ROOT / "README.md").read_text()
+BUILD_CLUSTER = (ROOT / "tests/servers/build_cluster.sh").read_text()
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
 
@@ -181,7 +182,13 @@ def test_the_licence_is_apache_2() -> None:
     assert "END OF TERMS AND CONDITIONS" in text
 
 
-@pytest.mark.parametrize("script", [".ci/run", "tests/servers/fetch_debian.sh", "tests/servers/build_prometheus3.sh"])
+SCRIPTS = [
+    ".ci/run",
+    *(f"tests/servers/{name}.sh" for name in ("fetch_debian", "build_prometheus3", "build_cluster")),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_can_run(script: str) -> None:
     """The scripts are executable, and a shell can read them."""
     path = ROOT / script
@@ -208,3 +215,36 @@ def test_a_machine_without_packages_gets_one_sentence(tmp_path: Path) -> None:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("Missing on PATH: prometheus prometheus-alertmanager sshd ssh")
+
+
+def run_build(
+    arguments: list[str], tmp_path: Path, text: str | None = None, **more: str
+) -> subprocess.CompletedProcess:
+    """Run the script that builds the cluster's parts, or another text of it, with a cache of its own."""
+    script = tmp_path / "build"
+    script.write_text(text or BUILD_CLUSTER)
+    environment = {"PATH": os.environ["PATH"], "ROLLGUARD_CACHE": str(tmp_path / "cache")} | more
+    return subprocess.run(
+        ["/usr/bin/bash", str(script), *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_machine_without_go_gets_one_sentence(tmp_path: Path) -> None:
+    """Where there is no go, the build of the cluster's parts says so last, and with a status of its own."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for program in ("dirname", "mkdir", "rm", "sha256sum", "cut"):
+        (programs / program).symlink_to(f"/usr/bin/{program}")
+    done = run_build(["etcd"], tmp_path, PATH=str(programs))
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line == "The cluster for the tests cannot be built here: there is no go on PATH."
+
+
+def test_a_pin_of_the_cluster_moves_its_own_part_only(tmp_path: Path) -> None:
+    """Changing one pin means building one part anew."""
+    before = run_build(["--path"], tmp_path).stdout.splitlines()
+    text = re.sub(r"^KWOK=.*$", "KWOK=v0.0.1", BUILD_CLUSTER, flags=re.MULTILINE)
+    after = run_build(["--path"], tmp_path, text).stdout.splitlines()
+    changed = [old.split()[0] for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == ["kwok"]

@@ -4,6 +4,7 @@
 # nothing and starts no service.
 #
 #   fetch_debian.sh servers     prometheus, prometheus-alertmanager, sshd, ssh, ssh-keygen
+#   fetch_debian.sh redis       redis-server, which only the cluster of tests/cluster needs
 #   fetch_debian.sh pip-wheel   prints where pip's wheel is, for a Python without ensurepip
 set -euo pipefail
 
@@ -16,11 +17,12 @@ declare -A package_of=(
     [sshd]=openssh-server
     [ssh]=openssh-client
     [ssh-keygen]=openssh-client
+    [redis-server]=redis-server
 )
 
 missing() {
     local program
-    for program in prometheus prometheus-alertmanager sshd ssh ssh-keygen; do
+    for program in "$@"; do
         command -v "$program" >/dev/null || echo "$program"
     done
 }
@@ -90,27 +92,31 @@ prepare_sshd_for_root() {
     useradd --system --no-create-home --home-dir /run/sshd --shell /usr/sbin/nologin --gid nogroup sshd
 }
 
-servers() {
+# Unpacks those of the given programs that are not on PATH.
+provide() {
     local programs packages=() program
+    mapfile -t programs < <(missing "$@")
+    [ "${#programs[@]}" -gt 0 ] || return 0
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+        give_up "Missing on PATH: ${programs[*]}; this machine has no apt-get, so install them and try again."
+    for program in "${programs[@]}"; do
+        packages+=("${package_of[$program]}")
+    done
+    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+    echo "Unpacking ${packages[*]} into the cache"
+    unpack "${packages[@]}"
+    for program in "${programs[@]}"; do
+        write_starter "$program"
+    done
+}
+
+servers() {
     # Elsewhere than in Debian, Alertmanager's program has its upstream name.
     if ! command -v prometheus-alertmanager >/dev/null && command -v alertmanager >/dev/null; then
         mkdir -p "$bin"
         ln -sf "$(command -v alertmanager)" "$bin/prometheus-alertmanager"
     fi
-    mapfile -t programs < <(missing)
-    if [ "${#programs[@]}" -gt 0 ]; then
-        command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
-            give_up "Missing on PATH: ${programs[*]}; this machine has no apt-get, so install them and try again."
-        for program in "${programs[@]}"; do
-            packages+=("${package_of[$program]}")
-        done
-        mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
-        echo "Unpacking ${packages[*]} into the cache"
-        unpack "${packages[@]}"
-        for program in "${programs[@]}"; do
-            write_starter "$program"
-        done
-    fi
+    provide prometheus prometheus-alertmanager sshd ssh ssh-keygen
     prepare_sshd_for_root
     place_alertmanagers_templates
 }
@@ -131,6 +137,7 @@ pip_wheel() {
 export PATH=$PATH:/usr/sbin:/sbin:$bin
 case ${1:-} in
     servers) servers ;;
+    redis) provide redis-server ;;
     pip-wheel) pip_wheel ;;
-    *) give_up "usage: $0 servers|pip-wheel" ;;
+    *) give_up "usage: $0 servers|redis|pip-wheel" ;;
 esac

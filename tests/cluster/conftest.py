@@ -1,0 +1,82 @@
+"""One cluster for all tests here; each part of it is started when a test first asks for it, and ended with the run.
+
+Tests share the cluster, so each uses a namespace of its own (``namespace``). They run in one process: with several,
+each would start a cluster.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.cluster.manifests import IMAGE, deployment
+from tests.cluster.stack.argocd import ArgoCD
+from tests.cluster.stack.control_plane import ControlPlane
+from tests.cluster.stack.flux import FluxKustomize
+from tests.cluster.stack.forge_repository import Repository
+from tests.cluster.stack.gitea import Gitea
+from tests.cluster.stack.kwok import Kwok
+
+
+@pytest.fixture(scope="session")
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the parts keep their files and logs."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def control_plane(stack_folder: Path) -> Iterator[ControlPlane]:
+    """An API server and its controllers, without nodes."""
+    with ControlPlane(stack_folder / "control-plane") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kwok(control_plane: ControlPlane, stack_folder: Path) -> Iterator[Kwok]:
+    """A node on which pods become what their image's tag says."""
+    with Kwok(control_plane, stack_folder / "kwok") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(control_plane: ControlPlane, kwok: Kwok) -> ControlPlane:
+    """A cluster in which pods run."""
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def argocd(cluster: ControlPlane, stack_folder: Path) -> Iterator[ArgoCD]:
+    """Argo CD in the cluster."""
+    with ArgoCD(cluster, stack_folder / "argocd") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gitea(stack_folder: Path) -> Iterator[Gitea]:
+    """A forge."""
+    with Gitea(stack_folder / "gitea") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def flux(cluster: ControlPlane, stack_folder: Path) -> Iterator[FluxKustomize]:
+    """Flux in the cluster."""
+    with FluxKustomize(cluster, stack_folder / "flux") as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own, deleted afterwards without waiting."""
+    name = f"test-{uuid4().hex[:8]}"
+    yield control_plane.namespace(name)
+    control_plane.delete("Namespace", None, name, wait=False)
+
+
+@pytest.fixture
+def repository(gitea: Gitea) -> Repository:
+    """A repository in the forge, with one application in it: ``apps/checkout``, version ``one``."""
+    made = gitea.create_repository(f"manifests-{uuid4().hex[:8]}")
+    made.commit({"apps/checkout/app.yaml": deployment("checkout", f"{IMAGE}:one")}, "Deploy one")
+    return made

@@ -1,0 +1,39 @@
+"""Where build_cluster.sh has put the programs of the cluster, and what to say where it was not run."""
+
+import functools
+import subprocess
+from pathlib import Path
+
+_BUILD = Path(__file__).parents[2] / "servers" / "build_cluster.sh"
+
+
+class NotBuiltError(RuntimeError):
+    """A part of the cluster is not in the cache."""
+
+
+@functools.cache
+def _folders() -> dict[str, Path]:
+    said = subprocess.run([str(_BUILD), "--path"], check=True, capture_output=True, text=True).stdout
+    return {part: Path(folder) for part, folder in (line.split(" ", 1) for line in said.splitlines())}
+
+
+def part(name: str) -> Path:
+    """The folder of a part, with ``bin`` and ``share`` in it.
+
+    Raises:
+        NotBuiltError: it was not built on this machine.
+    """
+    folder = _folders()[name]
+    if not folder.is_dir():
+        raise NotBuiltError(f"The cluster's part {name} is not built here: run make cluster-stack.")
+    return folder
+
+
+def program(name: str, executable: str | None = None) -> str:
+    """The path of a part's program, which is called as the part unless ``executable`` says otherwise."""
+    return str(part(name) / "bin" / (executable or name))
+
+
+def shared(name: str, folder: str) -> Path:
+    """A folder of files that came out of a part's module."""
+    return part(name) / "share" / folder
