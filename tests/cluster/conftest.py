@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import pytest
 
+from tests.cluster.manifests import IMAGE, deployment
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.flux import FluxKustomize
+from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import Gitea
 from tests.cluster.stack.kwok import Kwok
 
@@ -70,3 +72,11 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = f"test-{uuid4().hex[:8]}"
     yield control_plane.namespace(name)
     control_plane.delete("Namespace", None, name, wait=False)
+
+
+@pytest.fixture
+def repository(gitea: Gitea) -> Repository:
+    """A repository in the forge, with one application in it: ``apps/checkout``, version ``one``."""
+    made = gitea.create_repository(f"manifests-{uuid4().hex[:8]}")
+    made.commit({"apps/checkout/app.yaml": deployment("checkout", f"{IMAGE}:one")}, "Deploy one")
+    return made
