@@ -1,7 +1,7 @@
 """What the API server checks of a policy beyond types and bounds, as CEL, so that ``kubectl apply`` says it at once.
 
-Invariant: a rule refuses nothing that ``core.policy`` takes (the tests ask both). The reverse does not hold: PromQL, units of
-histograms and the like are checked by the controller, which says so in the condition Ready.
+Invariant: a rule refuses nothing that ``core.policy`` takes (the tests ask both). The reverse does not hold: PromQL, bucket
+edges and the like are checked by the controller, which says so in the condition Ready.
 
 Rules stand at the smallest part that has all they look at, because the message names that part. They are short for the
 sake of their cost: the API server multiplies it by all objectives that a policy might have.
