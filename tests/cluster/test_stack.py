@@ -11,7 +11,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.cluster.manifests import deployment, image_of
+from tests.cluster.manifests import IMAGE, deployment, image_of
 from tests.cluster.stack.api import ApiError, KubeApi
 from tests.cluster.stack.argocd import NAMESPACE as ARGOCD
 from tests.cluster.stack.argocd import ArgoCD
@@ -19,20 +19,11 @@ from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.flux import FluxKustomize
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, ForgeError, Gitea
+from tests.cluster.stack.objects import condition_of
 from tests.cluster.stack.processes import until
 from tests.cluster.stack.shop_service import BAD_SHARE, ShopService
 from tests.servers.prometheus import PrometheusServer
 from tests.servers.receiver import Receiver
-
-IMAGE = "registry.example.com/shop"
-
-
-@pytest.fixture
-def repository(gitea: Gitea) -> Repository:
-    """A repository with one application in it."""
-    made = gitea.create_repository(f"manifests-{uuid4().hex[:8]}")
-    made.commit({"apps/checkout/app.yaml": deployment("checkout", f"{IMAGE}:one")}, "Deploy one")
-    return made
 
 
 @pytest.fixture
@@ -119,7 +110,7 @@ def test_it_comes_back_after_a_crash(control_plane: ControlPlane, namespace: str
 def test_argo_cd_deploys_from_the_forge(application: str, cluster: ControlPlane, argocd: ArgoCD) -> None:
     """An Application of a repository in Gitea is synced, and its pods are ready on kwok's node."""
     pods = cluster.api.list("Pod", application, "app=checkout")
-    assert [_is_ready(pod) for pod in pods] == [True, True]
+    assert [condition_of(pod, "Ready") for pod in pods] == ["True", "True"]
     assert argocd.get(application)["status"]["health"]["status"] == "Healthy"
 
 
@@ -265,7 +256,7 @@ def test_the_service_behaves_as_what_is_deployed(cluster: ControlPlane, namespac
         cluster.api.await_object(
             "Deployment", namespace, "checkout", lambda found: found["status"].get("updatedReplicas")
         )
-        assert shop.serving("checkout") == f"{IMAGE}:one"
+        assert shop.serving("checkout") == {f"{IMAGE}:one"}
         deploy("bad-3")
         shop.await_serving("checkout", f"{IMAGE}:bad-3")
         prometheus.wait_for(f"{_RATIO} > {BAD_SHARE / 2}")
@@ -287,10 +278,6 @@ def test_everything_listens_on_loopback() -> None:
         if connection.status == psutil.CONN_LISTEN
     }
     assert addresses == {"127.0.0.1"}
-
-
-def _is_ready(pod: dict) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"]["conditions"])
 
 
 _RATIO = (

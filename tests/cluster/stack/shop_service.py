@@ -1,15 +1,16 @@
-"""Services that behave as what is deployed says: their counters follow from the images of live Deployments.
+"""Services that behave as what is deployed says: their counters follow from the ready pods of live Deployments.
 
     with ShopService(cluster, {"checkout": ("shop", "checkout")}) as shop:
+        shop.await_serving("checkout", "registry.example.com/shop:one")
         prometheus.set_targets([shop.target])
         ...                                   # deploy an image whose tag holds "bad"
-        shop.serving("checkout")              # the image that answers requests now
+        shop.serving("checkout")              # the images that answer requests now
 
-A watch of the API server tells which image each Deployment runs; requests come at a steady rate, counted by a clock,
-and those that fail are the share that the live version fails. A rollout changes the service when the first pod of the
-new template is available, as a rolling update would; a Deployment whose new pods never are goes on with the old image.
+A watch of the API server tells which pods are ready and which images they run. Requests come at a steady rate, counted
+by a clock, and are spread evenly over the ready pods; each fails the share that its image fails. So a rollout that is
+half done serves half of the errors, one that never becomes ready serves none, and without ready pods nothing is served.
 
-Invariant: counters only grow, and what is counted until a change is counted by the version before it.
+Invariant: the counters of a pod only grow, from 0 when it becomes ready until it is gone.
 """
 
 import threading
@@ -23,7 +24,7 @@ import requests
 
 from tests.cluster.stack.api import ApiError, KubeApi
 from tests.cluster.stack.control_plane import ControlPlane
-from tests.cluster.stack.objects import Object
+from tests.cluster.stack.objects import Object, condition_of
 from tests.cluster.stack.processes import until
 from tests.servers.prometheus import PrometheusServer
 from tests.servers.scrape_target import ScrapeTarget
@@ -47,33 +48,54 @@ def share_of(image: str) -> float:
 
 
 @dataclass
+class _Pod:
+    """The counters of one pod."""
+
+    image: str
+    ready: bool
+    good: float = 0.0
+    bad: float = 0.0
+
+    def serve(self, count: float, share: float) -> None:
+        """Count requests, of which a share fails."""
+        self.bad += count * share
+        self.good += count * (1 - share)
+
+
+@dataclass
 class _Service:
-    """The counters of one service: one pair for each rollout, by the name of its pod."""
+    """The pods of one service, and what those that are gone have counted."""
 
     namespace: str
     deployment: str
-    image: str = ""
-    at: float = 0.0
-    pods: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Bad and all requests of each pod there was; the last one answers."""
+    pods: dict[str, _Pod] = field(default_factory=dict)
+    gone: _Pod = field(default_factory=lambda: _Pod("", ready=False))
 
-    def roll_out(self, image: str) -> None:
-        """A new pod answers from now on."""
-        self.image = image
-        self.pods[f"{self.deployment}-{len(self.pods)}"] = (0.0, 0.0)
+    def ready(self) -> list[_Pod]:
+        """The pods that answer."""
+        return [pod for pod in self.pods.values() if pod.ready]
 
-    def add(self, seconds: float, rate: float, share: Shares) -> None:
-        """Count what the pod that answers has served in some seconds."""
-        if self.pods:
-            pod, (bad, total) = next(reversed(self.pods.items()))
-            served = max(0.0, seconds) * rate
-            self.pods[pod] = bad + served * share(self.image), total + served
+    def serve(self, count: float, share: Shares) -> None:
+        """Spread requests over the pods that answer."""
+        ready = self.ready()
+        for pod in ready:
+            pod.serve(count / len(ready), share(pod.image))
+
+    def seen(self, found: Mapping[str, _Pod]) -> None:
+        """These are all pods there are; those that were known go on counting."""
+        for name in self.pods.keys() - found.keys():
+            lost = self.pods.pop(name)
+            self.gone.good, self.gone.bad = self.gone.good + lost.good, self.gone.bad + lost.bad
+        for name, pod in found.items():
+            known = self.pods.setdefault(name, pod)
+            known.ready = pod.ready
 
     def rows(self) -> Iterator[tuple[dict[str, str], int]]:
-        """Labels and values of its counters."""
-        for pod, (bad, total) in self.pods.items():
-            yield {"pod": pod, "code": "200"}, round(total) - round(bad)
-            yield {"pod": pod, "code": "500"}, round(bad)
+        """Labels and values of the counters, of all pods that have ever answered."""
+        for name, pod in self.pods.items():
+            if pod.ready or pod.good + pod.bad:
+                yield {"pod": name, "code": "200"}, int(pod.good)
+                yield {"pod": name, "code": "500"}, int(pod.bad)
 
 
 class ShopService:
@@ -94,6 +116,7 @@ class ShopService:
         self._rate = rate
         self._share = share
         self._lock = threading.Lock()
+        self._at = time.monotonic()
         self._services = {name: _Service(*where) for name, where in services.items()}
         self._ending = threading.Event()
         self._apis: list[KubeApi] = []
@@ -127,31 +150,32 @@ class ShopService:
     ) -> None:
         self.stop()
 
-    def serving(self, service: str) -> str:
-        """The image that answers a service's requests now; empty before the first."""
+    def serving(self, service: str) -> set[str]:
+        """The images that answer a service's requests now."""
         with self._lock:
-            return self._services[service].image
+            return {pod.image for pod in self._services[service].ready()}
 
     def await_serving(self, service: str, image: str, deadline: float = 60.0) -> None:
-        """Wait until an image answers a service's requests."""
-        until(lambda: self.serving(service) == image, f"{image} serving {service}", deadline)
+        """Wait until an image, and no other, answers a service's requests."""
+        until(lambda: self.serving(service) == {image}, f"{image} alone serving {service}", deadline)
 
     def totals(self, service: str) -> tuple[int, int]:
         """Bad and all requests of a service until now."""
         with self._lock:
             self._count()
-            pods = self._services[service].pods.values()
-            return round(sum(bad for bad, _ in pods)), round(sum(total for _, total in pods))
+            found = self._services[service]
+            pods = [found.gone, *found.pods.values()]
+            return int(sum(pod.bad for pod in pods)), int(sum(pod.good + pod.bad for pod in pods))
 
     def push_history(self, prometheus: PrometheusServer, seconds: int = 600) -> None:
-        """Store the time before now, as if the live versions had been scraped each second.
+        """Store the time before now, as if the pods that are ready had been scraped each second.
 
         To be called when all services serve, and before Prometheus scrapes the target.
         """
         with self._lock:
             self._count()
             for service in self._services.values():
-                service.add(seconds, self._rate, self._share)
+                service.serve(seconds * self._rate, self._share)
             end = int(time.time())
             series = [
                 (labels | _SCRAPED | {"instance": self.target.address}, _ramp(end, seconds, value))
@@ -162,27 +186,29 @@ class ShopService:
     def _follow(self, api: KubeApi, namespace: str) -> None:
         while not self._ending.is_set():
             try:
-                for event in api.watch("Deployment", namespace, _WATCH_SECONDS):
-                    if event["type"] in {"ADDED", "MODIFIED"}:
-                        self._seen(event["object"])
+                listed = api.request("GET", api.path("Pod", namespace))
+                pods = {each["metadata"]["name"]: each for each in listed["items"]}
+                self._seen(namespace, pods)
+                version = listed["metadata"]["resourceVersion"]
+                for event in api.watch("Pod", namespace, _WATCH_SECONDS, resourceVersion=version):
+                    _take(pods, event)
+                    self._seen(namespace, pods)
             except (ApiError, requests.RequestException):
-                self._ending.wait(_RETRY_AFTER)  # the API server is away: the version that runs goes on
+                self._ending.wait(_RETRY_AFTER)  # the API server is away: the pods that are known go on
 
-    def _seen(self, deployment: Object) -> None:
-        metadata = deployment["metadata"]
-        image = _live_image(deployment)
+    def _seen(self, namespace: str, pods: Mapping[str, Object]) -> None:
         with self._lock:
+            self._count()
             for service in self._services.values():
-                same = (service.namespace, service.deployment) == (metadata["namespace"], metadata["name"])
-                if same and image and image != service.image:
-                    self._count()
-                    service.roll_out(image)
+                if service.namespace == namespace:
+                    own = {name: pod for name, pod in pods.items() if _deployment_of(pod) == service.deployment}
+                    service.seen({name: _Pod(_image_of(pod), _is_ready(pod)) for name, pod in own.items()})
 
     def _count(self) -> None:
         now = time.monotonic()
         for service in self._services.values():
-            service.add(now - service.at, self._rate, self._share)
-            service.at = now
+            service.serve((now - self._at) * self._rate, self._share)
+        self._at = now
 
     def _rows(self) -> Iterator[tuple[dict[str, str], int]]:
         for name, service in self._services.items():
@@ -203,12 +229,23 @@ def _ramp(end: int, seconds: int, value: int) -> list[tuple[float, float | None]
     return [(float(end - seconds + step), float(round(value * step / seconds))) for step in range(seconds)]
 
 
-def _live_image(deployment: Object) -> str:
-    """The image of the Deployment's template, once a pod of it is available; empty before."""
-    status = deployment.get("status", {})
-    if status.get("observedGeneration") != deployment["metadata"].get("generation"):
-        return ""
-    unavailable = status.get("replicas", 0) - status.get("availableReplicas", 0)
-    if status.get("updatedReplicas", 0) - unavailable < 1:
-        return ""
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+def _take(pods: dict[str, Object], event: Object) -> None:
+    found = event["object"]
+    if event["type"] in {"ADDED", "MODIFIED"}:
+        pods[found["metadata"]["name"]] = found
+    elif event["type"] == "DELETED":
+        pods.pop(found["metadata"]["name"], None)
+
+
+def _deployment_of(pod: Object) -> str:
+    """The name of the Deployment whose ReplicaSet owns a pod; empty for other pods."""
+    owners = [each["name"] for each in pod["metadata"].get("ownerReferences", []) if each["kind"] == "ReplicaSet"]
+    return owners[0].rpartition("-")[0] if owners else ""
+
+
+def _image_of(pod: Object) -> str:
+    return str(pod["spec"]["containers"][0]["image"])
+
+
+def _is_ready(pod: Object) -> bool:
+    return condition_of(pod, "Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
