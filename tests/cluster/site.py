@@ -51,6 +51,8 @@ class Layout:
     """Name of its Deployment."""
     argocd: Mapping[str, Any] = field(default_factory=dict)
     """What its Application says beside the defaults."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What its Application's source says beside repository, path and branch."""
 
 
 def plain(name: str, **argocd: Any) -> Layout:
@@ -165,9 +167,10 @@ class Site:
         path.write_text(yaml.safe_dump(document | self.extra))
         return path
 
-    def start(self, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, module: str = "controller", **environment: str) -> "subprocess.Popen[bytes]":
         """Start a controller."""
         number = len(self.processes)
+        verb = ["run"] if module == "controller" else []
         with (self.folder / f"controller-{number}.log").open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -176,8 +179,8 @@ class Site:
                     "KILL",
                     sys.executable,
                     "-m",
-                    "controller",
-                    "run",
+                    module,
+                    *verb,
                     "--settings",
                     self.settings(),
                 ],
@@ -188,6 +191,25 @@ class Site:
             )
         self.processes.append(process)
         return process
+
+    def branches(self) -> list[str]:
+        """Names of the repository's branches."""
+        found = self.gitea.request("GET", f"{self.repository.path}/branches")
+        return sorted(each["name"] for each in found)
+
+    def commits_since(self, commit: str) -> list[str]:
+        """Subjects of what came into main after a commit, newest first."""
+        found = self.gitea.request("GET", f"{self.repository.path}/commits", params={"sha": "main", "limit": 50})
+        subjects = []
+        for each in found:
+            if each["sha"] == commit:
+                return subjects
+            subjects.append(each["commit"]["message"].splitlines()[0])
+        raise AssertionError(f"{commit} is not in main")
+
+    def restored(self, commit: str, name: str = "checkout") -> bool:
+        """Whether a commit was rolled back in main, and the version before it runs again."""
+        return bool(self.commits_since(commit)) and self.live(name) == "one"
 
     def log(self) -> str:
         """What the controllers said."""
@@ -225,12 +247,12 @@ class Site:
 
     def alerts(self) -> list[str]:
         """Names of the alerts that were raised, in order."""
-        told = [json.loads(each.body)["data"] for each in self.receiver.received]
+        told = [json.loads(each.body)["data"] for each in self.receiver.requests]
         return [str(each["alert"]) for each in told if each["status"] == "firing"]
 
     def told(self, alert: str, name: str = "checkout") -> dict[str, Any] | None:
         """What people were told of an application by this alert; None: they were not."""
-        data = (json.loads(each.body)["data"] for each in self.receiver.received)
+        data = (json.loads(each.body)["data"] for each in self.receiver.requests)
         wanted = self.application(name)
         return next((each for each in data if (each["alert"], each["application"]) == (alert, wanted)), None)
 
@@ -286,7 +308,10 @@ def site(
         head = repository.commit(files, "Deploy one")
         try:
             for name, each in layouts.items():
-                argocd.application(made.application(name), repository.url, each.path, namespace, **each.argocd)
+                source = {"repoURL": repository.url, "path": each.path, "targetRevision": "main", **each.source}
+                argocd.application(
+                    made.application(name), repository.url, each.path, namespace, source=source, **each.argocd
+                )
             for name in layouts:
                 if layouts[name].argocd.get("automated") is False:
                     made.sync_by_hand(name)
