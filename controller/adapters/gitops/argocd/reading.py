@@ -180,6 +180,7 @@ def _operation(node: Node) -> SeenOperation | None:
         message=text(node, "message"),
         full=bool(asked) and not _is_partial(asked),
         resources=tuple(f"{text(each, 'kind')} {text(each, 'name')}: {text(each, 'message')}" for each in failed)[:3],
+        applied=any(text(each, "syncPhase") == "PostSync" for each in mappings(result, "resources")),
     )
 
 
