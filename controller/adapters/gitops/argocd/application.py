@@ -130,8 +130,8 @@ class SeenApplication:
     cluster: tuple[str, str]
     """Name and server; one of them is empty."""
     sources: tuple[SourceSpec, ...]
-    declared: str
-    """Digest of the sources, as ``What`` has it."""
+    declared: What
+    """What the sources declare, without revisions."""
     hydrator: Hydrator | None
     generate_paths: str
     generator: str

@@ -24,7 +24,7 @@ class Told:
     operation: float | None
     """When the operation began that it was seen in; a retry may go on with another revision."""
     settled: bool = False
-    """No operation deployed it: the one named failed, and what is live was found to be what this revision says."""
+    """No operation deployed it: what is live was found to be what this revision says, after the one named failed."""
 
 
 @dataclass(frozen=True, slots=True)

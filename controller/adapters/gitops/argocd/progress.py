@@ -167,8 +167,10 @@ class _Ending:
 
 def _ending(look: _Look) -> _Ending | None:
     seen, told = look.seen, look.memory.told
-    if told is None or told.phase is SyncPhase.HEALTHY or seen.health != "Healthy" or not is_idle(seen):
+    if seen.health != "Healthy" or not is_idle(seen) or (told is not None and told.phase is SyncPhase.HEALTHY):
         return None
+    if told is None:
+        return _adopted(look)
     if seen.operation is not None and seen.operation.failed:
         return _settled(look, told, seen.operation)
     if not is_deployed(seen, told):
@@ -177,20 +179,34 @@ def _ending(look: _Look) -> _Ending | None:
     return _Ending(replace(told, phase=SyncPhase.HEALTHY), at)
 
 
+def _adopted(look: _Look) -> _Ending | None:
+    """What is live where Argo CD has deployed nothing: an Application was put over objects that were there already."""
+    operation = look.seen.operation
+    if look.seen.history or (operation is not None and operation.full):
+        return None
+    return _compared(look, look.seen.health_since or look.now, None)
+
+
 def _settled(look: _Look, told: Told, operation: SeenOperation) -> _Ending | None:
     """What is live, after an operation that failed before all was applied.
 
     Where all was, and a hook after it failed, another commit that changes nothing here makes up for nothing.
     """
-    seen = look.seen
     if operation.applied or look.memory.synced_with == operation.what.revisions:
         return None
-    what = replace(told.what, revisions=seen.compared_with, digest="")
-    revision = _revision(look, what)
-    if seen.sync != "Synced" or revision is None or seen.compared_with == operation.what.revisions:
+    if look.seen.compared_with == told.what.revisions:
         return None
-    healthy = Told(what, revision, SyncPhase.HEALTHY, look.now, operation.started_at, settled=True)
-    return _Ending(healthy, look.now, only=True)
+    return _compared(look, look.now, operation.started_at)
+
+
+def _compared(look: _Look, at: float, operation: float | None) -> _Ending | None:
+    """What is live is what it was compared with."""
+    seen = look.seen
+    what = What(seen.compared_with, seen.declared.repositories, "")
+    revision = _revision(look, what)
+    if seen.sync != "Synced" or revision is None:
+        return None
+    return _Ending(Told(what, revision, SyncPhase.HEALTHY, at, operation, settled=True), at, only=True)
 
 
 def is_idle(seen: SeenApplication) -> bool:

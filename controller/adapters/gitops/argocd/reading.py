@@ -57,7 +57,7 @@ def seen_application(document: Node) -> SeenApplication:
         destination=intern(text(destination, "namespace")),
         cluster=(intern(text(destination, "name")), intern(text(destination, "server"))),
         sources=_sources(spec),
-        declared=_what(spec).digest,
+        declared=_what(spec),
         hydrator=_hydrator(mapping(spec, "sourceHydrator")),
         generate_paths=annotations.get(GENERATE_PATHS, ""),
         generator=_generator(metadata),

@@ -36,7 +36,7 @@ LISTED_WITHIN = 60.0
 PROJECTS_WITHIN = 10.0
 REFRESHES_AT_ONCE = 4
 REFRESH_TRIES = 3
-_LONGEST_NAP = 5.0
+_LONGEST_NAP = 1.0
 
 _log = structlog.get_logger(__name__)
 

@@ -84,6 +84,19 @@ def test_nothing_is_told_of_what_was_never_deployed() -> None:
     assert story([application(), application(sync={"status": "OutOfSync", "revision": A})]) == []
 
 
+def test_what_was_live_before_the_application_is_told() -> None:
+    """Put over objects that are there already an Application is Synced without a sync: told once, and not when it moves."""
+    bare = {"health": {"status": "Healthy", "lastTransitionTime": at(5.0)}, "reconciledAt": at(6.0)}
+    first = application(sync={"status": "Synced", "revision": A}, **bare)
+    moved = application(sync={"status": "Synced", "revision": C}, **bare)
+    assert story([first, moved, deployed(B, 20.0, history=[entry(0, B, 20.0)])]) == [
+        ("Healthy", A, 5.0),
+        ("Started", B, 20.0),
+        ("Healthy", B, 28.0),
+    ]
+    assert look(None, first).reports[0].only
+
+
 def test_the_same_is_told_after_a_restart() -> None:
     """The times come from the Application, so that what is told again is the same."""
     first = story([running(), deployed()])

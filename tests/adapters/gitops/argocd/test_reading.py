@@ -1,5 +1,6 @@
 """Reading Applications that are broken, hostile or merely moving."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def _spoilt(document: dict[str, Any], path: list[int], value: Any) -> None:
 @given(st.lists(st.lists(st.integers(0, 20), min_size=2, max_size=6), max_size=4), _ANYTHING)
 def test_whatever_is_in_it_is_borne(paths: list[list[int]], value: Any) -> None:
     """Values of any kind at any place make one Application odd, and break nothing."""
-    document = deployed(operation={"sync": {"revision": A}})
+    document = copy.deepcopy(deployed(operation={"sync": {"revision": A}}))
     for path in paths:
         _spoilt(document, path, value)
     try:
