@@ -26,7 +26,8 @@ GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
-MOST_HISTORY = 20
+MOST_HISTORY = 5
+"""What is not seen between two looks is told of from here; older entries do not matter."""
 
 
 class NotAnApplicationError(ValueError):
@@ -46,7 +47,7 @@ def seen_application(document: Node) -> SeenApplication:
     annotations = dict(pairs(metadata, "annotations"))
     destination = mapping(spec, "destination")
     operation = _operation(mapping(status, "operationState"))
-    history = tuple(_deployment(each) for each in mappings(status, "history"))[-MOST_HISTORY:]
+    history = tuple(_deployment(each) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
     compared = mapping(status, "sync")
     hydration = mapping(status, "sourceHydrator", "lastSuccessfulOperation")
     return SeenApplication(

@@ -106,6 +106,6 @@ def test_what_is_kept_is_bounded() -> None:
     many = [entry(number, A, 0.0) for number in range(500)]
     resources = [{"kind": "X", "name": str(number), "status": "OutOfSync"} for number in range(500)]
     seen = seen_application(running(history=many, resources=resources))
-    assert len(seen.history) == 20
+    assert len(seen.history) == 5
     assert seen.history[-1].id == 499
     assert len(seen.out_of_sync) == 50
