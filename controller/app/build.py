@@ -9,7 +9,6 @@ from pathlib import Path
 
 from controller import __version__
 from controller.app.clocks import SystemClock
-from controller.app.cluster import in_the_cluster
 from controller.app.ground import Election, Ground, on_this_machine
 from controller.app.plain_git import plain_sources
 from controller.app.repositories import Repositories
@@ -127,8 +126,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     """
     settings.check_files()
     clock = SteadyClock(clock) if clock is not None else SteadyClock(SystemClock(), seconds_since_boot)
-    in_cluster = settings.store.kubernetes is not None
-    ground = in_the_cluster(settings, policies, clock) if in_cluster else on_this_machine(settings, policies)
+    ground = _ground(settings, policies, clock)
     store, home = ground.store, ground.home
     telemetry, lanes, late = Telemetry.create(__version__), Lanes(), _Late(ground)
     limits = Limits(settings.limits.rollbacks_per_hour, settings.limits.verdict_max_age, settings.limits.maximum_mode)
@@ -160,6 +158,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         clock,
         limits,
         late.reconciler.rollouts,
+        repositories=repositories,
         subject_prefix=identity.subject_prefix,
         signoff=f"{identity.name} <{identity.email}>" if identity.signoff else "",
     )
@@ -218,6 +217,14 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     )
     _watch_gauges(telemetry, late, store, lanes)
     return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election)
+
+
+def _ground(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
+    if settings.store.kubernetes is None:
+        return on_this_machine(settings, policies)
+    from controller.app.cluster import in_the_cluster  # noqa: PLC0415  its library takes a second to load
+
+    return in_the_cluster(settings, policies, clock)
 
 
 def _watch_gauges(telemetry: Telemetry, late: _Late, store: Store, lanes: Lanes) -> None:

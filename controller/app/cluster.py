@@ -126,5 +126,5 @@ def _deployer(settings: Settings, api: Api, clock: Clock) -> ArgoCDSource | None
 def _without_state(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Of a GuardedApplication what people write: its state is known, and changes with each of our own writes."""
     metadata = document.get("metadata") or {}
-    kept = {name: metadata.get(name) for name in ("name", "namespace", "resourceVersion")}
+    kept = {"name": metadata.get("name"), "namespace": metadata.get("namespace"), "resourceVersion": "0"}
     return {"metadata": kept, "spec": document.get("spec")}

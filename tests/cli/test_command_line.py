@@ -107,12 +107,14 @@ def test_wrong_settings_are_wrong_use(run: Run, scenario: Scenario) -> None:
     assert "server.listen: " in done.stderr
 
 
-def test_a_state_in_the_cluster_is_not_read_here(run: Run, scenario: Scenario) -> None:
-    """A store of the other kind is said."""
-    scenario.settings.write_text("store: {kubernetes: {}}\n")
+def test_a_cluster_that_cannot_be_found_is_said(run: Run, scenario: Scenario) -> None:
+    """State in a cluster, and no kubeconfig that leads there: named, and nothing is guessed."""
+    kubeconfig = scenario.folder / "kubeconfig"
+    kubeconfig.write_text("no: kubeconfig\n")
+    scenario.settings.write_text(f"store: {{kubernetes: {{kubeconfig: {kubeconfig}}}}}\n")
     done = run("status")
     assert done.exit_code == 2
-    assert "keep state in the cluster" in done.stderr
+    assert f"store.kubernetes: kubeconfig {kubeconfig} cannot be used" in done.stderr
 
 
 def test_a_missing_store_is_not_made(run: Run, scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from controller.adapters.repository import GitRepository
 from controller.adapters.store import SqliteStore
 from controller.cli.main import main
-from controller.runtime.executor import Executor
+from controller.runtime.deployers import Deployers
 
 
 def _die() -> None:
@@ -52,7 +52,7 @@ def arm(boundary: str) -> None:
         case "push-after":  # the server has taken it, nobody has heard the answer
             _after(GitRepository, "push")
         case "refresh":
-            _before(Executor, "_refresh")
+            _before(Deployers, "_refresh")
         case _:
             raise ValueError(boundary)
 

@@ -29,7 +29,7 @@ def test_each_event_is_counted_where_it_belongs(telemetry: Telemetry) -> None:
     telemetry.detected(45.0, 120.0)
     telemetry.pushed(0.2)
     telemetry.restored(90.0)
-    telemetry.leader(True)
+    telemetry.watch(leader=lambda: 1.0)
     registry = telemetry.registry
     assert value(registry, "verdicts_total", verdict="Breached") == 1
     assert value(registry, "rollbacks_total", result="Pushed") == 1
