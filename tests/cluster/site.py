@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,27 @@ DEADLINE = 120.0
 
 
 def image(tag: str) -> str:
+    """The image of a version; its tag says how it behaves."""
     return f"{IMAGE}:{tag}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an application lies in the repository."""
+
+    path: str
+    files: Callable[[str], dict[str, str | None]]
+    """What is committed for a version."""
+    deployment: str
+    """Name of its Deployment."""
+    argocd: Mapping[str, Any] = field(default_factory=dict)
+    """What its Application says beside the defaults."""
+
+
+def plain(name: str, **argocd: Any) -> Layout:
+    """One manifest in a folder of its own."""
+    path = f"apps/{name}"
+    return Layout(path, lambda tag: {f"{path}/app.yaml": deployment(name, image(tag))}, name, argocd)
 
 
 def policy(namespace: str, application: str, service: str, **changes: Any) -> Object:
@@ -72,7 +92,7 @@ class Site:
     """Rollguard's namespace."""
     namespace: str
     """The service owners'."""
-    names: tuple[str, ...]
+    layouts: Mapping[str, Layout]
     kubeconfig: Path
     shop: ShopService
     repository: Repository
@@ -87,24 +107,36 @@ class Site:
         """What its metrics call it."""
         return self.application(name)
 
-    def path(self, name: str) -> str:
-        """Its folder in the repository."""
-        return f"apps/{name}"
-
-    def push(self, tag: str, name: str = "checkout", message: str = "", **more: Any) -> str:
-        """Commit a version of an application, and have Argo CD look; returns the commit."""
-        files = {f"{self.path(name)}/app.yaml": deployment(name, image(tag), **more)}
-        commit = self.repository.commit(files, message or f"Deploy {tag}")
-        self.argocd.refresh(self.application(name))
+    def push(
+        self, tag: str, name: str = "checkout", message: str = "", also: Mapping[str, str | None] | None = None
+    ) -> str:
+        """Commit a version of an application, and have Argo CD look; returns the commit. ``also`` are further files."""
+        commit = self.repository.commit(self.layouts[name].files(tag) | dict(also or {}), message or f"Deploy {tag}")
+        for each in self.layouts:
+            self.argocd.refresh(self.application(each))
         return commit
+
+    def guard(self, *names: str, **changes: Any) -> None:
+        """Declare the policies of some applications (all), start a controller, and wait until all are adopted."""
+        chosen = names or tuple(self.layouts)
+        for name in chosen:
+            self.declare(name, **changes)
+        self.start()
+        self.until(lambda: all(self.adopted(name) for name in chosen), "adoption")
 
     def declare(self, name: str = "checkout", **changes: Any) -> None:
         """Apply the policy of an application."""
         self.cluster.apply(policy(self.namespace, self.application(name), self.service(name), **changes))
 
+    def sync_by_hand(self, name: str) -> None:
+        """Have Argo CD sync an application, as a person does."""
+        operation = {"initiatedBy": {"username": "ann"}, "sync": {"prune": True}}
+        self.cluster.patch("Application", "argocd", self.application(name), {"operation": operation})
+
     def live(self, name: str = "checkout") -> str:
         """The tag that the Deployment names now."""
-        return image_of(self.cluster.get("Deployment", self.namespace, name)).rpartition(":")[2]
+        found = self.cluster.get("Deployment", self.namespace, self.layouts[name].deployment)
+        return image_of(found).rpartition(":")[2]
 
     def settings(self) -> Path:
         """Write the controller's settings."""
@@ -191,13 +223,16 @@ class Site:
         told = [each.get("status", {}) for each in found]
         return sorted(told, key=lambda each: str(each.get("startedAt", "")))
 
-    def alerts(self) -> list[Mapping[str, Any]]:
-        """What the webhook was told, in order."""
-        return [json.loads(each.body)["data"] for each in self.receiver.received]
+    def alerts(self) -> list[str]:
+        """Names of the alerts that were raised, in order."""
+        told = [json.loads(each.body)["data"] for each in self.receiver.received]
+        return [str(each["alert"]) for each in told if each["status"] == "firing"]
 
-    def alerted(self, name: str) -> bool:
-        """Whether people were told of something."""
-        return any(each.get("alert") == name or each.get("name") == name for each in self.alerts())
+    def told(self, alert: str, name: str = "checkout") -> dict[str, Any] | None:
+        """What people were told of an application by this alert; None: they were not."""
+        data = (json.loads(each.body)["data"] for each in self.receiver.received)
+        wanted = self.application(name)
+        return next((each for each in data if (each["alert"], each["application"]) == (alert, wanted)), None)
 
     def stop(self) -> None:
         """End every controller."""
@@ -221,12 +256,12 @@ def site(
     folder: Path,
     *,
     kubeconfig: Path,
-    names: tuple[str, ...] = ("checkout",),
+    layouts: Mapping[str, Layout],
 ) -> Iterator[Site]:
     """A site whose applications run version ``one``, with ten minutes of history, before a controller is started."""
     mark = uuid4().hex[:8]
     namespace, own = cluster.namespace(f"shop-{mark}"), cluster.namespace(f"rollguard-{mark}")
-    services = {f"{namespace}-{name}": (namespace, name) for name in names}
+    services = {f"{namespace}-{name}": (namespace, each.deployment) for name, each in layouts.items()}
     with (
         PrometheusServer(folder, scrape_interval="1s") as prometheus,
         Receiver() as receiver,
@@ -234,14 +269,27 @@ def site(
     ):
         repository = gitea.create_repository(f"manifests-{mark}")
         made = Site(
-            cluster, argocd, gitea, folder, prometheus, receiver, own, namespace, names, kubeconfig, shop, repository
+            cluster,
+            argocd,
+            gitea,
+            folder,
+            prometheus,
+            receiver,
+            own,
+            namespace,
+            layouts,
+            kubeconfig,
+            shop,
+            repository,
         )
-        files = {f"{made.path(name)}/app.yaml": deployment(name, image("one")) for name in names}
+        files = {path: text for each in layouts.values() for path, text in each.files("one").items()}
         head = repository.commit(files, "Deploy one")
         try:
-            for name in names:
-                argocd.application(made.application(name), repository.url, made.path(name), namespace)
-            for name in names:
+            for name, each in layouts.items():
+                argocd.application(made.application(name), repository.url, each.path, namespace, **each.argocd)
+            for name in layouts:
+                if layouts[name].argocd.get("automated") is False:
+                    made.sync_by_hand(name)
                 argocd.await_synced(made.application(name), head)
                 shop.await_serving(made.service(name), image("one"))
             shop.push_history(prometheus)
@@ -249,7 +297,7 @@ def site(
             yield made
         finally:
             made.stop()
-            for name in names:
+            for name in layouts:
                 cluster.delete("Application", "argocd", made.application(name), wait=False)
             for each in (namespace, own):
                 cluster.delete("Namespace", None, each, wait=False)
