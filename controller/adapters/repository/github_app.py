@@ -11,6 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from controller.adapters.repository.credentials import GitCredentials
 from controller.adapters.repository.github_api import Minted, RateLimited, api_root, mint
@@ -103,10 +106,7 @@ class GithubAppTokens:
         given = self._installation
         at = int(self._clock.now())
         claims = {"iat": at - _CLOCK_SKEW, "exp": at + _WEB_TOKEN_LIFE, "iss": given.app_id}
-        try:
-            web_token = jwt.encode(claims, given.private_key(), algorithm="RS256")
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise RepositoryDenied("the GitHub App's private key is no RSA key in PEM") from None
+        web_token = jwt.encode(claims, _rsa_key(given.private_key()), algorithm="RS256")
         return mint(
             self._root,
             given.installation_id,
@@ -115,6 +115,16 @@ class GithubAppTokens:
             seconds=self._timeout,
             ca_file=given.ca_file,
         )
+
+
+def _rsa_key(pem: bytes) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPrivateKey):
+        raise RepositoryDenied("the GitHub App's private key is no RSA key in PEM without a passphrase")
+    return key
 
 
 def _repository_name(remote: Remote) -> str:
