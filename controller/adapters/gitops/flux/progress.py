@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from controller.adapters.gitops.flux.delivery import SETTLES, delivery_of
 from controller.adapters.gitops.flux.memory import Attempt, Memory, Told
 from controller.adapters.gitops.flux.past import Deployed, deployed
-from controller.adapters.gitops.flux.seen import SUCCEEDED, SeenGit, SeenKustomization, SeenRelease
+from controller.adapters.gitops.flux.seen import FAILS_IN_TIME, SUCCEEDED, SeenGit, SeenKustomization, SeenRelease
 from controller.core.application import Revision
 from controller.core.delivery import Delivery
 from controller.ports.gitops import SyncPhase, SyncReport
@@ -29,10 +29,6 @@ RETRIES_SETTLE = 60.0
 HELM_SETTLES = 5.0
 """Seconds after which a change of a HelmRelease has been heard of."""
 APPLIED_ONLY = "Healthy means applied: the Kustomization has neither wait nor healthChecks."
-
-_AT_ONCE = {"BuildFailed", "HealthCheckFailed"}
-_IN_TIME = {"ReconciliationFailed", "PruneFailed"}
-_PATH_IS_GONE = "kustomization path not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +90,9 @@ def _attempt(before: Attempt | None, seen: SeenKustomization, now: float) -> Att
         return None
     since = seen.reconciling.since or seen.ready.since or now
     attempt = before if before is not None and before.revision == revision else Attempt(revision, since, now)
-    if _has_failed(seen) and attempt.failing_since is None:
+    if seen.failed and attempt.failing_since is None:
         return replace(attempt, failing_since=seen.ready.since or now)
     return attempt
-
-
-def _has_failed(seen: SeenKustomization) -> bool:
-    return seen.ready.fails and (seen.ready.reason in _AT_ONCE | _IN_TIME or _PATH_IS_GONE in seen.ready.message)
 
 
 def _settles(look: _Look) -> float | None:
@@ -116,13 +108,13 @@ def _first_sight(look: _Look) -> _Look:
         return look
     if seen.ready.fails and seen.trying == live.revision:
         return look.begin(live.revision, live.began_at, live.digest)
-    if live.began_at >= look.now - RECENT or not _are_well(look, live.began_at):
+    well, recent = _are_well(look, live.began_at), live.began_at >= look.now - RECENT
+    if recent or not well:
         look = look.begin(live.revision, live.began_at, live.digest)
-        return look if seen.settled else _healthy(look, live, only=False)
-    return _healthy(look, live, only=True)
+    return _was_healthy(look, live, only=not recent) if well else look
 
 
-def _healthy(look: _Look, live: Deployed, *, only: bool) -> _Look:
+def _was_healthy(look: _Look, live: Deployed, *, only: bool) -> _Look:
     healthy = Told(live.revision, SyncPhase.HEALTHY, live.began_at, live.digest)
     return look.tell(healthy, live.began_at if only else live.healthy_at, _meaning(look.seen), only=only)
 
@@ -159,9 +151,9 @@ def _changes_nothing(look: _Look, attempt: Attempt) -> bool:
 def _failed(look: _Look, attempt: Attempt) -> _Look:
     told, seen = look.memory.told, look.seen
     failing_since = attempt.failing_since
-    if told is None or told.phase is not SyncPhase.STARTED or failing_since is None or not _has_failed(seen):
+    if told is None or told.phase is not SyncPhase.STARTED or failing_since is None or not seen.failed:
         return look
-    if seen.ready.reason in _IN_TIME and look.now < failing_since + RETRIES_SETTLE:
+    if seen.ready.reason in FAILS_IN_TIME and look.now < failing_since + RETRIES_SETTLE:
         return look.later(failing_since + RETRIES_SETTLE)
     failed = replace(told, phase=SyncPhase.FAILED, digest=_failing_digest(seen, attempt))
     return look.tell(failed, max(told.started_at, failing_since), f"{seen.ready.reason}: {seen.ready.message}")

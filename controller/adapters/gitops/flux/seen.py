@@ -26,10 +26,14 @@ SUCCEEDED = "ReconciliationSucceeded"
 OWNER_NAME = "kustomize.toolkit.fluxcd.io/name"
 OWNER_NAMESPACE = "kustomize.toolkit.fluxcd.io/namespace"
 MOST_HISTORY = 20
+FAILS_AT_ONCE = frozenset({"BuildFailed", "HealthCheckFailed"})
+FAILS_IN_TIME = frozenset({"ReconciliationFailed", "PruneFailed"})
+"""What may be a moment late (a definition, a webhook) and then does what it did not."""
 
 Key = tuple[str, str]
 """Namespace and name."""
 
+_PATH_IS_GONE = "kustomization path not found"
 _COMMIT = re.compile(r"(?:.*[@/])?(?:sha1:|sha256:)?([0-9a-f]{64}|[0-9a-f]{40})")
 _NAMED = re.compile(r"\brevision (\S+)")
 
@@ -131,9 +135,15 @@ class SeenKustomization:
         return self.ready.holds and self.observed and self.applied is not None and self.applied == self.attempted
 
     @property
+    def failed(self) -> bool:
+        """What was tried last cannot be deployed as it is."""
+        reason, message = self.ready.reason, self.ready.message
+        return self.ready.fails and (reason in FAILS_AT_ONCE | FAILS_IN_TIME or _PATH_IS_GONE in message)
+
+    @property
     def trying(self) -> Revision | None:
         """The revision that is being reconciled, or is tried again later."""
-        if self.ready.holds or not (self.reconciling.holds or self.ready.fails):
+        if self.ready.holds or not (self.reconciling.holds or self.failed):
             return None
         return self.named or self.attempted
 
