@@ -9,6 +9,7 @@ annotation ``reconcile.fluxcd.io/requestedAt`` is ever written.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -35,9 +36,10 @@ _log = structlog.get_logger(__name__)
 
 
 class FluxSource:
-    """All Kustomizations of some namespaces (none named: of the cluster); ``namespaces`` holds those of their sources too."""
+    """All Kustomizations of some namespaces, or of the cluster."""
 
     def __init__(self, api: Api, namespaces: Sequence[str] = (), *, clock: Clock) -> None:
+        """``namespaces`` are those of Kustomizations, of their sources and of HelmReleases; none named: all."""
         self._api = api
         self._namespaces = tuple(namespaces)
         self._clock = clock
@@ -148,6 +150,15 @@ class FluxSource:
         return True
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was told of one application."""
+
+    application: Application
+    memory: Memory | None = None
+    delivery: Delivery | None = None
+
+
 class _Telling:
     """Looks at what changed, and tells; in one thread."""
 
@@ -155,9 +166,7 @@ class _Telling:
         self._known = known
         self._listener = listener
         self._clock = clock
-        self._memories: dict[ApplicationKey, Memory] = {}
-        self._found: dict[ApplicationKey, Application] = {}
-        self._deliveries: dict[ApplicationKey, Delivery] = {}
+        self._told: dict[ApplicationKey, _Told] = {}
 
     def run(self) -> None:
         """Until there is nothing more to look at."""
@@ -172,24 +181,29 @@ class _Telling:
         if seen is None:
             self._forget(key)
             return
-        application = application_of(seen, sight.git)
-        if self._found.get(key) != application:
-            self._found[key] = application
-            self._listener.found(application)
+        told = self._find(key, application_of(seen, sight.git))
         now = self._clock.now()
-        made = progress(self._memories.get(key), seen, sight.git, sight.releases, now)
-        self._memories[key] = made.memory
+        made = progress(told.memory, seen, sight.git, sight.releases, now)
+        told.memory = made.memory
         self._known.look_again(key, None if made.again_at is None else made.again_at - now)
         for report in made.reports:
             _log.info("deployment", application=str(key), revision=report.revision, phase=report.phase.value)
             self._listener.reported(report)
-        if self._deliveries.get(key) != made.delivery:
-            self._deliveries[key] = made.delivery
+        if told.delivery != made.delivery:
+            told.delivery = made.delivery
             self._listener.delivery(key, made.delivery)
 
+    def _find(self, key: ApplicationKey, application: Application) -> _Told:
+        told = self._told.get(key)
+        if told is None:
+            told = self._told[key] = _Told(application)
+            self._listener.found(application)
+        elif told.application != application:
+            told.application = application
+            self._listener.found(application)
+        return told
+
     def _forget(self, key: ApplicationKey) -> None:
-        self._memories.pop(key, None)
-        self._deliveries.pop(key, None)
         self._known.look_again(key, None)
-        if self._found.pop(key, None) is not None:
+        if self._told.pop(key, None) is not None:
             self._listener.gone(key)
