@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV ?= $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
-.PHONY: help setup tools servers demo test lint format prometheus3 cluster-stack test-cluster bench lock clean
+.PHONY: help setup tools servers demo test lint format prometheus3 cluster-stack test-cluster chart bench lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,9 @@ cluster-stack: tools ## build a real API server, Argo CD, Flux and a forge into 
 
 test-cluster: setup cluster-stack ## the tests on a real cluster (ARGS="-k name")
 	$(BIN)/pytest tests/cluster $(ARGS)
+
+chart: setup ## make the parts of the Helm chart that follow from the models
+	$(BIN)/python -m charts.generate
 
 bench: setup ## the figures of the README, measured here
 	@for benchmark in $$(grep -l __main__ benchmarks/*.py); do \

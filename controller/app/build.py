@@ -158,6 +158,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         clock,
         limits,
         late.reconciler.rollouts,
+        repositories=repositories,
         subject_prefix=identity.subject_prefix,
         signoff=f"{identity.name} <{identity.email}>" if identity.signoff else "",
     )

@@ -1,21 +1,31 @@
-"""``rollguard schema``: the JSON Schema of a policy, for editors."""
+"""``rollguard schema``: what a policy may hold, for editors, for readers and for a cluster."""
 
 from typing import Annotated
 
 import typer
 
+from controller.cli.failures import CommandError
 from controller.cli.output import print_json
 from controller.core.policy_schema import policy_reference, policy_schema
 
 
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="The reference for readers instead.")] = False,
+    crds: Annotated[
+        bool, typer.Option("--crds", help="The custom resource definitions instead, as YAML for kubectl apply.")
+    ] = False,
 ) -> None:
     """JSON Schema of a policy, for editors.
 
     Write it to a file, and begin a policy with ``# yaml-language-server: $schema=slopolicy.json``.
     """
+    if markdown and crds:
+        raise CommandError("give one of --markdown and --crds")
     if markdown:
         typer.echo(policy_reference(), nl=False)
+    elif crds:
+        from controller.adapters.kubernetes.crds import as_yaml  # noqa: PLC0415  the models take their time
+
+        typer.echo(as_yaml(), nl=False)
     else:
         print_json(policy_schema())

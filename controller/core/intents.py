@@ -101,7 +101,9 @@ def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tup
     found: list[Intent] = []
     live = rollout.live.revision if rollout.live else None
     restore = rollout.rollback.restored_by if rollout.rollback else None
-    if rollout.unidentified:  # one after another: reports are taken in the order in which they came
+    if (
+        rollout.unidentified and rollout.is_watched
+    ):  # one after another: reports are taken in the order in which they came
         found.append(Identify(rollout.unidentified[0].revision, live, restore))
     analysis = rollout.analysis
     if analysis is not None and analysis.reference is None and analysis.reference_retry_at <= now:

@@ -156,6 +156,13 @@ class Rollout:
         return Phase.RESTORED if self.rollback is not None else Phase.DEPLOYING
 
     @property
+    def is_watched(self) -> bool:
+        """Whether it is found out what it runs: always, but for applications of a cluster that no policy ever named."""
+        found = bool(self.application.source.declared)
+        named = self.policy is not None or bool(self.policy_name or self.policy_error)
+        return not found or named or self.live is not None
+
+    @property
     def fallback(self) -> Good | None:
         """What a person's rollback goes back to: the newest good version that is not what is live, nor was rolled back."""
         live = self.live.content if self.live is not None else None

@@ -21,7 +21,7 @@ from controller.core.events import (
     PushWithheld,
     World,
 )
-from controller.core.git import CommitIdentity
+from controller.core.git import CommitIdentity, RestoreFacts
 from controller.core.intents import (
     AskForSync,
     Build,
@@ -65,7 +65,7 @@ class Outside:
     sources: Mapping[ApplicationKey, SyncSource | ClusterSource]
     """What deploys each application; one that is not named is deployed by nobody who could be asked."""
     identity: CommitIdentity
-    world: Callable[[Rollout], World]
+    world: Callable[[Rollout, RestoreFacts | None], World]
     """What deciding needs to know beside Git, now."""
     leads: Callable[[], bool]
     """Whether this process may write to Git now, with time enough left for a push."""
@@ -125,7 +125,7 @@ class Executor:
                 return self._identifying.identify(self._repository(rollout), rollout, intent)
             case Inspect():
                 facts = self._repository(rollout).inspect(intent.request)
-                return Inspected(facts, self._outside.world(rollout))
+                return Inspected(facts, self._outside.world(rollout, facts))
             case Build():
                 return self._build(rollout, intent)
             case Push():
@@ -157,7 +157,7 @@ class Executor:
         if intent.not_after is not None and self._clock.now() > intent.not_after:
             return False
         by_person = rollout.rollback is not None and rollout.rollback.origin is Origin.PERSON
-        if not by_person and self._outside.world(rollout).pause is not None:
+        if not by_person and self._outside.world(rollout, None).pause is not None:
             return False
         return self._outside.leads()
 

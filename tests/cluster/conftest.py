@@ -4,17 +4,24 @@ Tests share the cluster, so each uses a namespace of its own (``namespace``). Th
 each would start a cluster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from controller.adapters.kubernetes.crds import definitions
+from tests.cluster.manifests import IMAGE, deployment
+from tests.cluster.site import Layout, Site, plain, site
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.flux import FluxKustomize
+from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import Gitea
 from tests.cluster.stack.kwok import Kwok
+
+MakeSite = Callable[..., Site]
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,36 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = f"test-{uuid4().hex[:8]}"
     yield control_plane.namespace(name)
     control_plane.delete("Namespace", None, name, wait=False)
+
+
+@pytest.fixture
+def repository(gitea: Gitea) -> Repository:
+    """A repository in the forge, with one application in it: ``apps/checkout``, version ``one``."""
+    made = gitea.create_repository(f"manifests-{uuid4().hex[:8]}")
+    made.commit({"apps/checkout/app.yaml": deployment("checkout", f"{IMAGE}:one")}, "Deploy one")
+    return made
+
+
+@pytest.fixture(scope="session")
+def definitions_applied(control_plane: ControlPlane) -> ControlPlane:
+    """The cluster with our definitions in it."""
+    for each in definitions():
+        control_plane.apply(each)
+        control_plane.api.await_condition("CustomResourceDefinition", None, each["metadata"]["name"], "Established")
+    return control_plane
+
+
+@pytest.fixture
+def make_site(
+    definitions_applied: ControlPlane, cluster: ControlPlane, argocd: ArgoCD, gitea: Gitea, tmp_path: Path
+) -> Iterator[MakeSite]:
+    """Makes sites of some layouts (one plain application named checkout), which are closed after the test."""
+    with ExitStack() as stack:
+
+        def made(**layouts: Layout) -> Site:
+            folder = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            chosen = layouts or {"checkout": plain("checkout")}
+            return stack.enter_context(site(cluster, argocd, gitea, folder, layouts=chosen))
+
+        yield made

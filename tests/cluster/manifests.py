@@ -1,5 +1,7 @@
 """Manifests that the tests deploy."""
 
+IMAGE = "registry.example.com/shop"
+
 
 def deployment(name: str, image: str, *, replicas: int = 2, deadline: int = 600) -> str:
     """A Deployment of a service; kwok's stages decide from the image's tag whether its pods become ready.

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +19,13 @@ from uuid import uuid4
 
 import yaml
 
+from tests.cluster.helm import rendered
 from tests.cluster.manifests import deployment, image_of
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
-from tests.cluster.stack.objects import Object
+from tests.cluster.stack.objects import Object, kind_of
 from tests.cluster.stack.processes import until
 from tests.cluster.stack.shop_service import METRIC, ShopService
 from tests.servers.prometheus import PrometheusServer
@@ -36,7 +37,29 @@ DEADLINE = 120.0
 
 
 def image(tag: str) -> str:
+    """The image of a version; its tag says how it behaves."""
     return f"{IMAGE}:{tag}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an application lies in the repository."""
+
+    path: str
+    files: Callable[[str], dict[str, str | None]]
+    """What is committed for a version."""
+    deployment: str
+    """Name of its Deployment."""
+    argocd: Mapping[str, Any] = field(default_factory=dict)
+    """What its Application says beside the defaults."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What its Application's source says beside repository, path and branch."""
+
+
+def plain(name: str, **argocd: Any) -> Layout:
+    """One manifest in a folder of its own."""
+    path = f"apps/{name}"
+    return Layout(path, lambda tag: {f"{path}/app.yaml": deployment(name, image(tag))}, name, argocd)
 
 
 def policy(namespace: str, application: str, service: str, **changes: Any) -> Object:
@@ -72,7 +95,7 @@ class Site:
     """Rollguard's namespace."""
     namespace: str
     """The service owners'."""
-    names: tuple[str, ...]
+    layouts: Mapping[str, Layout]
     kubeconfig: Path
     shop: ShopService
     repository: Repository
@@ -87,24 +110,36 @@ class Site:
         """What its metrics call it."""
         return self.application(name)
 
-    def path(self, name: str) -> str:
-        """Its folder in the repository."""
-        return f"apps/{name}"
-
-    def push(self, tag: str, name: str = "checkout", message: str = "", **more: Any) -> str:
-        """Commit a version of an application, and have Argo CD look; returns the commit."""
-        files = {f"{self.path(name)}/app.yaml": deployment(name, image(tag), **more)}
-        commit = self.repository.commit(files, message or f"Deploy {tag}")
-        self.argocd.refresh(self.application(name))
+    def push(
+        self, tag: str, name: str = "checkout", message: str = "", also: Mapping[str, str | None] | None = None
+    ) -> str:
+        """Commit a version of an application, and have Argo CD look; returns the commit. ``also`` are further files."""
+        commit = self.repository.commit(self.layouts[name].files(tag) | dict(also or {}), message or f"Deploy {tag}")
+        for each in self.layouts:
+            self.argocd.refresh(self.application(each))
         return commit
+
+    def guard(self, *names: str, **changes: Any) -> None:
+        """Declare the policies of some applications (all), start a controller, and wait until all are adopted."""
+        chosen = names or tuple(self.layouts)
+        for name in chosen:
+            self.declare(name, **changes)
+        self.start()
+        self.until(lambda: all(self.adopted(name) for name in chosen), "adoption")
 
     def declare(self, name: str = "checkout", **changes: Any) -> None:
         """Apply the policy of an application."""
         self.cluster.apply(policy(self.namespace, self.application(name), self.service(name), **changes))
 
+    def sync_by_hand(self, name: str) -> None:
+        """Have Argo CD sync an application, as a person does."""
+        operation = {"initiatedBy": {"username": "ann"}, "sync": {"prune": True}}
+        self.cluster.patch("Application", "argocd", self.application(name), {"operation": operation})
+
     def live(self, name: str = "checkout") -> str:
         """The tag that the Deployment names now."""
-        return image_of(self.cluster.get("Deployment", self.namespace, name)).rpartition(":")[2]
+        found = self.cluster.get("Deployment", self.namespace, self.layouts[name].deployment)
+        return image_of(found).rpartition(":")[2]
 
     def settings(self) -> Path:
         """Write the controller's settings."""
@@ -133,9 +168,10 @@ class Site:
         path.write_text(yaml.safe_dump(document | self.extra))
         return path
 
-    def start(self, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, module: str = "controller", **environment: str) -> "subprocess.Popen[bytes]":
         """Start a controller."""
         number = len(self.processes)
+        verb = ["run"] if module == "controller" else []
         with (self.folder / f"controller-{number}.log").open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -144,8 +180,8 @@ class Site:
                     "KILL",
                     sys.executable,
                     "-m",
-                    "controller",
-                    "run",
+                    module,
+                    *verb,
                     "--settings",
                     self.settings(),
                 ],
@@ -156,6 +192,25 @@ class Site:
             )
         self.processes.append(process)
         return process
+
+    def branches(self) -> list[str]:
+        """Names of the repository's branches."""
+        found = self.gitea.request("GET", f"{self.repository.path}/branches")
+        return sorted(each["name"] for each in found)
+
+    def commits_since(self, commit: str) -> list[str]:
+        """Subjects of what came into main after a commit, newest first."""
+        found = self.gitea.request("GET", f"{self.repository.path}/commits", params={"sha": "main", "limit": 50})
+        subjects = []
+        for each in found:
+            if each["sha"] == commit:
+                return subjects
+            subjects.append(each["commit"]["message"].splitlines()[0])
+        raise AssertionError(f"{commit} is not in main")
+
+    def restored(self, commit: str, name: str = "checkout") -> bool:
+        """Whether a commit was rolled back in main, and the version before it runs again."""
+        return bool(self.commits_since(commit)) and self.live(name) == "one"
 
     def log(self) -> str:
         """What the controllers said."""
@@ -191,13 +246,16 @@ class Site:
         told = [each.get("status", {}) for each in found]
         return sorted(told, key=lambda each: str(each.get("startedAt", "")))
 
-    def alerts(self) -> list[Mapping[str, Any]]:
-        """What the webhook was told, in order."""
-        return [json.loads(each.body)["data"] for each in self.receiver.received]
+    def alerts(self) -> list[str]:
+        """Names of the alerts that were raised, in order."""
+        told = [json.loads(each.body)["data"] for each in self.receiver.requests]
+        return [str(each["alert"]) for each in told if each["status"] == "firing"]
 
-    def alerted(self, name: str) -> bool:
-        """Whether people were told of something."""
-        return any(each.get("alert") == name or each.get("name") == name for each in self.alerts())
+    def told(self, alert: str, name: str = "checkout") -> dict[str, Any] | None:
+        """What people were told of an application by this alert; None: they were not."""
+        data = (json.loads(each.body)["data"] for each in self.receiver.requests)
+        wanted = self.application(name)
+        return next((each for each in data if (each["alert"], each["application"]) == (alert, wanted)), None)
 
     def stop(self) -> None:
         """End every controller."""
@@ -213,6 +271,12 @@ class Site:
                 process.wait(10)
 
 
+def chart(own: str, namespace: str) -> list[Object]:
+    """What the chart installs beside Argo CD for policies in one namespace, but its pods: the tests start those."""
+    values = {"argocd": {"namespace": "argocd"}, "watchNamespaces": [namespace], "crds": {"install": False}}
+    return [each for each in rendered(own, values, release=own) if each["kind"] != "Deployment"]
+
+
 @contextmanager
 def site(
     cluster: ControlPlane,
@@ -220,13 +284,18 @@ def site(
     gitea: Gitea,
     folder: Path,
     *,
-    kubeconfig: Path,
-    names: tuple[str, ...] = ("checkout",),
+    layouts: Mapping[str, Layout],
 ) -> Iterator[Site]:
-    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started."""
+    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started.
+
+    The controller has the rights that the chart gives, and no others.
+    """
     mark = uuid4().hex[:8]
     namespace, own = cluster.namespace(f"shop-{mark}"), cluster.namespace(f"rollguard-{mark}")
-    services = {f"{namespace}-{name}": (namespace, name) for name in names}
+    installed = chart(own, namespace)
+    cluster.apply(installed)
+    kubeconfig = cluster.kubeconfig_for(own, own)
+    services = {f"{namespace}-{name}": (namespace, each.deployment) for name, each in layouts.items()}
     with (
         PrometheusServer(folder, scrape_interval="1s") as prometheus,
         Receiver() as receiver,
@@ -234,14 +303,30 @@ def site(
     ):
         repository = gitea.create_repository(f"manifests-{mark}")
         made = Site(
-            cluster, argocd, gitea, folder, prometheus, receiver, own, namespace, names, kubeconfig, shop, repository
+            cluster,
+            argocd,
+            gitea,
+            folder,
+            prometheus,
+            receiver,
+            own,
+            namespace,
+            layouts,
+            kubeconfig,
+            shop,
+            repository,
         )
-        files = {f"{made.path(name)}/app.yaml": deployment(name, image("one")) for name in names}
+        files = {path: text for each in layouts.values() for path, text in each.files("one").items()}
         head = repository.commit(files, "Deploy one")
         try:
-            for name in names:
-                argocd.application(made.application(name), repository.url, made.path(name), namespace)
-            for name in names:
+            for name, each in layouts.items():
+                source = {"repoURL": repository.url, "path": each.path, "targetRevision": "main", **each.source}
+                argocd.application(
+                    made.application(name), repository.url, each.path, namespace, source=source, **each.argocd
+                )
+            for name in layouts:
+                if layouts[name].argocd.get("automated") is False:
+                    made.sync_by_hand(name)
                 argocd.await_synced(made.application(name), head)
                 shop.await_serving(made.service(name), image("one"))
             shop.push_history(prometheus)
@@ -249,7 +334,11 @@ def site(
             yield made
         finally:
             made.stop()
-            for name in names:
+            for name in layouts:
                 cluster.delete("Application", "argocd", made.application(name), wait=False)
+            for outside in (each for each in installed if each["metadata"].get("namespace") != own):
+                cluster.delete(
+                    kind_of(outside), outside["metadata"].get("namespace"), outside["metadata"]["name"], wait=False
+                )
             for each in (namespace, own):
                 cluster.delete("Namespace", None, each, wait=False)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.cluster.manifests import deployment, image_of
+from tests.cluster.manifests import IMAGE, deployment, image_of
 from tests.cluster.stack.api import ApiError, KubeApi
 from tests.cluster.stack.argocd import NAMESPACE as ARGOCD
 from tests.cluster.stack.argocd import ArgoCD
@@ -24,16 +24,6 @@ from tests.cluster.stack.processes import until
 from tests.cluster.stack.shop_service import BAD_SHARE, ShopService
 from tests.servers.prometheus import PrometheusServer
 from tests.servers.receiver import Receiver
-
-IMAGE = "registry.example.com/shop"
-
-
-@pytest.fixture
-def repository(gitea: Gitea) -> Repository:
-    """A repository with one application in it."""
-    made = gitea.create_repository(f"manifests-{uuid4().hex[:8]}")
-    made.commit({"apps/checkout/app.yaml": deployment("checkout", f"{IMAGE}:one")}, "Deploy one")
-    return made
 
 
 @pytest.fixture

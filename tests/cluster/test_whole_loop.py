@@ -1,60 +1,36 @@
 """The whole loop beside a real Argo CD: a bad commit is deployed, found, reverted in Git, and deployed again."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+import time
 
-import pytest
-
-from controller.adapters.kubernetes.crds import definitions
-from tests.cluster.site import Site, site
-from tests.cluster.stack.argocd import ArgoCD
-from tests.cluster.stack.control_plane import ControlPlane
-from tests.cluster.stack.gitea import Gitea
-
-MakeSite = Callable[..., Site]
-
-
-@pytest.fixture(scope="session")
-def guarded_cluster(cluster: ControlPlane) -> ControlPlane:
-    """The cluster with our definitions in it."""
-    for each in definitions():
-        cluster.apply(each)
-        cluster.api.await_condition("CustomResourceDefinition", None, each["metadata"]["name"], "Established")
-    return cluster
-
-
-@pytest.fixture
-def make_site(guarded_cluster: ControlPlane, argocd: ArgoCD, gitea: Gitea, tmp_path: Path) -> Iterator[MakeSite]:
-    """Makes sites that are closed after the test."""
-    with ExitStack() as stack:
-
-        def made(*names: str) -> Site:
-            folder = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
-            folder.mkdir()
-            return stack.enter_context(
-                site(
-                    guarded_cluster,
-                    argocd,
-                    gitea,
-                    folder,
-                    kubeconfig=guarded_cluster.kubeconfig,
-                    names=names or ("checkout",),
-                )
-            )
-
-        yield made
+from tests.cluster.conftest import MakeSite
 
 
 def test_a_bad_commit_is_reverted_in_git_and_the_service_recovers(make_site: MakeSite) -> None:
     """From a bad push to recovery: found by Prometheus, reverted in Git, brought back by Argo CD, told in the cluster."""
     shop = make_site()
-    shop.declare()
-    shop.start()
-    shop.until(shop.adopted, "adoption")
+    shop.guard()
     bad = shop.push("bad")
     shop.until(lambda: shop.live() == "bad", "the bad deployment")
+    shop.until(lambda: shop.guarded().get("phase") == "RollingBack" or shop.repository.head() != bad, "the verdict")
+    verdict = time.monotonic()
     shop.until(lambda: shop.repository.head() != bad, "the restore in Git")
+    pushed = time.monotonic()
     shop.until(lambda: shop.live() == "one", "the old image live")
-    shop.until(lambda: any(each.get("verdict") == "Recovered" for each in shop.story()), "the recovery")
+    live = time.monotonic()
+    shop.until(lambda: shop.story()[-1].get("verdict") == "Recovered", "the recovery")
+    recovered = time.monotonic()
     assert [each["verdict"] for each in shop.story()] == ["Breached", "Recovered"]
+    shop.until(lambda: shop.guarded()["phase"] == "Idle", "the end")
+    assert shop.alerts().count("RollguardRolledBack") == 1
+    story = shop.story()[0]
+    assert story["restore"]["commit"] == shop.repository.head()
+    assert story["objectives"][0]["name"] == "availability"
+    events = shop.cluster.api.list("Event.events.k8s.io", shop.namespace)
+    assert {"RolledBack", "RolledBackOver"} <= {each["reason"] for each in events}
+    policy = shop.cluster.get("SLOPolicy", shop.namespace, shop.application("checkout"))
+    ready = {each["type"]: each["status"] for each in policy["status"]["conditions"]}
+    assert ready == {"Ready": "True", "Conflict": "False", "RollbackPath": "True"}
+    print(  # noqa: T201  the figures of one run, for whoever reads its output
+        f"\nverdict to push {pushed - verdict:.1f} s, push to old image live {live - pushed:.1f} s, "
+        f"push to recovered {recovered - pushed:.1f} s"
+    )

@@ -1,9 +1,9 @@
 """The fields of the custom resources that no service owner writes: GuardedApplication, SyncAnalysis, a policy's status.
 
-They describe what ``adapters.store`` writes and ``adapters.policies`` tells; their docstrings are what ``kubectl explain`` says.
+They describe what ``adapters.store`` writes and ``adapters.policies`` tells; ``kubectl explain`` says their docstrings.
 
-Invariant: nothing in a ``status`` is required and no text in it is bound to certain words, so that neither a write of a part
-nor a newer version's word is refused: what is refused there would be state that is lost. Bounds keep an object small.
+Invariant: no field of a ``status`` is required and no text in it is bound to certain words, so that neither a write of a
+part nor a newer version's word is refused: what is refused there is state that is lost. Bounds keep an object small.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,11 +25,11 @@ class _Fields(BaseModel):
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Word = Annotated[str, Field(max_length=253)]
-Text = Annotated[str, Field(max_length=4096)]
+Reason = Annotated[str, Field(max_length=4096)]
+Text = Annotated[str, Field(max_length=65_536)]
+Json = Annotated[str, Field(max_length=262_144)]
 Packed = Annotated[str, Field(max_length=LARGEST_PACKED)]
-Anything = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
-]
+Anything = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 
 
 class Condition(_Fields):
@@ -77,7 +77,7 @@ class ApplicationName(_Fields):
 class Pause(_Fields):
     """The brake: nothing is rolled back while it is on."""
 
-    reason: Text
+    reason: Reason
     """Why; everybody who looks sees it."""
     until: Time | None = None
     """When it ends by itself; left out: when it is removed."""
@@ -94,7 +94,7 @@ class Request(_Fields):
     """Unique in the object."""
     kind: Literal["sync", "command"]
     """A report of a deployment, or what a person asks for."""
-    body: Annotated[str, Field(max_length=262_144)]
+    body: Json
     """JSON."""
     at: Time | None = None
     """When it was asked."""
@@ -117,7 +117,7 @@ class Letter(_Fields):
     """Unique in the object."""
     sink: Word
     """A sink of the settings."""
-    alert: Annotated[str, Field(max_length=262_144)]
+    alert: Json
     """JSON."""
 
 
@@ -163,7 +163,7 @@ class GuardedApplicationStatus(_Fields):
     """All that is known: JSON, compressed, in base64."""
     outbox: Annotated[tuple[Letter, ...], Field(max_length=10_000)] | None = None
     """Alerts that wait for their sinks."""
-    decisions: Annotated[tuple[Text, ...], Field(max_length=1000)] | None = None
+    decisions: Annotated[tuple[Json, ...], Field(max_length=1000)] | None = None
     """Decisions of the last days, as JSON: budgets are counted from them."""
     handled: Annotated[tuple[Word, ...], Field(max_length=1000)] | None = None
     """Requests that were taken in and may still stand in the spec."""

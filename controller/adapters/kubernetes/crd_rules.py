@@ -1,7 +1,7 @@
 """What the API server checks of a policy beyond types and bounds, as CEL, so that ``kubectl apply`` says it at once.
 
-Invariant: a rule refuses nothing that ``core.policy`` takes (the tests ask both). The reverse does not hold: PromQL, units of
-histograms and the like are checked by the controller, which says so in the condition Ready.
+Invariant: a rule refuses nothing that ``core.policy`` takes (the tests ask both). The reverse does not hold: PromQL, bucket
+edges and the like are checked by the controller, which says so in the condition Ready.
 
 Rules stand at the smallest part that has all they look at, because the message names that part. They are short for the
 sake of their cost: the API server multiplies it by all objectives that a policy might have.
@@ -114,7 +114,9 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "LatencyNative": _rules(
         ("has(self.total.metric)", "total of a native histogram is a metric, not a query; name the histogram")
     ),
-    "LatencyNative.threshold": _rules(("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")),
+    "LatencyNative.threshold": _rules(
+        ("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")
+    ),
     "Gauge": _rules(
         (
             "(has(self.max) || has(self.min)) != has(self.regression)",

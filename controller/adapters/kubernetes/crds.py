@@ -3,10 +3,13 @@
 Invariant: ``kubectl get`` alone tells how things stand; the definitions hold nothing of a certain installation.
 """
 
+import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from controller.adapters.kubernetes.crd_models import (
     GuardedApplicationSpec,
@@ -21,11 +24,25 @@ from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS, SLO_P
 from controller.core.policy import PolicySpec
 
 CATEGORY = "rollguard"
+_HEAD = "# Made from the models by `rollguard schema --crds`; do not edit it here.\n"
 
 
 def definitions() -> tuple[dict[str, Any], ...]:
     """The three definitions, as they are applied."""
     return (slo_policies(), sync_analyses(), guarded_applications())
+
+
+def as_yaml() -> str:
+    """All definitions as YAML documents."""
+    writer = YAML(typ="safe")
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.width = 110
+    text = io.StringIO(_HEAD)
+    text.seek(0, io.SEEK_END)
+    documents = json.loads(json.dumps(definitions()))  # nothing is shared, so that YAML has no references in it
+    writer.dump_all(documents, text)
+    return text.getvalue()
 
 
 def slo_policies() -> dict[str, Any]:
@@ -43,7 +60,7 @@ def slo_policies() -> dict[str, Any]:
     spec = _schema(PolicySpec, POLICY_RULES)
     status = _schema(PolicyStatus, {"PolicyStatus.conditions": CONDITION_LIST})
     said = "What the owner of a service promises, and what is to be done when a deployment breaks the promise."
-    return _definition(SLO_POLICIES, "slop", said, spec, status, columns)
+    return _definition(SLO_POLICIES, "slop", said, spec=spec, status=status, columns=columns)
 
 
 def sync_analyses() -> dict[str, Any]:
@@ -60,8 +77,10 @@ def sync_analyses() -> dict[str, Any]:
     )
     spec = _schema(SyncAnalysisSpec, {})
     status = _schema(SyncAnalysisStatus, {"SyncAnalysisStatus.conditions": CONDITION_LIST})
-    said = "The watch over one deployment, or over several in a row: what was measured, the verdict, and what was done."
-    return _definition(SYNC_ANALYSES, "syncan", said, spec, status, columns)
+    said = (
+        "The watch over one deployment, or over several in a row: what was measured, the verdict, and what was done."
+    )
+    return _definition(SYNC_ANALYSES, "syncan", said, spec=spec, status=status, columns=columns)
 
 
 def guarded_applications() -> dict[str, Any]:
@@ -80,7 +99,7 @@ def guarded_applications() -> dict[str, Any]:
     spec = _schema(GuardedApplicationSpec, GUARDED_RULES)
     status = _schema(GuardedApplicationStatus, {"GuardedApplicationStatus.conditions": CONDITION_LIST})
     said = "One application that is guarded: what people ask (spec) and what Rollguard knows (status)."
-    return _definition(GUARDED_APPLICATIONS, "ga", said, spec, status, columns)
+    return _definition(GUARDED_APPLICATIONS, "ga", said, spec=spec, status=status, columns=columns)
 
 
 def _schema(model: type[BaseModel], additions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -91,6 +110,7 @@ def _definition(
     resource: Resource,
     short: str,
     description: str,
+    *,
     spec: Mapping[str, Any],
     status: Mapping[str, Any],
     columns: tuple[Mapping[str, Any], ...],

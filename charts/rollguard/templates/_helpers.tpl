@@ -1,0 +1,78 @@
+{{- define "rollguard.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "rollguard.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "rollguard.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "rollguard.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of what belongs to no namespace: two releases of the same name must not meet there. */}}
+{{- define "rollguard.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "rollguard.fullname" .) -}}
+{{- end -}}
+
+{{- define "rollguard.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "rollguard.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name: name the account that is there already, or let serviceAccount.create be true" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "rollguard.selector" -}}
+app.kubernetes.io/name: {{ include "rollguard.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "rollguard.labels" -}}
+{{ include "rollguard.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "rollguard.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "rollguard.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{/* The settings file: what the administrator gives, and what must fit the rights of this release. */}}
+{{- define "rollguard.settings" -}}
+{{- $cluster := dict
+    "argocdNamespace" .Values.argocd.namespace
+    "applicationNamespaces" .Values.argocd.applicationNamespaces
+    "watchNamespaces" .Values.watchNamespaces -}}
+{{- $default := dict "cluster" (dict "defaultApplicationNamespace" .Values.argocd.namespace) -}}
+{{- $given := deepCopy .Values.settings -}}
+{{- $ours := dict
+    "store" (dict "kubernetes" (dict))
+    "server" (dict "listen" "0.0.0.0:8080")
+    "cluster" $cluster -}}
+{{- toYaml (mergeOverwrite $default $given $ours) -}}
+{{- end -}}
+
+{{/* What Rollguard does where policies are: in one namespace by a Role, in all of them by a ClusterRole. */}}
+{{- define "rollguard.watchedRules" -}}
+- apiGroups: [rollguard.dev]
+  resources: [slopolicies]
+  verbs: [get, list, watch]
+- apiGroups: [rollguard.dev]
+  resources: [slopolicies/status]
+  verbs: [patch]
+- apiGroups: [rollguard.dev]
+  resources: [syncanalyses]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [rollguard.dev]
+  resources: [syncanalyses/status]
+  verbs: [patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

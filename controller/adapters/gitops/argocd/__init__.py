@@ -1,0 +1,1 @@
+"""Argo CD: what its Applications say of deployments, and the three things that it is asked for."""
