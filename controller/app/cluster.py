@@ -126,7 +126,7 @@ def _deployer(settings: Settings, api: Api, clock: Clock) -> ClusterSource | Non
         namespaces = tuple(dict.fromkeys((cluster.argocd_namespace, *cluster.application_namespaces)))
         sources.append(ArgoCDSource(api, namespaces=namespaces, clock=clock))
     if "flux" in cluster.deployers:
-        sources.append(FluxSource(api, namespaces=cluster.application_namespaces, clock=clock))
+        sources.append(FluxSource(api, namespaces=cluster.flux_namespaces, clock=clock))
     if len(sources) > 1:
         return CombinedSource(sources)
     return sources[0] if sources else None

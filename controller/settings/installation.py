@@ -93,6 +93,8 @@ class ClusterSettings(Part):
     """What deploys from Git in this cluster."""
     application_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
     """Further namespaces with Argo CD Applications; ``argocdNamespace`` is always read."""
+    flux_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ("flux-system",)
+    """Where Flux's Kustomizations, their GitRepositories and HelmReleases are; empty: everywhere."""
     default_application_namespace: DnsLabel = "argocd"
     """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()

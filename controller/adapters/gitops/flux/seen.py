@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from sys import intern
 
-from controller.adapters.gitops.flux.fields import (
+from controller.adapters.gitops.fields import (
     Node,
     duration,
     flag,
@@ -215,7 +215,7 @@ def seen_kustomization(document: Node) -> SeenKustomization:
         labels=pairs(metadata, "labels"),
         deleting=bool(text(metadata, "deletionTimestamp")),
         suspended=flag(spec, "suspend"),
-        observed=number(status, "observedGeneration", -1) == number(metadata, "generation"),
+        observed=number(status, "observedGeneration", -1) == number(metadata, "generation", 0),
         path=text(spec, "path"),
         components=texts(spec, "components"),
         target_namespace=intern(text(spec, "targetNamespace")),
@@ -247,7 +247,7 @@ def seen_release(document: Node) -> SeenRelease | None:
         key=_key(document),
         owner=owner,
         suspended=flag(mapping(document, "spec"), "suspend"),
-        observed=number(status, "observedGeneration", -1) == number(metadata, "generation"),
+        observed=number(status, "observedGeneration", -1) == number(metadata, "generation", 0),
         ready=_condition(status, "Ready"),
         remediated=_condition(status, "Remediated"),
         stalled=_condition(status, "Stalled"),

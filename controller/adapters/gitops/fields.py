@@ -39,7 +39,7 @@ def flag(node: Node, name: str) -> bool:
     return node.get(name) is True
 
 
-def number(node: Node, name: str, default: int = 0) -> int:
+def number(node: Node, name: str, default: int) -> int:
     """A whole number."""
     found = node.get(name)
     return found if isinstance(found, int) and not isinstance(found, bool) else default
@@ -56,14 +56,14 @@ def mappings(node: Node, name: str) -> Iterator[Node]:
 def texts(node: Node, name: str) -> tuple[str, ...]:
     """The texts of a list."""
     found = node.get(name)
-    return tuple(each[:LONGEST_TEXT] for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+    listed = found if isinstance(found, list) else ()
+    return tuple(each[:LONGEST_TEXT] for each in listed if isinstance(each, str))
 
 
 def pairs(node: Node, name: str) -> tuple[tuple[str, str], ...]:
     """The texts of a mapping, sorted."""
     found = mapping(node, name)
-    listed = ((key, value) for key, value in found.items() if isinstance(key, str) and isinstance(value, str))
-    return tuple(sorted(listed))
+    return tuple(sorted((key, value) for key, value in found.items() if isinstance(value, str)))
 
 
 def moment(node: Node, name: str) -> float | None:
