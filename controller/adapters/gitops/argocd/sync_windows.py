@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from controller.adapters.gitops.argocd.application import SeenApplication
 from controller.adapters.gitops.argocd.cron import Schedule, parse_schedule
-from controller.adapters.gitops.argocd.fields import Node, flag, mapping, mappings, text, texts
+from controller.adapters.gitops.fields import Node, flag, mapping, mappings, text, texts
 from controller.adapters.gitops.argocd.globs import matches
 
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
