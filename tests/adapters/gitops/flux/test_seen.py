@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.gitops.flux.delivery import SETTLES, delivery_of
 from controller.adapters.gitops.fields import duration, moment
+from controller.adapters.gitops.flux.delivery import SETTLES, delivery_of
 from controller.adapters.gitops.flux.memory import Attempt, Memory
 from controller.adapters.gitops.flux.places import application_of
 from controller.adapters.gitops.flux.progress import progress
