@@ -153,10 +153,8 @@ def _written(value: Any, annotation: Any) -> str:
         return str(value).lower()
     if isinstance(value, float) and bare(annotation) is float:
         return format_duration(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
-    if isinstance(value, dict):
-        return "{}"
+    if isinstance(value, (tuple, dict)):
+        return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else "{}"
     return f'"{value}"' if value == "" else str(value)
 
 
