@@ -48,6 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $cluster := dict
     "argocdNamespace" .Values.argocd.namespace
     "applicationNamespaces" .Values.argocd.applicationNamespaces
+    "repositorySecrets" .Values.argocd.repositorySecrets
     "watchNamespaces" .Values.watchNamespaces -}}
 {{- $default := dict "cluster" (dict "defaultApplicationNamespace" .Values.argocd.namespace) -}}
 {{- $given := deepCopy .Values.settings -}}
