@@ -183,4 +183,6 @@ def _reason(error: Exception) -> str:
     """What failed, without the address and the objects that urllib3 prints."""
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError) or "timed out" in str(error):
         return "no answer in time"
+    if "IncompleteRead" in str(error):
+        return "the answer was cut off"
     return str(error).rpartition(": ")[2][:200] or type(error).__name__
