@@ -48,7 +48,7 @@ class _Current(threading.local):
 _current = _Current()
 
 
-def begin_deadline(seconds: float) -> Deadline:
+def set_deadline(seconds: float) -> Deadline:
     """The answer to the request that this thread makes next ends within so many seconds, wherever it is read."""
     _current.deadline = Deadline(seconds)
     return _current.deadline

@@ -18,7 +18,7 @@ import urllib3
 from kubernetes import client as library
 from kubernetes.config import ConfigException
 
-from controller.adapters.deadline import Deadline, begin_deadline, keep_deadlines
+from controller.adapters.deadline import Deadline, set_deadline, keep_deadlines
 from controller.adapters.kubernetes.errors import ApiMalformed, ApiUnavailable, KubernetesError, error_of
 from controller.adapters.kubernetes.lines import LARGEST_LINE, lines_of
 
@@ -94,7 +94,7 @@ class Transport:
         """The open answer of a request that was accepted, and when it must be over."""
         url = self._configuration.host + path + ("?" + urlencode(query) if query else "")
         headers = self._headers(content_type if body is not None else "")
-        deadline = begin_deadline(self._timeout)
+        deadline = set_deadline(self._timeout)
         with _failing_as(f"{method} {path}"):
             response = self._pool.request(
                 method,

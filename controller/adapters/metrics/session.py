@@ -18,7 +18,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 
-from controller.adapters.deadline import DeadlineAdapter, begin_deadline, time_left
+from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
 from controller.adapters.metrics.envelope import printable, read_envelope
 from controller.adapters.secret_file import SecretUnreadable, read_secret
 from controller.core.observation import MissingReason
@@ -117,7 +117,7 @@ class GuardedSession(requests.Session):
         Raises:
             MetricsError: no answer, or none that can be read.
         """
-        begin_deadline(self.seconds)
+        set_deadline(self.seconds)
         headers = self._headers()
         try:
             status, content_type, body = self._exchange(str(url), dict(params or {}), headers)
