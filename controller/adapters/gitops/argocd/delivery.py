@@ -52,7 +52,7 @@ def _differs(memory: Memory, seen: SeenApplication) -> bool:
     if operation is not None and operation.full and operation.phase != "Succeeded":
         return False
     deployed = told.what.revisions if told is not None else ()
-    if told is not None and told.what.digest and told.what.digest != seen.declared and seen.hydrator is None:
+    if told is not None and told.what.digest and told.what.digest != seen.declared.digest and seen.hydrator is None:
         return False  # the Application was declared otherwise, and is not synced yet
     return bool(seen.compared_with) and seen.compared_with in (deployed, memory.synced_with)
 
@@ -64,6 +64,7 @@ def delivery_of(
     return Delivery(
         automated=seen.policy.automated,
         blocked=_blocked(seen, project, now),
+        paused=seen.paused,
         operation=_operation(seen, revision, now),
         drift=drift.told,
         drifted_at=drift.since if drift.told else None,

@@ -19,14 +19,16 @@ from controller.adapters.gitops.argocd.application import (
     SyncPolicy,
     What,
 )
-from controller.adapters.gitops.argocd.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
+from controller.adapters.gitops.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
 from controller.core.application import ApplicationKey
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+PAUSED = "rollguard.dev/paused"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
-MOST_HISTORY = 20
+MOST_HISTORY = 5
+"""What is not seen between two looks is told of from here; older entries do not matter."""
 
 
 class NotAnApplicationError(ValueError):
@@ -46,7 +48,7 @@ def seen_application(document: Node) -> SeenApplication:
     annotations = dict(pairs(metadata, "annotations"))
     destination = mapping(spec, "destination")
     operation = _operation(mapping(status, "operationState"))
-    history = tuple(_deployment(each) for each in mappings(status, "history"))[-MOST_HISTORY:]
+    history = tuple(_deployment(each) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
     compared = mapping(status, "sync")
     hydration = mapping(status, "sourceHydrator", "lastSuccessfulOperation")
     return SeenApplication(
@@ -57,12 +59,13 @@ def seen_application(document: Node) -> SeenApplication:
         destination=intern(text(destination, "namespace")),
         cluster=(intern(text(destination, "name")), intern(text(destination, "server"))),
         sources=_sources(spec),
-        declared=_what(spec).digest,
+        declared=_what(spec),
         hydrator=_hydrator(mapping(spec, "sourceHydrator")),
         generate_paths=annotations.get(GENERATE_PATHS, ""),
         generator=_generator(metadata),
         parent=_parent(annotations.get(TRACKING, ""), key),
         skips_reconcile=annotations.get(SKIP_RECONCILE) == "true",
+        paused=_paused(annotations.get(PAUSED, "")),
         deleting=bool(text(metadata, "deletionTimestamp")),
         policy=_policy(mapping(spec, "syncPolicy")),
         pending=isinstance(document.get("operation"), dict),
@@ -127,6 +130,14 @@ def _policy(node: Node) -> SyncPolicy:
     )
 
 
+def _paused(note: str) -> str:
+    """What somebody noted; ``true`` says no more than that it is paused."""
+    said = note.strip()
+    if said.lower() in {"", "false"}:
+        return ""
+    return f"the annotation {PAUSED} is set" + ("" if said.lower() == "true" else f": {said[:200]}")
+
+
 def _generator(metadata: Node) -> str:
     owners = mappings(metadata, "ownerReferences")
     return next((text(each, "name") for each in owners if text(each, "kind") == "ApplicationSet"), "")
@@ -180,6 +191,7 @@ def _operation(node: Node) -> SeenOperation | None:
         message=text(node, "message"),
         full=bool(asked) and not _is_partial(asked),
         resources=tuple(f"{text(each, 'kind')} {text(each, 'name')}: {text(each, 'message')}" for each in failed)[:3],
+        applied=any(text(each, "syncPhase") == "PostSync" for each in mappings(result, "resources")),
     )
 
 
