@@ -47,6 +47,21 @@ def control_plane(stack_folder: Path) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
+def lone_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A second API server, for tests that freeze and kill it: nothing else depends on it."""
+    with ControlPlane(tmp_path_factory.mktemp("lone") / "control-plane") as running:
+        yield running
+
+
+@pytest.fixture
+def lone_namespace(lone_cluster: ControlPlane) -> str:
+    """A namespace in it, in which no pods are to run."""
+    name = f"test-{uuid4().hex[:8]}"
+    lone_cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture(scope="session")
 def kwok(control_plane: ControlPlane, stack_folder: Path) -> Iterator[Kwok]:
     """A node on which pods become what their image's tag says."""
     with Kwok(control_plane, stack_folder / "kwok") as running:
