@@ -179,6 +179,22 @@ def test_a_version_that_never_becomes_healthy_fails_and_the_restore_lands(deploy
     assert ear.heard()[2:] == [("Started", bad), ("Failed", bad), ("Started", back), ("Healthy", back)]
 
 
+def test_flux_waits_for_the_bad_version_before_it_looks_at_the_restore(deployed: Callable[..., Deployed]) -> None:
+    """It cannot be told to stop: what it waits for is said as what blocks, until the restore is applied."""
+    app = deployed(timeout="40s", retryInterval="1h")
+    one = app.repository.head()
+    app.flux.await_applied(app.name, one)
+    source, ear = app.listen()
+    ear.await_report("Healthy", one)
+    bad = app.push("unready-2")
+    ear.await_report("Started", bad)
+    back = app.commit("one")
+    source.refresh(app.key)
+    assert f"waits for the health of {bad[:12]}" in ear.await_delivery(lambda each: each.blocked).blocked
+    ear.await_report("Healthy", back)
+    ear.await_delivery(lambda each: not each.blocked)
+
+
 def test_what_cannot_be_built_fails_and_the_restore_is_told(deployed: Callable[..., Deployed]) -> None:
     """Nothing of it was applied, so that the restore changes no manifests: it is told as deployed nevertheless."""
     app = deployed(retryInterval="30s")

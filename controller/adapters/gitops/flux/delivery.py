@@ -21,7 +21,9 @@ _FOR_A_WHILE = {
 
 def delivery_of(seen: SeenKustomization, git: SeenGit | None, memory: Memory, now: float) -> Delivery:
     """All that is told, after a look was taken in."""
-    return Delivery(automated=True, blocked=_blocked(seen, git), operation=_operation(seen, memory, now))
+    operation = _operation(seen, memory, now)
+    blocked = _blocked(seen, git) or _waited_for(seen, git, operation)
+    return Delivery(automated=True, blocked=blocked, operation=operation)
 
 
 def _operation(seen: SeenKustomization, memory: Memory, now: float) -> Operation | None:
@@ -51,6 +53,15 @@ def _blocked(seen: SeenKustomization, git: SeenGit | None) -> str:
     if seen.ready.fails and (why := _FOR_A_WHILE.get(seen.ready.reason)):
         return f"{why}: {_short(seen.ready.message)}"
     return ""
+
+
+def _waited_for(seen: SeenKustomization, git: SeenGit | None, operation: Operation | None) -> str:
+    """Flux cannot be told to end its wait for health; a failure it leaves at once, for what is newer."""
+    if operation is None or not seen.reconciling.holds or seen.ready.fails:
+        return ""
+    if git is None or git.revision is None or git.revision == operation.revision:
+        return ""
+    return f"Flux waits for the health of {operation.revision[:12]}, and looks at nothing newer until spec.timeout is over"
 
 
 def _source_blocked(seen: SeenKustomization, git: SeenGit | None) -> str:

@@ -78,6 +78,8 @@ class SeenGit:
     """What it follows instead, in words."""
     suspended: bool
     ready: Condition
+    revision: Revision | None
+    """What it offers to be applied."""
     handled: str
     """The last request to reconcile that it has answered."""
 
@@ -192,6 +194,7 @@ def seen_git(document: Node) -> SeenGit:
         pinned=pinned,
         suspended=flag(spec, "suspend"),
         ready=_condition(status, "Ready"),
+        revision=git_revision(text(mapping(status, "artifact"), "revision")),
         handled=text(status, "lastHandledReconcileAt"),
     )
 

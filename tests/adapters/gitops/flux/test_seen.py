@@ -31,6 +31,7 @@ from tests.adapters.gitops.flux.objects import (
     helm_release,
     kustomization,
     ready,
+    trying,
 )
 
 KEY = ApplicationKey("flux-system", "checkout")
@@ -257,6 +258,18 @@ def test_nothing_blocks_what_is_well() -> None:
     """And a commit is deployed without a person."""
     found = delivery(ready(A))
     assert (found.blocked, found.operation, found.automated, found.drift) == ("", None, True, ())
+
+
+def test_flux_waiting_for_health_blocks_what_is_newer() -> None:
+    """Git holds a newer revision, which Flux looks at only when it has given up; a failure keeps nothing waiting."""
+    attempt = Attempt(Revision(B), T0, T0)
+    newer = git_repository(branch="main", status={"artifact": {"revision": f"main@sha1:{A}"}})
+    same = git_repository(branch="main", status={"artifact": {"revision": f"main@sha1:{B}"}})
+    document = trying(A, B, since=1)
+    assert "waits for the health of bbbbbbbbbbbb" in delivery(document, newer, attempt, SETTLES).blocked
+    assert delivery(document, same, attempt, SETTLES).blocked == ""
+    assert delivery(document, newer, attempt, SETTLES - 1).blocked == ""
+    assert delivery(failing(A, B, since=1), newer, attempt, SETTLES).blocked == ""
 
 
 def test_an_operation_counts_once_it_lasts() -> None:
