@@ -78,7 +78,7 @@ class _Parts:
 
     def __init__(self, api: Api, namespace: str, settings: Settings, clock: Clock, identity: str) -> None:
         self.stories = Stories(api)
-        self.store = CustomResourceStore(api, namespace, self.stories.tell)
+        self.store = CustomResourceStore(api, namespace, self.stories.tell, settings.cluster.watch_namespaces)
         self.policies = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
         self.statuses = PolicyStatuses(api, clock)
         self.events = EventRecorder(api, clock, identity)

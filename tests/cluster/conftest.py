@@ -22,6 +22,15 @@ from tests.cluster.stack.gitea import Gitea
 from tests.cluster.stack.kwok import Kwok
 
 MakeSite = Callable[..., Site]
+TIMEOUT = 400
+"""Seconds for one test: it waits for real rollouts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder more time than others have."""
+    for each in items:
+        if each.path.is_relative_to(Path(__file__).parent):
+            each.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(scope="session")

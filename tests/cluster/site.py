@@ -100,6 +100,8 @@ class Site:
     shop: ShopService
     repository: Repository
     extra: dict[str, Any] = field(default_factory=dict)
+    lease: str = "5s"
+    """How long a leader that is heard of no more keeps the others waiting."""
     processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     def application(self, name: str) -> str:
@@ -158,7 +160,7 @@ class Site:
                     "namespace": self.own,
                     "kubeconfig": str(self.kubeconfig),
                     "cacheDirectory": str(self.folder / "cache"),
-                    "lease": "5s",
+                    "lease": self.lease,
                 }
             },
             "server": {"listen": "127.0.0.1:0"},

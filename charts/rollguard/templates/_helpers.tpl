@@ -54,6 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
     "fluxNamespaces" .Values.flux.namespaces
     "argocdNamespace" .Values.argocd.namespace
     "applicationNamespaces" .Values.argocd.applicationNamespaces
+    "repositorySecrets" .Values.argocd.repositorySecrets
     "watchNamespaces" .Values.watchNamespaces -}}
 {{- $home := ternary .Values.argocd.namespace (first (append .Values.flux.namespaces "flux-system")) .Values.argocd.enabled -}}
 {{- $default := dict "cluster" (dict "defaultApplicationNamespace" $home) -}}

@@ -24,6 +24,7 @@ from controller.core.application import ApplicationKey
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+PAUSED = "rollguard.dev/paused"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
 MOST_HISTORY = 5
@@ -64,6 +65,7 @@ def seen_application(document: Node) -> SeenApplication:
         generator=_generator(metadata),
         parent=_parent(annotations.get(TRACKING, ""), key),
         skips_reconcile=annotations.get(SKIP_RECONCILE) == "true",
+        paused=_paused(annotations.get(PAUSED, "")),
         deleting=bool(text(metadata, "deletionTimestamp")),
         policy=_policy(mapping(spec, "syncPolicy")),
         pending=isinstance(document.get("operation"), dict),
@@ -126,6 +128,14 @@ def _policy(node: Node) -> SyncPolicy:
         options=texts(node, "syncOptions"),
         retry=json.dumps(retry, sort_keys=True) if retry else "",
     )
+
+
+def _paused(note: str) -> str:
+    """What somebody noted; ``true`` says no more than that it is paused."""
+    said = note.strip()
+    if said.lower() in {"", "false"}:
+        return ""
+    return f"the annotation {PAUSED} is set" + ("" if said.lower() == "true" else f": {said[:200]}")
 
 
 def _generator(metadata: Node) -> str:
