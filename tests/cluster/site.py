@@ -19,12 +19,13 @@ from uuid import uuid4
 
 import yaml
 
+from tests.cluster.helm import rendered
 from tests.cluster.manifests import deployment, image_of
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
-from tests.cluster.stack.objects import Object
+from tests.cluster.stack.objects import Object, kind_of
 from tests.cluster.stack.processes import until
 from tests.cluster.stack.shop_service import METRIC, ShopService
 from tests.servers.prometheus import PrometheusServer
@@ -51,6 +52,8 @@ class Layout:
     """Name of its Deployment."""
     argocd: Mapping[str, Any] = field(default_factory=dict)
     """What its Application says beside the defaults."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What its Application's source says beside repository, path and branch."""
 
 
 def plain(name: str, **argocd: Any) -> Layout:
@@ -165,9 +168,10 @@ class Site:
         path.write_text(yaml.safe_dump(document | self.extra))
         return path
 
-    def start(self, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, module: str = "controller", **environment: str) -> "subprocess.Popen[bytes]":
         """Start a controller."""
         number = len(self.processes)
+        verb = ["run"] if module == "controller" else []
         with (self.folder / f"controller-{number}.log").open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -176,8 +180,8 @@ class Site:
                     "KILL",
                     sys.executable,
                     "-m",
-                    "controller",
-                    "run",
+                    module,
+                    *verb,
                     "--settings",
                     self.settings(),
                 ],
@@ -188,6 +192,25 @@ class Site:
             )
         self.processes.append(process)
         return process
+
+    def branches(self) -> list[str]:
+        """Names of the repository's branches."""
+        found = self.gitea.request("GET", f"{self.repository.path}/branches")
+        return sorted(each["name"] for each in found)
+
+    def commits_since(self, commit: str) -> list[str]:
+        """Subjects of what came into main after a commit, newest first."""
+        found = self.gitea.request("GET", f"{self.repository.path}/commits", params={"sha": "main", "limit": 50})
+        subjects = []
+        for each in found:
+            if each["sha"] == commit:
+                return subjects
+            subjects.append(each["commit"]["message"].splitlines()[0])
+        raise AssertionError(f"{commit} is not in main")
+
+    def restored(self, commit: str, name: str = "checkout") -> bool:
+        """Whether a commit was rolled back in main, and the version before it runs again."""
+        return bool(self.commits_since(commit)) and self.live(name) == "one"
 
     def log(self) -> str:
         """What the controllers said."""
@@ -225,12 +248,12 @@ class Site:
 
     def alerts(self) -> list[str]:
         """Names of the alerts that were raised, in order."""
-        told = [json.loads(each.body)["data"] for each in self.receiver.received]
+        told = [json.loads(each.body)["data"] for each in self.receiver.requests]
         return [str(each["alert"]) for each in told if each["status"] == "firing"]
 
     def told(self, alert: str, name: str = "checkout") -> dict[str, Any] | None:
         """What people were told of an application by this alert; None: they were not."""
-        data = (json.loads(each.body)["data"] for each in self.receiver.received)
+        data = (json.loads(each.body)["data"] for each in self.receiver.requests)
         wanted = self.application(name)
         return next((each for each in data if (each["alert"], each["application"]) == (alert, wanted)), None)
 
@@ -248,6 +271,12 @@ class Site:
                 process.wait(10)
 
 
+def chart(own: str, namespace: str) -> list[Object]:
+    """What the chart installs beside Argo CD for policies in one namespace, but its pods: the tests start those."""
+    values = {"argocd": {"namespace": "argocd"}, "watchNamespaces": [namespace], "crds": {"install": False}}
+    return [each for each in rendered(own, values, release=own) if each["kind"] != "Deployment"]
+
+
 @contextmanager
 def site(
     cluster: ControlPlane,
@@ -255,12 +284,17 @@ def site(
     gitea: Gitea,
     folder: Path,
     *,
-    kubeconfig: Path,
     layouts: Mapping[str, Layout],
 ) -> Iterator[Site]:
-    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started."""
+    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started.
+
+    The controller has the rights that the chart gives, and no others.
+    """
     mark = uuid4().hex[:8]
     namespace, own = cluster.namespace(f"shop-{mark}"), cluster.namespace(f"rollguard-{mark}")
+    installed = chart(own, namespace)
+    cluster.apply(installed)
+    kubeconfig = cluster.kubeconfig_for(own, own)
     services = {f"{namespace}-{name}": (namespace, each.deployment) for name, each in layouts.items()}
     with (
         PrometheusServer(folder, scrape_interval="1s") as prometheus,
@@ -286,7 +320,10 @@ def site(
         head = repository.commit(files, "Deploy one")
         try:
             for name, each in layouts.items():
-                argocd.application(made.application(name), repository.url, each.path, namespace, **each.argocd)
+                source = {"repoURL": repository.url, "path": each.path, "targetRevision": "main", **each.source}
+                argocd.application(
+                    made.application(name), repository.url, each.path, namespace, source=source, **each.argocd
+                )
             for name in layouts:
                 if layouts[name].argocd.get("automated") is False:
                     made.sync_by_hand(name)
@@ -299,5 +336,9 @@ def site(
             made.stop()
             for name in layouts:
                 cluster.delete("Application", "argocd", made.application(name), wait=False)
+            for outside in (each for each in installed if each["metadata"].get("namespace") != own):
+                cluster.delete(
+                    kind_of(outside), outside["metadata"].get("namespace"), outside["metadata"]["name"], wait=False
+                )
             for each in (namespace, own):
                 cluster.delete("Namespace", None, each, wait=False)

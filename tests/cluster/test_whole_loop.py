@@ -30,7 +30,7 @@ def test_a_bad_commit_is_reverted_in_git_and_the_service_recovers(make_site: Mak
     policy = shop.cluster.get("SLOPolicy", shop.namespace, shop.application("checkout"))
     ready = {each["type"]: each["status"] for each in policy["status"]["conditions"]}
     assert ready == {"Ready": "True", "Conflict": "False", "RollbackPath": "True"}
-    print(
+    print(  # noqa: T201  the figures of one run, for whoever reads its output
         f"\nverdict to push {pushed - verdict:.1f} s, push to old image live {live - pushed:.1f} s, "
         f"push to recovered {recovered - pushed:.1f} s"
     )

@@ -19,14 +19,15 @@ from controller.adapters.gitops.argocd.application import (
     SyncPolicy,
     What,
 )
-from controller.adapters.gitops.argocd.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
+from controller.adapters.gitops.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
 from controller.core.application import ApplicationKey
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
-MOST_HISTORY = 20
+MOST_HISTORY = 5
+"""What is not seen between two looks is told of from here; older entries do not matter."""
 
 
 class NotAnApplicationError(ValueError):
@@ -46,7 +47,7 @@ def seen_application(document: Node) -> SeenApplication:
     annotations = dict(pairs(metadata, "annotations"))
     destination = mapping(spec, "destination")
     operation = _operation(mapping(status, "operationState"))
-    history = tuple(_deployment(each) for each in mappings(status, "history"))[-MOST_HISTORY:]
+    history = tuple(_deployment(each) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
     compared = mapping(status, "sync")
     hydration = mapping(status, "sourceHydrator", "lastSuccessfulOperation")
     return SeenApplication(
@@ -57,7 +58,7 @@ def seen_application(document: Node) -> SeenApplication:
         destination=intern(text(destination, "namespace")),
         cluster=(intern(text(destination, "name")), intern(text(destination, "server"))),
         sources=_sources(spec),
-        declared=_what(spec).digest,
+        declared=_what(spec),
         hydrator=_hydrator(mapping(spec, "sourceHydrator")),
         generate_paths=annotations.get(GENERATE_PATHS, ""),
         generator=_generator(metadata),
@@ -180,6 +181,7 @@ def _operation(node: Node) -> SeenOperation | None:
         message=text(node, "message"),
         full=bool(asked) and not _is_partial(asked),
         resources=tuple(f"{text(each, 'kind')} {text(each, 'name')}: {text(each, 'message')}" for each in failed)[:3],
+        applied=any(text(each, "syncPhase") == "PostSync" for each in mappings(result, "resources")),
     )
 
 
