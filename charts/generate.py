@@ -21,6 +21,7 @@ OF_THE_CHART = {
     "ClusterSettings": {
         "argocdNamespace",
         "applicationNamespaces",
+        "fluxNamespaces",
         "repositorySecrets",
         "fluxNamespaces",
         "watchNamespaces",
