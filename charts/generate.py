@@ -23,7 +23,6 @@ OF_THE_CHART = {
         "applicationNamespaces",
         "fluxNamespaces",
         "repositorySecrets",
-        "fluxNamespaces",
         "watchNamespaces",
         "deployers",
     },
