@@ -115,7 +115,7 @@ last_good() {
 }
 verdicts() {
     kubectl get syncanalyses -n "$namespace" \
-        -o jsonpath="{range .items[?(@.spec.application.name=='$application')]}{.status.verdict} {end}"
+        -o jsonpath="{range .items[?(@.spec.application.name=='$application')]}{.status.verdict}{.status.recovery} {end}"
 }
 
 play() {

@@ -179,7 +179,8 @@ def read_record(application: ApplicationKey, fields: Mapping[str, Any]) -> Analy
         body = unpack(packed)
     except PackingError:
         return None
-    ended, verdict = from_rfc3339(fields.get("endedAt")), str(fields.get("verdict") or "")
+    ended = from_rfc3339(fields.get("endedAt"))
+    verdict = str(fields.get("recovery") or fields.get("verdict") or "")
     return AnalysisRecord(name, application, started, ended, str(fields.get("revision") or ""), verdict, body)
 
 

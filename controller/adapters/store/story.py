@@ -59,7 +59,7 @@ def story_status(stored: AnalysisRecord) -> dict[str, Any]:
     """The object's status; of a record that this version cannot read, only what is known without reading it."""
     record = _readable(stored)
     told = _told(record) if record is not None else {}
-    return {**told, "id": stored.id, **record_fields(stored)}
+    return {"id": stored.id, **record_fields(stored), **told}
 
 
 def _readable(stored: AnalysisRecord) -> Record | None:
@@ -76,6 +76,7 @@ def _told(record: Record) -> dict[str, Any]:
     return {
         "kind": analysis.kind.value,
         "phase": "Closed" if analysis.over else shown.phase.value,
+        "verdict": analysis.verdict.value if analysis.verdict is not None else None,
         "recovery": analysis.recovery.value if analysis.recovery is not None else None,
         "reason": judgement.reason.value if judgement else None,
         "sentence": one_line(judgement.sentence, _LONGEST_TEXT) if judgement else None,
