@@ -18,7 +18,7 @@ import urllib3
 from kubernetes import client as library
 from kubernetes.config import ConfigException
 
-from controller.adapters.deadline import Deadline, set_deadline, keep_deadlines
+from controller.adapters.deadline import Deadline, keep_deadlines, set_deadline
 from controller.adapters.kubernetes.errors import ApiMalformed, ApiUnavailable, KubernetesError, error_of
 from controller.adapters.kubernetes.lines import LARGEST_LINE, lines_of
 
