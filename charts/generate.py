@@ -21,8 +21,8 @@ OF_THE_CHART = {
     "ClusterSettings": {
         "argocdNamespace",
         "applicationNamespaces",
-        "repositorySecrets",
         "fluxNamespaces",
+        "repositorySecrets",
         "watchNamespaces",
         "deployers",
     },

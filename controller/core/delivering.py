@@ -44,7 +44,9 @@ def take_operation_ended(step: Step, event: OperationEnded) -> Step:
 def take_sync_asked(step: Step, event: SyncAsked) -> Step:
     """A sync was asked for, or one is under way already."""
     said = f"asked for a sync to {event.revision[:12]}" if event.asked else "a sync is under way already"
-    return step.set_rollback(asked_sync_at=step.now).set(resync_asked_at=step.now).say(said)
+    drift = step.rollout.delivery.drifted_at if event.asked and step.rollout.rollback is None else None
+    step = step.set_rollback(asked_sync_at=step.now).set(resync_asked_at=step.now)
+    return step.set(resynced_drift=drift or step.rollout.resynced_drift).say(said)
 
 
 def deliver(step: Step, limits: Limits) -> Step:
@@ -76,7 +78,9 @@ def sync_to_ask_for(rollout: Rollout, now: float) -> str:
     if rollback is not None:
         return ""
     asked = rollout.resync_asked_at
-    waits = asked is not None and (asked >= (delivery.drifted_at or 0.0) and now < asked + ASK_AGAIN)
+    waits = asked is not None and now < asked + ASK_AGAIN
+    if delivery.drifted_at is not None and delivery.drifted_at == rollout.resynced_drift:
+        return ""  # once: what differs again right after a sync is no sync's to undo
     return "live objects differ from Git" if rollout.resync_wanted and not waits else ""
 
 

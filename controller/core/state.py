@@ -131,6 +131,8 @@ class Rollout:
     resync_wanted: bool = False
     """Whether what runs is to be brought back to what Git says."""
     resync_asked_at: float | None = None
+    resynced_drift: float | None = None
+    """The drift (by when it began) for which a sync was asked for."""
 
     @property
     def phase(self) -> Phase:

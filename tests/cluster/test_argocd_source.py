@@ -379,6 +379,28 @@ def test_a_sync_stuck_in_a_wave_is_ended(site: Site) -> None:
     assert not site.source.terminate(site.key, Revision(fixed))
 
 
+def test_a_hook_that_never_ends_is_ended_and_its_revert_is_what_runs(site: Site) -> None:
+    """A migration before the sync hangs: nothing of the commit is live, so Argo CD needs no sync for the revert."""
+    site.begin()
+    stuck = site.commit({FILE: deployment("checkout", f"{IMAGE}:two"), f"{PATH}/migration.yaml": _MIGRATION})
+    site.heard.await_delivery(
+        site.key,
+        lambda each: each.operation is not None and "waiting for completion of hook" in each.operation.message,
+    )
+    assert site.source.terminate(site.key, Revision(stuck))
+    site.heard.await_report(site.key, "Failed", stuck)
+    revert = site.repository.revert()
+    site.source.refresh(site.key)
+    assert site.heard.await_report(site.key, "Healthy", revert).only
+    assert site.story()[2:] == [("Started", stuck), ("Failed", stuck), ("Healthy", revert)]
+    assert image_of(site.cluster.get("Deployment", site.name, "checkout")) == f"{IMAGE}:one"
+
+
+_MIGRATION = deployment("migration", f"{IMAGE}:unready").replace(
+    "{name: migration}", "{name: migration, annotations: {argocd.argoproj.io/hook: PreSync}}", 1
+)  # no Job: kwok's end by themselves
+
+
 def test_a_sync_that_waits_for_a_person_is_never_ended(site: Site) -> None:
     """A prune that asks for confirmation is a person's to confirm."""
     asks = '{argocd.argoproj.io/sync-options: "Prune=confirm"}'

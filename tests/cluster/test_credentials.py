@@ -17,11 +17,12 @@ from controller.core.git import BuiltCommit, CommitIdentity, PushOutcome, PushRe
 from controller.ports.repository import Repository, RepositoryDenied
 from controller.settings import Settings
 from tests.cluster.conftest import MakeSite
+from tests.cluster.helm import rendered
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.forge_repository import Repository as ForgeRepository
 from tests.cluster.stack.gitea import Gitea
-from tests.cluster.stack.objects import Object
+from tests.cluster.stack.objects import Object, kind_of
 from tests.cluster.stack.processes import until
 from tests.fakes.manual_clock import ManualClock
 
@@ -37,28 +38,11 @@ def secret(namespace: str, name: str, kind: str, *, url: str, user: str, token: 
     }
 
 
-def rights(namespace: str, account: str, names: list[str]) -> list[Object]:
-    """The Role that the chart makes for ``argocd.repositorySecrets``."""
-    metadata = {"name": account, "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    maps = ["argocd-tls-certs-cm", "argocd-ssh-known-hosts-cm"]
+def rights(own: str, argocd: str, release: str, names: list[str]) -> list[Object]:
+    """The Role that the chart makes for Argo CD's Secrets, and its binding."""
+    values = {"argocd": {"namespace": argocd, "repositorySecrets": names}, "crds": {"install": False}}
     return [
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "Role",
-            "metadata": metadata,
-            "rules": [
-                {"apiGroups": [""], "resources": ["secrets"], "resourceNames": names, "verbs": ["get"]},
-                {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": maps, "verbs": ["get"]},
-            ],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
-        },
+        each for each in rendered(own, values, release=release) if each["metadata"]["name"].endswith("-repositories")
     ]
 
 
@@ -117,9 +101,8 @@ def desk(control_plane: ControlPlane, gitea: Gitea, namespace: str, tmp_path: Pa
     for user, permission in ((f"reader-{mark}", "read"), (f"writer-{mark}", "write")):
         tokens[user] = gitea.create_user(user, uuid4().hex)
         manifests.collaborator(user, permission)
-    account = "rollguard"
-    control_plane.apply(rights(namespace, account, [READ, WRITE]))
-    api = Api.connect(control_plane.kubeconfig_for(namespace, account))
+    control_plane.apply(rights(namespace, namespace, "rollguard", [READ, WRITE]))
+    api = Api.connect(control_plane.kubeconfig_for(namespace, "rollguard"))
     reader, writer = tokens
     return Desk(control_plane, gitea, namespace, manifests, tokens, reader, writer, api, tmp_path, ManualClock(), [])
 
@@ -218,6 +201,8 @@ def test_a_repository_without_credentials_is_told_once_and_mended_without_a_rest
         "repositories": [],
         "cluster": {"watchNamespaces": [shop.namespace], "repositorySecrets": [name]},
     }
+    allowed = rights(shop.own, "argocd", shop.own, [name])
+    shop.cluster.apply(allowed)
     shop.declare()
     shop.start()
 
@@ -249,3 +234,5 @@ def test_a_repository_without_credentials_is_told_once_and_mended_without_a_rest
     assert token not in shop.log()
     shop.cluster.delete("Secret", "argocd", name)
     shop.cluster.delete("Secret", "argocd", f"read-{shop.namespace}")
+    for each in allowed:
+        shop.cluster.delete(kind_of(each), "argocd", each["metadata"]["name"])

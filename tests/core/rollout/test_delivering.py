@@ -146,8 +146,11 @@ def test_drift_is_synced_back_where_the_policy_says_so() -> None:
     assert [type(each) for each in model.asked] == [AskForSync]
     assert model.rollout.live is not None
     assert model.asked[0].revision == model.rollout.live.revision
-    model.pass_time(ASK_AGAIN / 2, 5)
-    assert len(model.asked) == 1
+    model.pass_time(ASK_AGAIN * 3, 5)
+    assert len(model.asked) == 1, "once for each drift"
+    model.take(DeliveryObserved(Delivery()))
+    model.take(DeliveryObserved(replace(DRIFT, drifted_at=model.now)))
+    assert len(model.asked) == 2
     shadowed = Model(limits=replace(model.limits, maximum_mode=Mode.SHADOW)).guard(policy(onDrift="Sync"))
     shadowed.take(DeliveryObserved(DRIFT))
     assert shadowed.asked == []

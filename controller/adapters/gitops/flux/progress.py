@@ -140,12 +140,17 @@ def _counts(look: _Look, attempt: Attempt) -> bool:
 def _changes_nothing(look: _Look, attempt: Attempt) -> bool:
     """Whether what is tried is what runs: the same revision, or the same manifests in another commit."""
     told, seen = look.memory.told, look.seen
-    if told is None or told.phase is not SyncPhase.HEALTHY:
+    if told is None:
         return False
-    if attempt.revision == seen.applied:
+    if told.phase is SyncPhase.HEALTHY and attempt.revision == seen.applied:
         return True
     head = seen.history[0] if seen.history else None
-    return head is not None and head.revision == attempt.revision and head.digest == told.digest
+    return head is not None and head.revision == attempt.revision and _is_same(told, head.digest)
+
+
+def _is_same(told: Told, digest: str) -> bool:
+    """Whether these are the manifests that were told of, whatever commit they come from."""
+    return bool(digest) and told.digest == digest
 
 
 def _failed(look: _Look, attempt: Attempt) -> _Look:
@@ -172,9 +177,7 @@ def _ended(look: _Look) -> _Look:
     if not seen.settled or seen.applied is None:
         return look
     digest = seen.history[0].digest if seen.history else ""
-    if told is None or told.revision != seen.applied:
-        if told is not None and told.phase is SyncPhase.HEALTHY and digest and told.digest == digest:
-            return look  # a commit that changes nothing here
+    if told is None or (told.revision != seen.applied and not _is_same(told, digest)):
         look = look.begin(seen.applied, _began_at(look), digest)
     elif told.digest != digest:
         look = replace(look, memory=replace(look.memory, told=replace(told, digest=digest)))

@@ -274,6 +274,19 @@ def test_a_release_that_helm_took_back_fails_the_deployment(watched: Watched) ->
     assert watched.look(APPLIED, 9300, [ROLLED_BACK]) == []
 
 
+def test_an_unrelated_commit_heals_no_release_that_helm_took_back(watched: Watched) -> None:
+    """The manifests are those that failed, from another commit: nothing is told until they become Healthy themselves."""
+    watched.look(APPLIED, 9106, [WELL])
+    watched.look(APPLIED, 9201, [ROLLED_BACK])
+    watched.told.clear()
+    history = (entry("2", U, first=9105, last=9300, count=4), entry("1", A, first=2))
+    assert watched.look(ready(U, *history, since=9300), 9310, [ROLLED_BACK]) == []
+    assert watched.look(trying(U, U, *history, since=9400), 9400 + SETTLES, [ROLLED_BACK]) == []
+    document = ready(R, entry("1", R, first=2, last=9500, count=9), *history[:1], since=9500)
+    healed = helm_release(condition("Ready", "True", since=9510), generation=2, observed=2)
+    assert watched.look(document, 9520, [healed]) == [("Started", R), ("Healthy", R)]
+
+
 def test_healthy_waits_for_the_releases(watched: Watched) -> None:
     """A changed release is heard of a moment after the Kustomization is Ready, and takes its time."""
     assert watched.look(APPLIED, 9106, [WELL]) == [("Started", B)]
