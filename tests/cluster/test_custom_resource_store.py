@@ -49,7 +49,7 @@ def open_store(api: Api, own: str) -> Iterator[Open]:
     opened: list[Store] = []
 
     def open_one() -> Store:
-        store = CustomResourceStore(api, own)
+        store = CustomResourceStore(api, own, told_in=(own,))  # other tests' stories are not this one's
         opened.append(store)
         return store
 
@@ -66,7 +66,7 @@ def telling(api: Api, own: str, namespace: str) -> Iterator[Callable[[], CustomR
     def open_one() -> CustomResourceStore:
         stories = Stories(api)
         writers.append(stories)
-        store = CustomResourceStore(api, own, lambda told, _: stories.tell(told, namespace))
+        store = CustomResourceStore(api, own, lambda told, _: stories.tell(told, namespace), told_in=(namespace,))
         stories.start(store.told)
         return store
 
@@ -148,9 +148,9 @@ def test_a_story_that_a_crash_left_untold_is_told(
     """The record stands in the application's object, is read there by the next process, and goes once it is told."""
     crashed = CustomResourceStore(api, own)
     crashed.commit(Change(CHECKOUT, 0, "", (record(1),)))
-    assert list(CustomResourceStore(api, own).analyses()) == [record(1)]
+    assert list(CustomResourceStore(api, own, told_in=(namespace,)).analyses()) == [record(1)]
     stories = Stories(api)
-    store = CustomResourceStore(api, own, lambda told, _: stories.tell(told, namespace))
+    store = CustomResourceStore(api, own, lambda told, _: stories.tell(told, namespace), told_in=(namespace,))
     assert [told for told, _ in store.untold()] == [record(1)]
     stories.start(store.told)
     for told, _ in store.untold():
