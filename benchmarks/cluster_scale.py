@@ -244,16 +244,23 @@ def main() -> int:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         prometheus = stack.enter_context(PrometheusServer(folder, scrape_interval="1h"))
-        control_plane = stack.enter_context(ControlPlane(folder / "control-plane"))
+        control_plane = ControlPlane(folder / "control-plane")
+        tokens = control_plane.folder / "tokens.csv"
+        if tokens.exists():  # of an earlier run, whose applications are used again
+            control_plane.token = tokens.read_text().partition(",")[0]
+        stack.enter_context(control_plane)
         cluster = Cluster(control_plane, folder, prometheus.url, options.applications)
         say(f"filled within {cluster.fill():.0f} s")
         bench = Bench(cluster, options)
+        measurings: dict[str, Callable[[Bench], None]] = {
+            "fill": lambda _: None,
+            "idle": idle,
+            "analysing": lambda made: analysing(made, prometheus),
+            "takeover": takeover,
+        }
         for each in options.what:
             print(f"{each}:", flush=True)
-            if each == "analysing":
-                analysing(bench, prometheus)
-            else:
-                {"idle": idle, "takeover": takeover}[each](bench)
+            measurings[each](bench)
         return report(bench)
 
 

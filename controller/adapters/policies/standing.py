@@ -36,8 +36,10 @@ class Standing:
     """What is told of one policy."""
 
     conditions: tuple[Condition, ...]
+    applications: int
+    """How many it guards."""
     guarded: tuple[str, ...]
-    """Applications, ``namespace/name``, sorted."""
+    """The first of them, ``namespace/name``, sorted."""
 
 
 def standing(
@@ -51,14 +53,14 @@ def standing(
     Args:
         invalid: why it cannot be used; empty: it can.
         conflicts: one sentence for each application that another policy would guard too.
-        matched: the applications that it guards.
+        matched: the applications that it guards, sorted.
         rollouts: what is known of them.
     """
-    keys, clashes = sorted(matched), list(conflicts)
+    keys, clashes = list(matched), list(conflicts)
     conflict = Condition("Conflict", "True", "Conflict", "; ".join(clashes)) if clashes else _NO_CONFLICT
     ready = _ready(invalid, clashes, keys)
-    paths = [rollouts[key].rollback_path for key in keys if key in rollouts]
-    return Standing((ready, conflict, _path(paths)), tuple(map(str, keys)))
+    paths = {rollouts[key].rollback_path for key in keys if key in rollouts}
+    return Standing((ready, conflict, _path(paths)), len(keys), tuple(map(str, keys[:MOST_NAMED])))
 
 
 _NO_CONFLICT = Condition("Conflict", "False", "NoConflict", "no other policy guards the same application")
@@ -75,7 +77,7 @@ def _ready(invalid: str, clashes: list[str], keys: list[ApplicationKey]) -> Cond
     return Condition("Ready", "True", "Guarding", f"guards {named}")
 
 
-def _path(paths: list[RollbackPath | None]) -> Condition:
+def _path(paths: set[RollbackPath | None]) -> Condition:
     """The worst way that is open to one of its applications."""
     if not paths or None in paths:
         return Condition("RollbackPath", "Unknown", "NotProven", "which way a restore can take is not proven yet")
@@ -93,8 +95,8 @@ def status_of(told: Standing, generation: int, before: Mapping[str, Any], now: s
     old = {each.get("type"): each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)}
     return {
         "observedGeneration": generation,
-        "applications": len(told.guarded),
-        "guarded": list(told.guarded[:MOST_NAMED]),
+        "applications": told.applications,
+        "guarded": list(told.guarded),
         "conditions": [_written(each, generation, old.get(each.type), now) for each in told.conditions],
     }
 
