@@ -108,8 +108,9 @@ class _Late:
         return hear
 
     def alive(self) -> list[str]:
-        """Why the loops do not turn."""
-        return self.controller.alive()
+        """Why the loops do not turn; those of one that stands by need not."""
+        election = self.ground.election
+        return [] if election is not None and not election.leads() else self.controller.alive()
 
     def ready(self) -> list[str]:
         """Why it cannot do its work; one that stands by can."""

@@ -31,6 +31,8 @@ class Delivery:
     """Whether a commit is deployed without a person."""
     blocked: str = ""
     """Why nothing is deployed now although it is automated (a deny window, suspended), in one sentence; else empty."""
+    paused: str = ""
+    """Why nothing may be restored by itself, as somebody has noted at the application; empty: nobody has."""
     operation: Operation | None = None
     drift: tuple[str, ...] = ()
     """Live objects (``Kind namespace/name``) that differ from the deployed revision although Git did not change."""

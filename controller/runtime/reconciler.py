@@ -232,6 +232,8 @@ class Reconciler:
             return
         if stored is not None:
             held.rollout, held.version = load_rollout(stored.body), stored.version
+        else:  # somebody has deleted it: what is known here is written anew
+            held.version = 0
 
     def _change(self, held: _Held, step: Step, consumed: Sequence[int]) -> Change:
         key = step.rollout.application.key

@@ -39,7 +39,7 @@ class Surroundings:
 
         ``repositories``, by URL, tell what the files of an application read that is not guarded itself.
         """
-        self._repositories = repositories or {}
+        self._repositories: Mapping[str, Repository] = repositories if repositories is not None else {}
         self._read: dict[tuple[str, str, Revision, tuple[str, ...]], tuple[str, ...]] = {}
         self._store = store
         self._clock = clock
@@ -73,7 +73,7 @@ class Surroundings:
         )
         return World(
             limits=self._limits,
-            pause=pause_of(self._store.pauses(), key, now),
+            pause=pause_of(self._store.pauses(), key, now) or _noted_pause(rollout),
             readers=readers,
             decisions=decisions,
             neighbours=neighbours(rollout, strangers),
@@ -105,6 +105,12 @@ class Surroundings:
                 self._read.clear()
             found = self._read[key] = repository.inputs(head, source.declared)
         return replace(source, paths=tuple(sorted({*source.paths, *found})))
+
+
+def _noted_pause(rollout: Rollout) -> PauseFacts | None:
+    """The brake that somebody has put on at the application itself."""
+    noted = rollout.delivery.paused
+    return PauseFacts(None, noted, "a note at the application") if noted else None
 
 
 def pause_of(pauses: Iterable[Pause], key: ApplicationKey, now: float) -> PauseFacts | None:

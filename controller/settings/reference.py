@@ -154,7 +154,7 @@ def _written(value: Any, annotation: Any) -> str:
     if isinstance(value, float) and bare(annotation) is float:
         return format_duration(value)
     if isinstance(value, (tuple, dict)):
-        return "[]" if isinstance(value, tuple) else "{}"
+        return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else "{}"
     return f'"{value}"' if value == "" else str(value)
 
 

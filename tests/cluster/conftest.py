@@ -107,8 +107,6 @@ def make_site(
             folder = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             chosen = layouts or {"checkout": plain("checkout")}
-            return stack.enter_context(
-                site(cluster, argocd, gitea, folder, kubeconfig=cluster.kubeconfig, layouts=chosen)
-            )
+            return stack.enter_context(site(cluster, argocd, gitea, folder, layouts=chosen))
 
         yield made

@@ -19,12 +19,13 @@ from uuid import uuid4
 
 import yaml
 
+from tests.cluster.helm import rendered
 from tests.cluster.manifests import deployment, image_of
 from tests.cluster.stack.argocd import ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
-from tests.cluster.stack.objects import Object
+from tests.cluster.stack.objects import Object, kind_of
 from tests.cluster.stack.processes import until
 from tests.cluster.stack.shop_service import METRIC, ShopService
 from tests.servers.prometheus import PrometheusServer
@@ -270,6 +271,12 @@ class Site:
                 process.wait(10)
 
 
+def chart(own: str, namespace: str) -> list[Object]:
+    """What the chart installs beside Argo CD for policies in one namespace, but its pods: the tests start those."""
+    values = {"argocd": {"namespace": "argocd"}, "watchNamespaces": [namespace], "crds": {"install": False}}
+    return [each for each in rendered(own, values, release=own) if each["kind"] != "Deployment"]
+
+
 @contextmanager
 def site(
     cluster: ControlPlane,
@@ -277,12 +284,17 @@ def site(
     gitea: Gitea,
     folder: Path,
     *,
-    kubeconfig: Path,
     layouts: Mapping[str, Layout],
 ) -> Iterator[Site]:
-    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started."""
+    """A site whose applications run version ``one``, with ten minutes of history, before a controller is started.
+
+    The controller has the rights that the chart gives, and no others.
+    """
     mark = uuid4().hex[:8]
     namespace, own = cluster.namespace(f"shop-{mark}"), cluster.namespace(f"rollguard-{mark}")
+    installed = chart(own, namespace)
+    cluster.apply(installed)
+    kubeconfig = cluster.kubeconfig_for(own, own)
     services = {f"{namespace}-{name}": (namespace, each.deployment) for name, each in layouts.items()}
     with (
         PrometheusServer(folder, scrape_interval="1s") as prometheus,
@@ -324,5 +336,9 @@ def site(
             made.stop()
             for name in layouts:
                 cluster.delete("Application", "argocd", made.application(name), wait=False)
+            for outside in (each for each in installed if each["metadata"].get("namespace") != own):
+                cluster.delete(
+                    kind_of(outside), outside["metadata"].get("namespace"), outside["metadata"]["name"], wait=False
+                )
             for each in (namespace, own):
                 cluster.delete("Namespace", None, each, wait=False)

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,12 +12,11 @@ from controller.adapters.gitops.argocd.operations import begin_sync, refresh, te
 from controller.adapters.kubernetes.client import Api
 from controller.core.application import ApplicationKey
 from controller.settings import load_settings
-from tests.cluster.definitions import await_storage
 from tests.cluster.helm import CHART, HelmError, helm, of_kind, rendered
-from tests.cluster.stack.api import ApiError, KubeApi
+from tests.cluster.release import Installed, installation
+from tests.cluster.stack.api import ApiError
 from tests.cluster.stack.control_plane import ControlPlane
-from tests.cluster.stack.objects import Object, documents_of, kind_of
-from tests.cluster.stack.parts import shared
+from tests.cluster.stack.objects import kind_of
 from tests.cluster.stack.processes import until
 from tests.core.policy_documents import minimal
 
@@ -55,45 +53,11 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A release that was applied; ``api`` speaks as its ServiceAccount."""
-
-    namespace: str
-    argocd: str
-    shop: str
-    api: KubeApi
-    kubeconfig: Path
-
-
 @pytest.fixture(scope="module")
 def installed(control_plane: ControlPlane) -> Iterator[Installed]:
-    """The chart beside an Argo CD, in a namespace that takes restricted pods alone."""
-    control_plane.apply([_definition("application"), _definition("appproject")])
-    mark = uuid4().hex[:6]
-    namespace, argocd, shop = (f"{part}-{mark}" for part in ("guard", "argocd", "shop"))
-    for each in (namespace, argocd, shop):
-        control_plane.namespace(each)
-    restricted = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-    control_plane.patch("Namespace", None, namespace, restricted)
-    values = {"argocd": {"namespace": argocd, "repositorySecrets": ["shop-write"]}, "watchNamespaces": [shop]}
-    objects = rendered(namespace, values)
-    control_plane.apply(objects)
-    await_storage(control_plane)
-    kubeconfig = control_plane.kubeconfig_for(namespace, "rollguard")
-    api = control_plane.client(control_plane.token_for(namespace, "rollguard"))
-    yield Installed(namespace, argocd, shop, api, kubeconfig)
-    api.close()
-    for each in objects:
-        if each["kind"].startswith(("Validating", "ClusterRole")):
-            control_plane.delete(kind_of(each), None, each["metadata"]["name"], wait=False)
-    for each in (namespace, argocd, shop):
-        control_plane.delete("Namespace", None, each, wait=False)
-
-
-def _definition(name: str) -> Object:
-    (made,) = documents_of(shared("control", "crds") / f"{name}-crd.yaml")
-    return made
+    """The chart beside an Argo CD."""
+    with installation(control_plane) as release:
+        yield release
 
 
 # --- rendering ---------------------------------------------------------------------------------------------------

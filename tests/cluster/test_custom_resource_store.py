@@ -221,3 +221,28 @@ def test_an_alert_that_was_not_delivered_outlives_the_process(api: Api, own: str
     assert entry.alert.name is AlertName.ROLLED_BACK
     later.delivered(entry.id, 1.0)
     assert not CustomResourceStore(api, own).outbox("on-call", 0.0)
+
+
+def test_an_object_is_not_deleted_while_a_restore_is_on_its_way(api: Api, own: str) -> None:
+    """A finalizer keeps it until the restore is in Git; deleted afterwards it is gone, and written anew by the next step."""
+    store, model = CustomResourceStore(api, own), Model(faulty={"two": 0.3}, git="down").guard()
+    model.commit("two")
+    model.runs = model.branch[-1].revision
+    model.git = "up"
+    model.sync_head()
+    model.git = "read only"
+    model.pass_until(lambda: model.rollout.rollback is not None and model.rollout.rollback.in_flight)
+    key = model.rollout.application.key
+    assert store.commit(Change(key, 0, model.stored, rollout=model.rollout)) == 1
+    api.delete(GUARDED_APPLICATIONS, own, "shop.checkout")
+    kept = api.get(GUARDED_APPLICATIONS, own, "shop.checkout")
+    assert kept["metadata"]["deletionTimestamp"]
+    assert kept["metadata"]["finalizers"] == ["rollguard.dev/open-restore"]
+    assert store.commit(Change(key, 1, model.stored, rollout=model.rollout)) == 2
+    model.git = "up"
+    model.pass_until(lambda: model.rollout.rollback is not None and model.rollout.rollback.landing)
+    assert store.commit(Change(key, 2, model.stored, rollout=model.rollout)) == 3
+    until(lambda: store.rollout(key) is None, "the deletion")
+    with pytest.raises(PreconditionFailed):
+        store.commit(Change(key, 3, model.stored, rollout=model.rollout))
+    assert store.commit(Change(key, 0, model.stored, rollout=model.rollout)) == 1

@@ -1,5 +1,6 @@
 """The project's own files say what is true: commands exist, links lead somewhere, examples are valid."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from controller.adapters.policies.lint import Severity, lint_offline
 from controller.cli.main import ENTRIES, app
 from controller.core.signature import matches
 from controller.runtime.telemetry import Telemetry
+from controller.settings import Settings
 from controller.settings.loading import load_settings
 from controller.web.report_body import read_report
 
@@ -92,12 +94,14 @@ YAML_BLOCKS = [
     for path, name in zip(DOCUMENTS, NAMES, strict=True)
     for number, block in enumerate(examples("yaml", path.read_text()))
 ]
+VALUES = json.loads((ROOT / "charts/rollguard/values.schema.json").read_text())["properties"].keys()
+SETTINGS = {info.alias for info in Settings.model_fields.values()}
 RULE_METRIC = re.compile(r"\brollguard_[a-z_]+")
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS)
 def test_examples_in_yaml_can_be_copied(block: str, tmp_path: Path) -> None:
-    """Each is a policy, settings, part of an application's settings, or rules on metrics that there are."""
+    """Each is a policy, settings or a part of them, values of the chart, or rules on metrics that there are."""
     data = YAML(typ="safe").load(block)
     if data.get("kind") == "SLOPolicy":
         (loaded,) = load_text(block, "example.yaml")
@@ -108,6 +112,11 @@ def test_examples_in_yaml_can_be_copied(block: str, tmp_path: Path) -> None:
         assert {name for name in RULE_METRIC.findall(block) if name.removesuffix("_bucket") not in exposed} == set()
         for rule in (each for group in data["groups"] for each in group["rules"]):
             promql_parser.parse(rule["expr"])
+    elif data.keys() & VALUES and not data.keys() & SETTINGS:
+        assert data.keys() <= VALUES
+        file = tmp_path / "rollguard.yaml"
+        YAML(typ="safe").dump(data.get("settings", {}), file)
+        assert load_settings(file, {}) is not None
     else:
         file = tmp_path / "rollguard.yaml"
         file.write_text(block if data.keys() != {"reconcile"} else as_application(block))

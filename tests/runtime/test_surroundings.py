@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.application import ApplicationKey, GitSource
+from controller.core.application import Application, ApplicationKey, GitSource, Revision
 from controller.core.events import Limits
+from controller.core.git import RestoreRequest
 from controller.core.rollback import Rollback, Stage
+from controller.ports.repository import Repository
 from controller.ports.store import Pause, StoreUnavailable
 from controller.runtime.surroundings import Surroundings, pause_of, read_same_paths
+from tests.fakes.repository import InMemoryRepository
 from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application
 
 NOW = 1000.0
@@ -111,3 +114,46 @@ def test_without_the_store_there_are_no_facts() -> None:
     bench.store.fail_with = StoreUnavailable("locked")
     with pytest.raises(StoreUnavailable):
         bench.surroundings.world(bench.rollout())
+
+
+class Grows(dict[str, Repository]):
+    """A mapping that looks empty until it is asked, as the composition root's does."""
+
+    def __init__(self, url: str, repository: Repository) -> None:
+        super().__init__()
+        self._made = {url: repository}
+
+    def get(self, url: str, _default: object = None) -> Repository | None:  # type: ignore[override]
+        return self._made.get(url)
+
+
+def test_who_reads_what_a_restore_changes_is_asked_of_git() -> None:
+    """An application that is not guarded reads a base that only its kustomization names: it is a reader of a change there.
+
+    A change of one's own overlay has no readers, though both read the base.
+    """
+    mine = GitSource(URL, "main", ("base", "envs/a"), ("envs/a",))
+    other = GitSource(URL, "main", ("envs/b",), ("envs/b",))
+    bench = Bench([Application(CHECKOUT, mine), Application(CART, other)])
+    overlay = "resources: [../../base]\n"
+    head = bench.remote.commit(
+        {"base/x": "1", "envs/a/kustomization.yaml": overlay, "envs/b/kustomization.yaml": overlay}
+    )
+    made = Surroundings(
+        bench.store,
+        bench.clock,
+        Limits(),
+        bench.reconciler.rollouts,
+        repositories=Grows(URL, InMemoryRepository(bench.remote)),
+    )
+    rollout = bench.reconciler.rollout(CHECKOUT)
+
+    def read_by(*files: str) -> list[ApplicationKey]:
+        request = RestoreRequest("main", mine.paths, Revision(head), Revision(head))
+        facts = replace(InMemoryRepository(bench.remote).inspect(request), changed_files=files, tree="a" * 40)
+        return [each.application for each in made.world(rollout, facts).readers]
+
+    assert read_by("base/x") == [CART]
+    assert read_by("envs/a/kustomization.yaml") == []
+    assert read_by("envs/a/kustomization.yaml", "base/x") == [CART]
+    assert read_by() == [CART]

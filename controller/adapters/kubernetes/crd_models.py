@@ -259,6 +259,8 @@ class SyncAnalysisStatus(_Fields):
     """How far it is; Closed: it is over."""
     verdict: Word | None = None
     """Healthy, Breached, Inconclusive, Hold or Unhealthy."""
+    recovery: Word | None = None
+    """What came out of a Recovery: Recovered, Ineffective or Inconclusive."""
     reason: Word | None = None
     """The verdict's reason in one word."""
     sentence: Text | None = None

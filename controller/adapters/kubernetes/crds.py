@@ -70,6 +70,7 @@ def sync_analyses() -> dict[str, Any]:
         _column("Phase", ".status.phase", "How far it is"),
         _column("Verdict", ".status.verdict", "What came out"),
         _column("Restore", ".status.restore.stage", "How far the restore is in Git"),
+        _column("Recovery", ".status.recovery", "Whether the service is well after the restore"),
         _column("Started", ".status.startedAt", "When the deployment began", kind="date"),
         _column("Why", ".status.sentence", "The verdict in a sentence"),
         _column("Revision", ".status.revision", "What was judged", wide=True),

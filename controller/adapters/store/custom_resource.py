@@ -139,7 +139,21 @@ class CustomResourceStore:
         for record in change.analyses:
             self._tell(record, after.policy_namespace)
         self._drop_handled(after)
+        self._keep_while_restoring(change)
         return after.version
+
+    def _keep_while_restoring(self, change: Change) -> None:
+        """Nobody deletes the object by mistake while a restore is on its way; where that fails the next step tries again."""
+        if change.rollout is None:
+            return
+        rollback, held = change.rollout.rollback, self._objects.find(object_name(change.application))
+        keep = rollback is not None and rollback.in_flight
+        if held is None or held.kept is keep:
+            return
+        try:
+            self._objects.keep_from_deletion(held, keep=keep)
+        except StoreUnavailable as error:
+            _log.info("the finalizer is changed with the next step", object=held.name, why=str(error))
 
     def _after(self, held: Guarded, change: Change) -> Guarded:
         version = held.version + 1

@@ -22,6 +22,8 @@ from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
 from controller.ports.store import AnalysisRecord, Decision, Pause
 
+FINALIZER = "rollguard.dev/open-restore"
+"""Keeps an object while a restore is on its way: deleting it would forget a commit that may have been pushed."""
 BRAKE = "all"
 """Name of the object that stands for all applications: its pause is the brake on all."""
 MOST_DECISIONS = 100
@@ -66,6 +68,8 @@ class Guarded:
     """Where the stories of its analyses are told."""
     requests: tuple[Request, ...] = ()
     pause: Pause | None = None
+    kept: bool = False
+    """Whether our finalizer keeps the object from being deleted."""
 
 
 def object_name(application: ApplicationKey | None) -> str:
@@ -106,6 +110,7 @@ def read(document: Mapping[str, Any]) -> Guarded | None:
         policy_namespace=str(status.get("policyNamespace") or ""),
         requests=tuple(_requests(spec.get("requests"))),
         pause=_pause(application, spec.get("pause")),
+        kept=FINALIZER in _list(metadata.get("finalizers")),
     )
 
 

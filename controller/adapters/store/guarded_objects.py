@@ -14,7 +14,7 @@ from typing import Any
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiConflict, ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
-from controller.adapters.store.guarded_object import Guarded, new_object, object_name, packed_state, read
+from controller.adapters.store.guarded_object import FINALIZER, Guarded, new_object, object_name, packed_state, read
 from controller.adapters.store.packing import PackingError
 from controller.core.application import ApplicationKey
 from controller.ports.store import AnalysisRecord, StoreError, StoreUnavailable
@@ -126,6 +126,16 @@ class GuardedObjects:
                     continue
                 return
         raise StoreUnavailable(f"the GuardedApplication {name} is written by somebody else all the time")
+
+    def keep_from_deletion(self, guarded: Guarded, *, keep: bool) -> None:
+        """Put our finalizer on an object, or take it off.
+
+        Raises:
+            StoreUnavailable: the API server did not take it.
+        """
+        metadata = {"resourceVersion": guarded.resource_version, "finalizers": [FINALIZER] if keep else []}
+        with self._alone(guarded.name), mapped():
+            self._take_in(self._patch(guarded.name, {"metadata": metadata}))
 
     def heard(self, name: str, document: Mapping[str, Any] | None) -> None:
         """The watch has seen an object; None: it is gone."""

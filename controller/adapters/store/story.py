@@ -76,6 +76,7 @@ def _told(record: Record) -> dict[str, Any]:
     return {
         "kind": analysis.kind.value,
         "phase": "Closed" if analysis.over else shown.phase.value,
+        "recovery": analysis.recovery.value if analysis.recovery is not None else None,
         "reason": judgement.reason.value if judgement else None,
         "sentence": one_line(judgement.sentence, _LONGEST_TEXT) if judgement else None,
         "decidedAt": rfc3339(analysis.verdict_at) if analysis.verdict_at is not None else None,

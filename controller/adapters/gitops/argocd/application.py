@@ -82,11 +82,18 @@ class SeenOperation:
     """No dry run, no self-heal, not of some resources only, from Git and not from local files."""
     resources: tuple[str, ...] = ()
     """What failed, in Argo CD's words."""
+    applied: bool = False
+    """It got as far as the hooks after the last resource."""
 
     @property
     def under_way(self) -> bool:
         """Whether it runs, or waits to be tried again."""
         return self.phase in {"Running", "Terminating"}
+
+    @property
+    def failed(self) -> bool:
+        """Whether a full sync ended without success."""
+        return self.full and self.phase in {"Failed", "Error"}
 
     @property
     def held_by_window(self) -> bool:
@@ -123,8 +130,8 @@ class SeenApplication:
     cluster: tuple[str, str]
     """Name and server; one of them is empty."""
     sources: tuple[SourceSpec, ...]
-    declared: str
-    """Digest of the sources, as ``What`` has it."""
+    declared: What
+    """What the sources declare, without revisions."""
     hydrator: Hydrator | None
     generate_paths: str
     generator: str

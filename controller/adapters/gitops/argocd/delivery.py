@@ -52,7 +52,7 @@ def _differs(memory: Memory, seen: SeenApplication) -> bool:
     if operation is not None and operation.full and operation.phase != "Succeeded":
         return False
     deployed = told.what.revisions if told is not None else ()
-    if told is not None and told.what.digest and told.what.digest != seen.declared and seen.hydrator is None:
+    if told is not None and told.what.digest and told.what.digest != seen.declared.digest and seen.hydrator is None:
         return False  # the Application was declared otherwise, and is not synced yet
     return bool(seen.compared_with) and seen.compared_with in (deployed, memory.synced_with)
 

@@ -10,6 +10,8 @@ from functools import lru_cache
 _TOKEN = re.compile(r"\\.|\[!?[^]]+\]|\{[^{}*]*\}|.", re.DOTALL)
 _CLASS = re.compile(r"\[(!?)([^]]+)\]")
 _STARS = re.compile(r"\*+")
+_OPEN = {"[", "{"}
+"""Brackets that are not closed."""
 _LONGEST = 300
 
 
@@ -23,7 +25,7 @@ def matches(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if len(pattern) > _LONGEST:
+    if len(pattern) > _LONGEST or _OPEN & set(_TOKEN.findall(pattern)):
         return None
     first, *others = ["".join(_part(each) for each in _TOKEN.findall(part)) for part in _STARS.split(pattern)]
     *middle, last = others or [""]

@@ -93,6 +93,9 @@ def _begun(look: _Look, *, first: bool) -> _Look:
         return look
     if operation.held_by_window:
         return replace(look, memory=replace(look.memory, held=operation.started_at))
+    told = look.memory.told
+    if told is not None and told.settled and told.operation == operation.started_at:
+        return look  # its failure is past
     began = look.now if look.memory.held == operation.started_at else operation.started_at
     return _begin(look, operation.what, began, operation.started_at)
 
@@ -133,32 +136,77 @@ def _revision_of(memory: Memory | None, seen: SeenApplication, source: GitSource
 
 
 def _ended(look: _Look) -> _Look:
-    told, seen = look.memory.told, look.seen
-    if told is None or told.phase is SyncPhase.HEALTHY or not is_idle(seen):
+    """Tell of what has ended: that it failed, that it is healthy."""
+    look = _failed(look)
+    ending = _ending(look)
+    if ending is None or not _is_trusted(look.seen, ending):
         return look
-    operation = seen.operation
-    if operation is not None and operation.full and operation.phase in {"Failed", "Error"}:
-        return _failed(look, told, operation)
-    if not is_deployed(seen, told) or seen.health != "Healthy" or not _is_trusted(seen, told):
-        return look
-    healthy = replace(told, phase=SyncPhase.HEALTHY)
-    return look.tell(healthy, max(told.started_at, _deployed_at(seen), seen.health_since or 0.0))
+    return look.tell(ending.told, ending.at, only=ending.only)
 
 
-def _failed(look: _Look, told: Told, operation: SeenOperation) -> _Look:
-    """It failed; or it had failed, and what is live is by now what another revision says."""
+def _failed(look: _Look) -> _Look:
+    told, operation = look.memory.told, look.seen.operation
+    if told is None or operation is None or told.phase is not SyncPhase.STARTED or not is_idle(look.seen):
+        return look
+    if not operation.failed or operation.what.revisions != told.what.revisions:
+        return look
+    message = "; ".join((operation.message, *operation.resources))
+    at = max(told.started_at, operation.finished_at or look.now)
+    return look.tell(replace(told, phase=SyncPhase.FAILED), at, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What is healthy by what Argo CD says, whether or not that can be trusted."""
+
+    told: Told
+    at: float
+    only: bool = False
+    """Not deployed by an operation: after one that failed, what is live is found to be what another revision says."""
+
+
+def _ending(look: _Look) -> _Ending | None:
+    seen, told = look.seen, look.memory.told
+    if seen.health != "Healthy" or not is_idle(seen) or (told is not None and told.phase is SyncPhase.HEALTHY):
+        return None
+    if told is None:
+        return _adopted(look)
+    if seen.operation is not None and seen.operation.failed:
+        return _settled(look, told, seen.operation)
+    if not is_deployed(seen, told):
+        return None
+    at = max(told.started_at, _deployed_at(seen), seen.health_since or 0.0)
+    return _Ending(replace(told, phase=SyncPhase.HEALTHY), at)
+
+
+def _adopted(look: _Look) -> _Ending | None:
+    """What is live where Argo CD has deployed nothing: an Application was put over objects that were there already."""
+    operation = look.seen.operation
+    if look.seen.history or (operation is not None and operation.full):
+        return None
+    return _compared(look, look.seen.health_since or look.now, None)
+
+
+def _settled(look: _Look, told: Told, operation: SeenOperation) -> _Ending | None:
+    """What is live, after an operation that failed before all was applied.
+
+    Where all was, and a hook after it failed, another commit that changes nothing here makes up for nothing.
+    """
+    if operation.applied or look.memory.synced_with == operation.what.revisions:
+        return None
+    if look.seen.compared_with == told.what.revisions:
+        return None
+    return _compared(look, look.now, operation.started_at)
+
+
+def _compared(look: _Look, at: float, operation: float | None) -> _Ending | None:
+    """What is live is what it was compared with."""
     seen = look.seen
-    if told.phase is SyncPhase.STARTED and operation.what.revisions == told.what.revisions:
-        failed = replace(told, phase=SyncPhase.FAILED)
-        message = "; ".join((operation.message, *operation.resources))
-        look = look.tell(failed, max(told.started_at, operation.finished_at or look.now), message)
-    settled = replace(told.what, revisions=seen.compared_with, digest="")
-    is_settled = seen.sync == "Synced" and seen.health == "Healthy" and seen.compared is Compared.AFTER
-    revision = _revision(look, settled)
-    if not is_settled or revision is None or seen.compared_with == operation.what.revisions:
-        return look
-    healthy = Told(settled, revision, SyncPhase.HEALTHY, look.now, told.operation)
-    return look.tell(healthy, look.now, only=True)
+    what = What(seen.compared_with, seen.declared.repositories, "")
+    revision = _revision(look, what)
+    if seen.sync != "Synced" or revision is None:
+        return None
+    return _Ending(Told(what, revision, SyncPhase.HEALTHY, at, operation, settled=True), at, only=True)
 
 
 def is_idle(seen: SeenApplication) -> bool:
@@ -187,13 +235,13 @@ def _deployed_at(seen: SeenApplication) -> float:
     return (seen.history[-1].deployed_at or 0.0) if seen.history else 0.0
 
 
-def _is_trusted(seen: SeenApplication, told: Told) -> bool:
+def _is_trusted(seen: SeenApplication, ending: _Ending) -> bool:
     """Whether the comparison saw what the operation left.
 
     In the same second it may have begun before; but one that found the new revision Synced has seen it live.
     """
     if seen.compared is Compared.SAME_SECOND:
-        return seen.sync == "Synced" and seen.compared_with == told.what.revisions
+        return not ending.only and seen.sync == "Synced" and seen.compared_with == ending.told.what.revisions
     return seen.compared is Compared.AFTER
 
 
@@ -203,9 +251,8 @@ def _refreshed(look: _Look) -> tuple[_Look, bool]:
     It compares by itself when an operation ends: that is waited for, where it has not come in the same second.
     """
     memory, seen = look.memory, look.seen
-    told = memory.told
-    waits = told is not None and told.phase is not SyncPhase.HEALTHY and is_idle(seen) and is_deployed(seen, told)
-    if told is None or not waits or seen.health != "Healthy" or _is_trusted(seen, told) or seen.skips_reconcile:
+    ending = _ending(look)
+    if ending is None or _is_trusted(seen, ending) or seen.skips_reconcile:
         return look, False
     since = memory.waits_since
     if since is not None and look.now < since + _pause(memory):

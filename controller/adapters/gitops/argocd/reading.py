@@ -26,7 +26,8 @@ GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
-MOST_HISTORY = 20
+MOST_HISTORY = 5
+"""What is not seen between two looks is told of from here; older entries do not matter."""
 
 
 class NotAnApplicationError(ValueError):
@@ -47,7 +48,7 @@ def seen_application(document: Node) -> SeenApplication:
     destination = mapping(spec, "destination")
     alike = _Alike()
     operation = _operation(mapping(status, "operationState"), alike)
-    history = tuple(_deployment(each, alike) for each in mappings(status, "history"))[-MOST_HISTORY:]
+    history = tuple(_deployment(each, alike) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
     compared = mapping(status, "sync")
     hydration = mapping(status, "sourceHydrator", "lastSuccessfulOperation")
     return SeenApplication(
@@ -58,7 +59,7 @@ def seen_application(document: Node) -> SeenApplication:
         destination=intern(text(destination, "namespace")),
         cluster=(intern(text(destination, "name")), intern(text(destination, "server"))),
         sources=_sources(spec),
-        declared=_what(spec, alike).digest,
+        declared=_what(spec, alike),
         hydrator=_hydrator(mapping(spec, "sourceHydrator")),
         generate_paths=annotations.get(GENERATE_PATHS, ""),
         generator=_generator(metadata),
@@ -193,6 +194,7 @@ def _operation(node: Node, alike: _Alike) -> SeenOperation | None:
         message=text(node, "message"),
         full=bool(asked) and not _is_partial(asked),
         resources=tuple(f"{text(each, 'kind')} {text(each, 'name')}: {text(each, 'message')}" for each in failed)[:3],
+        applied=any(text(each, "syncPhase") == "PostSync" for each in mappings(result, "resources")),
     )
 
 

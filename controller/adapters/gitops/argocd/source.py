@@ -7,7 +7,6 @@ Invariant: one look at a time, so that of each Application is told in the order 
 for the API server while it looks. An Application that cannot be read hides no other.
 """
 
-import heapq
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from controller.adapters.gitops.argocd.application import SeenApplication
 from controller.adapters.gitops.argocd.memory import Memory
 from controller.adapters.gitops.argocd.progress import operating_revision, progress
 from controller.adapters.gitops.argocd.reading import seen_application
+from controller.adapters.gitops.argocd.reminders import Reminders
 from controller.adapters.gitops.argocd.sources import application_of
 from controller.adapters.gitops.argocd.sync_windows import Project, project_of
 from controller.adapters.kubernetes.client import Api
@@ -36,7 +36,6 @@ LISTED_WITHIN = 60.0
 PROJECTS_WITHIN = 10.0
 REFRESHES_AT_ONCE = 4
 REFRESH_TRIES = 3
-_LONGEST_NAP = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -49,8 +48,6 @@ class _Held:
     application: Application | None = None
     memory: Memory | None = None
     delivery: Delivery | None = None
-    due: float | None = None
-    """When to look again, on the monotonic clock."""
 
 
 class ArgoCDSource:
@@ -64,12 +61,10 @@ class ArgoCDSource:
         self._held: dict[ApplicationKey, _Held] = {}
         self._projects: dict[str, Project] = {}
         self._listener: Listener | None = None
-        self._due: list[tuple[float, ApplicationKey]] = []
-        self._some_due = threading.Condition()
+        self._reminders = Reminders(clock, self._look_again, "argocd again")
         self._stopping = threading.Event()
         self._refreshing: set[ApplicationKey] = set()
         self._refreshers = ThreadPoolExecutor(REFRESHES_AT_ONCE, thread_name_prefix="argocd refresh")
-        self._ticker = threading.Thread(target=self._tick, name="argocd again", daemon=True)
         self._applications = ListWatch(
             api,
             APPLICATIONS,
@@ -115,7 +110,7 @@ class ArgoCDSource:
             self._listener = listener
             for key in tuple(self._held):
                 self._look(key)
-        self._ticker.start()
+        self._reminders.start()
 
     @property
     def problem(self) -> str:
@@ -155,13 +150,10 @@ class ArgoCDSource:
     def stop(self) -> None:
         """Stop and wait for what runs."""
         self._stopping.set()
-        with self._some_due:
-            self._some_due.notify_all()
         self._applications.stop()
         self._watched_projects.stop()
         self._refreshers.shutdown(wait=True, cancel_futures=True)
-        if self._ticker.is_alive():
-            self._ticker.join()
+        self._reminders.stop()
 
     def _memory(self, key: ApplicationKey) -> Memory | None:
         with self._lock:
@@ -177,6 +169,7 @@ class ArgoCDSource:
         key = ApplicationKey(*name)
         with self._lock:
             if seen is None:
+                self._reminders.remind(key, None)
                 if self._held.pop(key, None) is not None and self._listener is not None:
                     self._listener.gone(key)
                 return
@@ -218,36 +211,11 @@ class ArgoCDSource:
             listener.delivery(key, result.delivery)
         if result.refresh:
             self.refresh(key)
-        self._remind(key, held, result.again_at - now if result.again_at is not None else None)
+        self._reminders.remind(key, result.again_at - now if result.again_at is not None else None)
 
-    def _remind(self, key: ApplicationKey, held: _Held, after: float | None) -> None:
-        held.due = self._clock.monotonic() + max(0.0, after) if after is not None else None
-        if held.due is not None:
-            with self._some_due:
-                heapq.heappush(self._due, (held.due, key))
-                self._some_due.notify_all()
-
-    def _tick(self) -> None:
-        """Look again where time alone changes something."""
-        while not self._stopping.is_set():
-            with self._some_due:
-                now = self._clock.monotonic()
-                if not self._due or self._due[0][0] > now:
-                    nap = min(self._due[0][0] - now, _LONGEST_NAP) if self._due else _LONGEST_NAP
-                    self._some_due.wait(nap)
-                    continue
-                due, key = heapq.heappop(self._due)
-            self._look_again(due, key)
-
-    def _look_again(self, due: float, key: ApplicationKey) -> None:
+    def _look_again(self, key: ApplicationKey) -> None:
         with self._lock:
-            held = self._held.get(key)
-            if held is None or held.due != due:
-                return  # it was looked at since
-            try:
-                self._look(key)
-            except Exception:  # noqa: BLE001  one Application's fault must not stop the others'
-                _log.exception("an application could not be looked at again", application=str(key))
+            self._look(key)
 
     def _refresh(self, key: ApplicationKey) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ person is to do instead.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.adapters.gitops.argocd.application import SeenApplication, SourceSpec, What
 from controller.adapters.gitops.argocd.paths import outermost, own_paths, referenced_paths
@@ -72,6 +73,7 @@ def branch_of(target: str) -> str | None:
     return None if pinned else name
 
 
+@lru_cache(maxsize=4096)
 def same_repository(url: str) -> str:
     """A spelling in which two URLs are equal when Argo CD takes them for the same; https and ssh stay different."""
     lowered = url.strip().lower()
