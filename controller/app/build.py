@@ -127,7 +127,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     """
     settings.check_files()
     clock = SteadyClock(clock) if clock is not None else SteadyClock(SystemClock(), seconds_since_boot)
-    ground = _ground(settings, policies, clock)
+    ground = _ground(settings, policies, clock, redactor)
     store, home = ground.store, ground.home
     telemetry, lanes, late = Telemetry.create(__version__), Lanes(), _Late(ground)
     limits = Limits(settings.limits.rollbacks_per_hour, settings.limits.verdict_max_age, settings.limits.maximum_mode)
@@ -149,7 +149,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         watch=late.heard(telemetry),
     )
     intake = Intake(store, clock, late.reconciler.submit, late.reconciler.keys)
-    repositories = Repositories(settings, home / "mirrors")
+    repositories = Repositories(settings, home, clock, ground.secrets)
     sources = plain_sources(settings, repositories, home, clock)
     metrics = metrics_of(settings, telemetry, clock, redactor)
     questions = Questions(settings.cluster.name)
@@ -220,12 +220,12 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election)
 
 
-def _ground(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
+def _ground(settings: Settings, policies: Path | None, clock: Clock, redactor: Redactor) -> Ground:
     if settings.store.kubernetes is None:
         return on_this_machine(settings, policies)
     from controller.app.cluster import in_the_cluster  # noqa: PLC0415  its library takes a second to load
 
-    return in_the_cluster(settings, policies, clock)
+    return in_the_cluster(settings, policies, clock, redactor.add)
 
 
 def _watch_gauges(telemetry: Telemetry, late: _Late, store: Store, lanes: Lanes) -> None:

@@ -19,6 +19,8 @@ from controller.adapters.kubernetes.watch import ListWatch
 from controller.adapters.notify.kubernetes_events import DecisionEvents
 from controller.adapters.policies.cluster import ClusterPolicies
 from controller.adapters.policies.statuses import PolicyStatuses
+from controller.adapters.repository.cluster_secrets import ClusterSecrets
+from controller.adapters.secret_file import Seen
 from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.adapters.store.stories import Stories
 from controller.app.connection import connect
@@ -33,8 +35,10 @@ LISTED_WITHIN = 60.0
 LEASE = "rollguard"
 
 
-def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> Ground:
+def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen: Seen) -> Ground:
     """State in custom resources, policies from the cluster (and from a directory, where one is named).
+
+    ``seen`` is told each secret that is read from the cluster.
 
     Raises:
         SettingsError: the cluster cannot be found.
@@ -61,6 +65,7 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock) -> G
         begin=parts.begin,
         end=end,
         heard=DecisionEvents(parts.events).hear,
+        secrets=_repository_secrets(settings, api, clock, seen),
         tend=declaring.tend,
     )
 
@@ -121,6 +126,13 @@ def _deployer(settings: Settings, api: Api, clock: Clock) -> ArgoCDSource | None
         return None
     namespaces = tuple(dict.fromkeys((cluster.argocd_namespace, *cluster.application_namespaces)))
     return ArgoCDSource(api, namespaces=namespaces, clock=clock)
+
+
+def _repository_secrets(settings: Settings, api: Api, clock: Clock, seen: Seen) -> ClusterSecrets | None:
+    cluster = settings.cluster
+    if not cluster.repository_secrets:
+        return None
+    return ClusterSecrets(api, cluster.argocd_namespace, cluster.repository_secrets, clock, seen=seen)
 
 
 def _without_state(document: Mapping[str, Any]) -> Mapping[str, Any]:

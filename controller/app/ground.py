@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.adapters.policies.signature import directory_signature
+from controller.adapters.repository.cluster_secrets import ClusterSecrets
 from controller.adapters.store import SqliteStore
 from controller.app.policies import load_policies
 from controller.core.application import Application
@@ -57,6 +58,8 @@ class Ground:
     end: Callable[[], None] = field(default=lambda: None)
     heard: Callable[[Step, Rollout], None] = field(default=lambda _step, _before: None)
     """Hears of every step, with the rollout before it."""
+    secrets: ClusterSecrets | None = None
+    """Argo CD's repository Secrets, where some may be used."""
     tend: Callable[[Iterable[Rollout]], None] = field(default=lambda _rollouts: None)
     """Called every few seconds with all rollouts; returns soon."""
 

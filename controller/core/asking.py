@@ -83,7 +83,17 @@ def take_release(step: Step, event: Released) -> Step:
 
 def take_proof(step: Step, event: PathProven) -> Step:
     """Which way is open: told when it is lost, not found out in the night."""
-    return tell_path(step.set(rollback_path=event.path), event.message)
+    step = tell_path(step.set(rollback_path=event.path), event.message)
+    if event.path is not RollbackPath.NONE:
+        rollback = step.rollout.rollback
+        return step if rollback is not None and rollback.in_flight else step.resolve(AlertName.NO_CREDENTIALS)
+    if event.readable or step.rollout.policy is None or step.rollout.open_alert(AlertName.ROLLBACK_PATH_LOST):
+        return step
+    return step.tell(
+        AlertName.NO_CREDENTIALS,
+        f"{step.rollout.application.key}: its repository may not be read",
+        f"{one_line(event.message, 300)} Until that is mended its deployments cannot be told apart, nor judged.".strip(),
+    )
 
 
 def tell_path(step: Step, message: str = "") -> Step:

@@ -245,6 +245,8 @@ class PathProven:
 
     path: RollbackPath
     message: str = ""
+    readable: bool = True
+    """False: the repository may not even be read with the credentials that there are."""
 
 
 @dataclass(frozen=True, slots=True)

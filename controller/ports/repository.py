@@ -107,5 +107,9 @@ class Repository(Protocol):
         ...
 
     def rollback_path(self, branch: str) -> RollbackPath:
-        """Prove by a dry run which way is open."""
+        """Prove by a dry run which way is open.
+
+        Raises:
+            RepositoryDenied: none is, since the credentials are missing or refused.
+        """
         ...

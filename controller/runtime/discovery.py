@@ -2,6 +2,7 @@
 
 Invariant: what is told of one application is taken in in the order in which it was told; what could not be persisted comes
 again, before anything newer. Nothing is stored of a report here: its source tells what is live anew after each start.
+An application whose repository lets us not in is held all the same, so that its owner is told.
 """
 
 import threading
@@ -17,7 +18,7 @@ from controller.core.delivery import Delivery
 from controller.core.events import DeliveryObserved, Event, SyncReported
 from controller.ports.clock import Clock
 from controller.ports.gitops import SyncReport
-from controller.ports.repository import Repository, RepositoryError
+from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
 from controller.runtime.lanes import Lanes
 from controller.runtime.reconciler import Reconciler
 
@@ -128,11 +129,26 @@ class Discovery:
             self._failed[url] = failures, self._clock.monotonic() + backoff(url, failures)
             if failures == 1:
                 _log.warning("the default branch of a repository is not known", repository=url, error=str(error))
+            if isinstance(error, RepositoryDenied):
+                self._hold_unnamed(url)
             return
         self._failed.pop(url, None)
         self._branches[url] = branch, self._clock.monotonic() + BRANCH_HOLDS
-        with self._lock:
-            named = [each for each in self._unnamed.values() if each.source.repository == url]
-        for application in named:
+        for application in self._unnamed_of(url):
             self.found(application)
             self._drain(application.key)
+
+    def _unnamed_of(self, url: str) -> list[Application]:
+        with self._lock:
+            return [each for each in self._unnamed.values() if each.source.repository == url]
+
+    def _hold_unnamed(self, url: str) -> None:
+        """Nobody may look into the repository: its applications are held by the branch that they had, if any is known.
+
+        Their reports go on waiting: the branch is looked up again.
+        """
+        for application in self._unnamed_of(url):
+            before = self._reconciler.source(application.key)
+            known = before is not None and before.repository == url
+            branch = before.branch if before is not None and known else DEFAULT_BRANCH
+            self._reconciler.guard(replace(application, source=replace(application.source, branch=branch)))

@@ -24,6 +24,10 @@ MOST_SECRETS = 500
 
 _USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^/\s@'\"<>]{1,1000}@")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|token)(\s+)(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{16,}")
+_SHAPED = re.compile(
+    r"\b(?:gh[opsur]_[A-Za-z0-9_]{16,}|github_pat_[A-Za-z0-9_]{16,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+)
+"""GitHub's tokens and JSON Web Tokens: minted often, so they are known by their shape and not one by one."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SECRET_KEYS = frozenset(
     {"password", "passwd", "token", "secret", "authorization", "cookie", "private_key", "api_key", "signature"}
@@ -53,6 +57,7 @@ class Redactor:
     def mask(self, text: str) -> str:
         """The text without what must not be read."""
         masked = self._known().sub(MASK, text) if self._secrets else text
+        masked = _SHAPED.sub(MASK, masked)
         return _CREDENTIALS.sub(rf"\1\2{MASK}", _USERINFO.sub(rf"\1{MASK}@", masked))
 
     def _known(self) -> re.Pattern[str]:

@@ -1,7 +1,8 @@
 """Proves once a day, and at the start, which way a restore can take into each repository.
 
 Invariant: a proof is a dry run: nothing is written. That the way is lost is told by day, not found out in the night; to an
-application that is admitted later, or whose policy has changed, the day's proof is told at once.
+application that is admitted later, or whose policy has changed, the day's proof is told at once. That no way is open is
+looked at again every ten minutes, and told once.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
+from controller.runtime.discovery import DEFAULT_BRANCH
 from controller.runtime.lanes import Lanes
 from controller.runtime.reconciler import Reconciler
 
@@ -67,13 +69,15 @@ class Proofs:
 
     def _prove(self, repository: str, branch: str) -> None:
         try:
-            found = PathProven(self._repositories[repository].rollback_path(branch))
+            found = _proven(self._repositories[repository], branch)
         except RepositoryDenied as error:
-            found = PathProven(RollbackPath.NONE, str(error))
+            found = PathProven(RollbackPath.NONE, str(error), readable=False)
         except RepositoryError as error:
             _log.warning("which way a restore can take could not be proven", repository=repository, error=str(error))
             self._next[repository, branch] = self._clock.monotonic() + RETRY
             return
+        if found.path is RollbackPath.NONE:
+            self._next[repository, branch] = self._clock.monotonic() + RETRY
         self._found[repository, branch] = found
         self._tell(repository, branch)
 
@@ -86,3 +90,14 @@ class Proofs:
             key, news = rollout.application.key, (found, rollout.policy)
             if self._told.get(key) != news and self._reconciler.submit(key, found):
                 self._told[key] = news
+
+
+def _proven(repository: Repository, branch: str) -> PathProven:
+    """Which way is open. Raises RepositoryDenied where the repository may not even be read."""
+    if branch == DEFAULT_BRANCH:
+        branch = repository.default_branch()
+    try:
+        return PathProven(repository.rollback_path(branch))
+    except RepositoryDenied as error:
+        repository.fetch(branch)
+        return PathProven(RollbackPath.NONE, str(error))

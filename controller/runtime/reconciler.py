@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from controller.core.alerts import Alert
-from controller.core.application import Application, ApplicationKey
+from controller.core.application import Application, ApplicationKey, GitSource
 from controller.core.events import ApplicationChanged, Event, Limits, Restarted, TimePassed
 from controller.core.intents import Identify, Intent, pending
 from controller.core.rollout import advance
@@ -120,6 +120,13 @@ class Reconciler:
         self._held[application.key].declared = application
         self._held[application.key].in_doubt = False
         return self.submit(application.key, Restarted()) if stored is not None else True
+
+    def source(self, key: ApplicationKey) -> GitSource | None:
+        """Where an application's manifests were when it was last held, in this process or the one before."""
+        held, stored = self._held.get(key), self._stored.get(key)
+        if held is not None:
+            return held.rollout.application.source
+        return load_rollout(stored.body).application.source if stored is not None else None
 
     def release(self, key: ApplicationKey) -> None:
         """An application is there no more. What is stored of it stays, should it come back."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from controller.core.declared import Number, Period, lasting
 from controller.core.policy import Mode
 from controller.settings.addresses import ListenAddress, ServerUrl, host_and_port
-from controller.settings.parts import DnsLabel, OneOf, Part, PlainText, ShortText
+from controller.settings.parts import DnsLabel, DnsName, OneOf, Part, PlainText, ShortText
 from controller.settings.places import NamedFile
 
 
@@ -93,6 +93,8 @@ class ClusterSettings(Part):
     """What deploys from Git in this cluster."""
     application_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
     """Further namespaces with Argo CD Applications; ``argocdNamespace`` is always read."""
+    repository_secrets: Annotated[tuple[DnsName, ...], Field(max_length=200)] = ()
+    """Argo CD's repository Secrets (in ``argocdNamespace``) that may be used for repositories without credentials here."""
     default_application_namespace: DnsLabel = "argocd"
     """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()

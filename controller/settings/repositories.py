@@ -19,6 +19,8 @@ class GithubAppSettings(Part):
     """The number of its installation in the organisation."""
     private_key_file: NamedFile
     """PEM file with the App's private key."""
+    api_url: ServerUrl | None = None
+    """Root of GitHub's API; left out: as the repository's URL says (``https://HOST/api/v3`` beside github.com)."""
 
 
 class Credentials(Part):
@@ -33,6 +35,9 @@ class Credentials(Part):
     known_hosts_file: NamedFile | None = None
     """The server's host keys: nothing else is trusted."""
     github_app: GithubAppSettings | None = None
+    """An App's installation: tokens of an hour, each for this repository alone."""
+    ca_file: NamedFile | None = None
+    """Certificate authorities that the server (and GitHub's API) is checked by, in place of the system's."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -47,6 +52,10 @@ class Credentials(Part):
             )
         if self.username is not None and self.token_file is None:
             raise DeclarationError("username goes with tokenFile", "leave it out")
+        if self.ca_file is not None and self.ssh_key_file is not None:
+            raise DeclarationError(
+                "caFile goes with tokenFile or githubApp", "over SSH, knownHostsFile says whom to trust"
+            )
         return self
 
 
@@ -74,7 +83,7 @@ class RepositorySettings(Part):
     url: RepositoryUrl
     """``https://…``, ``http://…``, ``ssh://…``, ``git@host:path`` or ``file:///…``."""
     credentials: Credentials | None = None
-    """None: without credentials, as over ``file://``."""
+    """None: by Argo CD's Secret where ``cluster.repositorySecrets`` has one for it, else without, as over ``file://``."""
     forge: ForgeSettings | None = None
     signing: SigningSettings | None = None
 

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
                 )
             seen.add(each.key)
             self._check_reachable(each)
+        if self.cluster.repository_secrets and self.store.kubernetes is None:
+            raise DeclarationError(
+                "cluster.repositorySecrets is given, and no cluster is spoken to",
+                "set store.kubernetes, or leave it out",
+            )
         places = [canonical_url(each.url) for each in self.repositories]
         for number, place in enumerate(places):
             if place in places[:number]:
@@ -131,7 +136,8 @@ class Settings(BaseSettings):
 
     def _check_reachable(self, application: ApplicationSettings) -> None:
         url = application.repository
-        if needs_key(url) and self.repository(url).credentials is None:
+        found_later = bool(self.cluster.repository_secrets)
+        if needs_key(url) and self.repository(url).credentials is None and not found_later:
             raise DeclarationError(
                 f"application {application.key}: its repository is reached by SSH, and no key is given for it",
                 "list its URL under repositories, with credentials.sshKeyFile and credentials.knownHostsFile",

@@ -28,7 +28,7 @@ from controller.core.git import (
     RollbackPath,
 )
 from controller.core.policy import Scope
-from controller.ports.repository import InvalidReference, RepositoryUnavailable, RevisionUnknown
+from controller.ports.repository import InvalidReference, RepositoryDenied, RepositoryUnavailable, RevisionUnknown
 
 Tree = Mapping[str, bytes]
 AUTHOR = "Ann Author <ann@example.com>"
@@ -52,6 +52,8 @@ class InMemoryRemote:
     branch: str = "main"
     unavailable: bool = False
     """Every call fails as if the network were down."""
+    denied: bool = False
+    """Lets nobody in."""
     refuses: PushResult | None = None
     """What pushes to the main branch are answered."""
     loses_reply: bool = False
@@ -245,6 +247,8 @@ class InMemoryRepository:
     def _network(self) -> None:
         if self.remote.unavailable:
             raise RepositoryUnavailable("could not resolve host git.example.com")
+        if self.remote.denied:
+            raise RepositoryDenied("no credentials are set for this repository")
 
     def _require(self, revision: str) -> None:
         checked_revision(revision)

@@ -347,6 +347,8 @@ def _handler(git: HttpGit) -> type[BaseHTTPRequestHandler]:  # noqa: C901  the h
             if given:
                 git.authorizations.append(given)
             kind, _, encoded = given.partition(" ")
+            if kind == "Bearer":
+                return encoded == git.token
             return kind == "Basic" and base64.b64decode(encoded).decode().partition(":")[2] == git.token
 
         def _body(self) -> bytes:

@@ -18,7 +18,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 
-from controller.adapters.metrics.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
 from controller.adapters.metrics.envelope import printable, read_envelope
 from controller.adapters.secret_file import SecretUnreadable, read_secret
 from controller.core.observation import MissingReason

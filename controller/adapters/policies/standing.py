@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from controller.core.alerts import AlertName
 from controller.core.application import ApplicationKey
 from controller.core.git import RollbackPath
 from controller.core.state import Rollout
 
 MOST_NAMED = 50
+_ALERTS = (AlertName.ROLLBACK_PATH_LOST, AlertName.NO_CREDENTIALS)
 _LONGEST_MESSAGE = 2000
 
 Truth = Literal["True", "False", "Unknown"]
@@ -59,8 +61,8 @@ def standing(
     keys, clashes = list(matched), list(conflicts)
     conflict = Condition("Conflict", "True", "Conflict", "; ".join(clashes)) if clashes else _NO_CONFLICT
     ready = _ready(invalid, clashes, keys)
-    paths = {rollouts[key].rollback_path for key in keys if key in rollouts}
-    return Standing((ready, conflict, _path(paths)), len(keys), tuple(map(str, keys[:MOST_NAMED])))
+    path = _path([rollouts[key] for key in keys if key in rollouts])
+    return Standing((ready, conflict, path), len(keys), tuple(map(str, keys[:MOST_NAMED])))
 
 
 _NO_CONFLICT = Condition("Conflict", "False", "NoConflict", "no other policy guards the same application")
@@ -77,16 +79,23 @@ def _ready(invalid: str, clashes: list[str], keys: list[ApplicationKey]) -> Cond
     return Condition("Ready", "True", "Guarding", f"guards {named}")
 
 
-def _path(paths: set[RollbackPath | None]) -> Condition:
+def _path(guarded: list[Rollout]) -> Condition:
     """The worst way that is open to one of its applications."""
+    paths = [each.rollback_path for each in guarded]
     if not paths or None in paths:
         return Condition("RollbackPath", "Unknown", "NotProven", "which way a restore can take is not proven yet")
     if RollbackPath.NONE in paths:
-        said = "the credentials do not allow a restore to be written; see the alert RollguardRollbackPathLost"
-        return Condition("RollbackPath", "False", "None", said)
+        said = "the credentials do not allow a restore to be written"
+        return Condition("RollbackPath", "False", "None", ". ".join([said, *_told(guarded)]))
     if RollbackPath.PULL_REQUEST in paths:
         return Condition("RollbackPath", "True", "PullRequest", "the branch refuses pushes: a restore is offered")
     return Condition("RollbackPath", "True", "Push", "a restore can be pushed")
+
+
+def _told(guarded: list[Rollout]) -> list[str]:
+    """What people were told of the first application that has no way."""
+    alerts = (alert for each in guarded if each.rollback_path is RollbackPath.NONE for alert in each.alerts)
+    return [each.description for each in alerts if each.name in _ALERTS][:1]
 
 
 def status_of(told: Standing, generation: int, before: Mapping[str, Any], now: str) -> dict[str, Any]:

@@ -8,13 +8,14 @@ within its timeout, waiting for the lock included; only a first fetch and a mirr
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from controller.adapters.repository import commit as commits
 from controller.adapters.repository import export as exports
 from controller.adapters.repository import push as pushes
 from controller.adapters.repository import restore
 from controller.adapters.repository.command import GitCommand
-from controller.adapters.repository.credentials import GitCredentials, SigningKey
+from controller.adapters.repository.credentials import CredentialSource, GitCredentials, SigningKey
 from controller.adapters.repository.failures import MirrorCorrupt
 from controller.adapters.repository.history import commit_facts, is_ancestor
 from controller.adapters.repository.inputs import inputs_of
@@ -36,6 +37,8 @@ from controller.core.git import (
 )
 from controller.ports.repository import RepositoryDenied
 
+T = TypeVar("T")
+
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_CLONE_TIMEOUT = 900.0
 
@@ -52,7 +55,7 @@ class GitRepository:
         url: str,
         *,
         mirror_root: Path,
-        credentials: GitCredentials | None = None,
+        credentials: GitCredentials | CredentialSource | None = None,
         signing: SigningKey | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         clone_timeout: float = DEFAULT_CLONE_TIMEOUT,
@@ -70,7 +73,7 @@ class GitRepository:
     def fetch(self, branch: str) -> Revision:
         """Fetch the branch; returns its head."""
         checked_branch(branch)
-        return self._mirror.use(lambda: self._mirror.fetch(branch))
+        return self._use(lambda: self._mirror.fetch(branch))
 
     def content(self, revision: Revision, paths: Sequence[str]) -> Content:
         """The content of some paths at a revision (fetched if it is not here)."""
@@ -81,7 +84,7 @@ class GitRepository:
             self._mirror.require(revision)
             return content_of(self._mirror, revision, wanted)
 
-        return self._mirror.use(read)
+        return self._use(read)
 
     def inputs(self, revision: Revision, paths: Sequence[str]) -> tuple[str, ...]:
         """The paths, and those that their files read beside them at the revision."""
@@ -92,11 +95,11 @@ class GitRepository:
             self._mirror.require(revision)
             return inputs_of(lambda files: bodies_at(self._mirror, revision, files), wanted)
 
-        return self._mirror.use(read)
+        return self._use(read)
 
     def default_branch(self) -> str:
         """The short name of the branch that the repository's HEAD names."""
-        return checked_branch(self._mirror.use(self._mirror.default_branch))
+        return checked_branch(self._use(self._mirror.default_branch))
 
     def is_ancestor(self, ancestor: Revision, descendant: Revision) -> bool:
         """Whether one revision is contained in another (a revision contains itself)."""
@@ -107,7 +110,7 @@ class GitRepository:
             self._mirror.require(ancestor, descendant)
             return is_ancestor(self._mirror, ancestor, descendant)
 
-        return self._mirror.use(read)
+        return self._use(read)
 
     def commit(self, revision: Revision) -> CommitFacts:
         """One commit's facts."""
@@ -117,18 +120,18 @@ class GitRepository:
             self._mirror.require(revision)
             return commit_facts(self._mirror, revision)
 
-        return self._mirror.use(read)
+        return self._use(read)
 
     def landed(self, branch: str, paths: Sequence[str], since: float) -> tuple[CommitFacts, ...]:
         """Fetch, then list the commits of the branch's own line that change the paths, since then and oldest first."""
         checked_branch(branch)
         wanted = checked_paths(paths)
-        return self._mirror.use(lambda: landed(self._mirror, self._mirror.fetch(branch), wanted, since))
+        return self._use(lambda: landed(self._mirror, self._mirror.fetch(branch), wanted, since))
 
     def inspect(self, request: RestoreRequest) -> RestoreFacts:
         """Fetch, then gather all that deciding on a restore needs; plans the restored tree without a checkout."""
         checked = restore.checked_request(request)
-        return self._mirror.use(lambda: restore.inspect(self._mirror, checked))
+        return self._use(lambda: restore.inspect(self._mirror, checked))
 
     def build(self, *, parent: Revision, tree: str, message: str, identity: CommitIdentity, at: float) -> BuiltCommit:
         """Write the commit into the mirror, signed where a key is configured; ``at`` is its date, Unix seconds.
@@ -151,11 +154,12 @@ class GitRepository:
 
         ``Stale`` is also the answer where the mirror has been lost since the commit was built: plan and build again.
         """
-        redact = self._command.redactor()
+
+        def send() -> PushOutcome:
+            return pushes.push(self._mirror, commit, branch, expected, self._command.redactor())
+
         try:
-            outcome = self._mirror.use(
-                lambda: pushes.push(self._mirror, commit, branch, expected, redact), mend=False
-            )
+            outcome = self._use(send, mend=False)
         except MirrorCorrupt:
             return PushOutcome(
                 PushResult.STALE, "the mirror could not be read and is made again: build the commit again"
@@ -175,7 +179,7 @@ class GitRepository:
             self._mirror.require(revision)
             exports.export(self._mirror, revision, wanted, destination)
 
-        self._mirror.use(write)
+        self._use(write)
 
     def rollback_path(self, branch: str) -> RollbackPath:
         """Prove by a dry run which way is open; also the daily occasion to pack the mirror.
@@ -188,10 +192,25 @@ class GitRepository:
         checked_branch(branch)
 
         try:
-            self._mirror.use(lambda: pushes.dry_run(self._mirror, branch))
+            self._use(lambda: pushes.dry_run(self._mirror, branch))
         except RepositoryDenied:
             return RollbackPath.NONE
-        self._mirror.use(self._mirror.tend)
+        self._use(self._mirror.tend)
         if self._refused.get(branch, 0.0) > self._clock():
             return RollbackPath.PULL_REQUEST
         return RollbackPath.PUSH
+
+    def _use(self, operation: Callable[[], T], *, mend: bool = True) -> T:
+        """Run an operation on the mirror; where the credentials are refused and there are newer ones, once more.
+
+        What is refused has changed nothing, a push included.
+        """
+        try:
+            return self._mirror.use(operation, mend=mend)
+        except RepositoryDenied as error:
+            if not self._command.renewed():
+                raise self._command.explained(error) from None
+        try:
+            return self._mirror.use(operation, mend=mend)
+        except RepositoryDenied as error:
+            raise self._command.explained(error) from None

@@ -19,7 +19,14 @@ from typing import cast
 from git import Git
 from git.exc import GitCommandNotFound
 
-from controller.adapters.repository.credentials import Access, GitCredentials, SigningKey, access, signing_config
+from controller.adapters.repository.credentials import (
+    Access,
+    CredentialSource,
+    GitCredentials,
+    SigningKey,
+    access,
+    signing_config,
+)
 from controller.adapters.repository.failures import classify, gist, words
 from controller.adapters.repository.process import (
     Conversation,
@@ -31,7 +38,7 @@ from controller.adapters.repository.process import (
     finish,
 )
 from controller.adapters.repository.remote import Remote
-from controller.ports.repository import RepositoryBroken, RepositoryUnavailable
+from controller.ports.repository import RepositoryBroken, RepositoryDenied, RepositoryError, RepositoryUnavailable
 
 OLDEST_GIT = (2, 38)
 """``cat-file --batch-command -z``."""
@@ -110,7 +117,9 @@ class Identity:
 class GitCommand:
     """Runs Git for one remote repository."""
 
-    def __init__(self, remote: Remote, credentials: GitCredentials | None, signing: SigningKey | None) -> None:
+    def __init__(
+        self, remote: Remote, credentials: GitCredentials | CredentialSource | None, signing: SigningKey | None
+    ) -> None:
         self.remote = remote
         self._credentials = credentials
         self._signing = signing
@@ -134,7 +143,7 @@ class GitCommand:
     ) -> Finished:
         """Run ``git`` with these arguments in the bare repository ``folder``; raises the port's errors."""
         try:
-            login = access(self.remote, self._credentials) if network else Access()
+            login = access(self.remote, self._given()) if network else Access()
             process = self._start(arguments, self._prepare(login, folder, signer, deadline), fed=bool(feed))
             done = finish(process, feed, deadline, limit, sink)
         except TimedOut:
@@ -153,8 +162,28 @@ class GitCommand:
 
     def redactor(self) -> Callable[[str], str]:
         """What makes a server's words safe to show. Reads the credentials now, so that nothing can fail later."""
-        secrets = access(self.remote, self._credentials).secrets
+        secrets = access(self.remote, self._given()).secrets
         return lambda text: words(text, secrets)
+
+    def renewed(self) -> bool:
+        """Whether there are other credentials than those that the server has just refused."""
+        given = self._credentials
+        return given is not None and not isinstance(given, GitCredentials) and given.renewed()
+
+    def explained(self, refusal: RepositoryDenied) -> RepositoryDenied:
+        """The refusal, with what is known of why there are no better credentials."""
+        try:
+            given = self._given()
+        except RepositoryError:
+            return refusal
+        said = str(refusal)
+        if given is None or not given.hint or given.hint in said:
+            return refusal
+        return RepositoryDenied(f"{given.hint} ({said})")
+
+    def _given(self) -> GitCredentials | None:
+        given = self._credentials
+        return given if given is None or isinstance(given, GitCredentials) else given.current()
 
     def check_version(self, deadline: Deadline) -> None:
         """Raises RepositoryBroken where Git is missing or too old."""

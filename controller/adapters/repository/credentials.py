@@ -9,6 +9,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from controller.adapters.repository.remote import Remote
 from controller.ports.repository import RepositoryDenied
@@ -57,6 +58,34 @@ class GitCredentials:
     """The server's host keys in OpenSSH's format; a host that is not in it is refused."""
     ca_file: Path | None = None
     """Certificate authorities for https in place of the system's, PEM."""
+    client_cert_file: Path | None = None
+    """A certificate that says who we are over https, PEM; goes with ``client_key_file``."""
+    client_key_file: Path | None = None
+    config_file: Path | None = None
+    """Git configuration for the remote's origin that holds secrets, so that it is no text in an environment."""
+    no_proxy: str = ""
+    """Hosts that are reached without the proxy of ``config_file``."""
+    secrets: tuple[str, ...] = ()
+    """What stands in ``config_file`` and must not be shown."""
+    hint: str = ""
+    """What to say beside the server's refusal: why there are no better credentials."""
+
+
+class CredentialSource(Protocol):
+    """Credentials that come from somewhere else than files of the administrator's, and change."""
+
+    def current(self) -> GitCredentials:
+        """Those that are valid now.
+
+        Raises:
+            RepositoryDenied: there are some, and they cannot be used.
+            RepositoryUnavailable: where they come from does not answer.
+        """
+        ...
+
+    def renewed(self) -> bool:
+        """Called after the server refused them: whether others are there now, with which to try once more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +110,8 @@ def access(remote: Remote, credentials: GitCredentials | None) -> Access:
     if given.username is not None and not _USER.fullmatch(given.username):
         raise RepositoryDenied("credentials.username has characters that a user name may not have")
     if remote.scheme == "ssh":
+        if given.hint and given.ssh_key_file is None:
+            raise RepositoryDenied(given.hint)
         return _by_ssh(remote, given)
     if remote.scheme in ("https", "http"):
         return _by_token(remote, given)
@@ -94,21 +125,32 @@ def signing_config(key: SigningKey) -> tuple[tuple[str, str], ...]:
 
 
 def _by_token(remote: Remote, given: GitCredentials) -> Access:
-    config: list[tuple[str, str]] = []
-    if given.ca_file:
-        config.append(("http.sslCAInfo", str(_readable(given.ca_file, "credentials.caFile"))))
+    environment, config = _connection(remote, given)
     if given.token_file is None:
-        return Access(config=tuple(config))
+        return Access(environment, tuple(config), given.secrets)
     path = _readable(given.token_file, "credentials.tokenFile")
     token = _token(path)
     user = given.username or remote.user or _DEFAULT_USER
     encoded = base64.b64encode(f"{user}:{token}".encode()).decode()
     config.append((f"credential.{remote.origin}.helper", _HELPER))
     return Access(
-        environment=(("ROLLGUARD_GIT_USER", user), ("ROLLGUARD_GIT_TOKEN_FILE", str(path))),
+        environment=(*environment, ("ROLLGUARD_GIT_USER", user), ("ROLLGUARD_GIT_TOKEN_FILE", str(path))),
         config=tuple(config),
-        secrets=(token, encoded),
+        secrets=(token, encoded, *given.secrets),
     )
+
+
+def _connection(remote: Remote, given: GitCredentials) -> tuple[tuple[tuple[str, str], ...], list[tuple[str, str]]]:
+    """Environment and configuration by which the server is reached and trusted."""
+    files = (
+        ("http.sslCAInfo", given.ca_file, "credentials.caFile"),
+        (f"http.{remote.origin}.sslCert", given.client_cert_file, "the client certificate"),
+        (f"http.{remote.origin}.sslKey", given.client_key_file, "the client certificate's key"),
+        ("include.path", given.config_file, "the configuration with credentials"),
+    )
+    config = [(key, str(_readable(path, field))) for key, path, field in files if path is not None]
+    names = ("no_proxy", "NO_PROXY") if given.no_proxy else ()
+    return tuple((name, given.no_proxy) for name in names), config
 
 
 def _token(path: Path) -> str:

@@ -90,12 +90,13 @@ def test_ssh_refuses_a_host_it_does_not_know(ssh: SshServer, remote: GitRemote, 
 
 
 def test_ssh_refuses_the_wrong_key(ssh: SshServer, remote: GitRemote, tmp_path: Path) -> None:
-    """A key that the server does not know is Denied, without a prompt; the way is None."""
+    """A key that the server does not know is Denied, without a prompt; so is the way."""
     story(remote)
     wrong = over_ssh(ssh, remote, tmp_path, ssh_key_file=make_key(tmp_path / "wrong"))
     with pytest.raises(RepositoryDenied):
         wrong.fetch("main")
-    assert wrong.rollback_path("main") is RollbackPath.NONE
+    with pytest.raises(RepositoryDenied):
+        wrong.rollback_path("main")
 
 
 @pytest.mark.parametrize("field", ["ssh_key_file", "known_hosts_file"])
