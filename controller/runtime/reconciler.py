@@ -207,8 +207,9 @@ class Reconciler:
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
         due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
         news = consumed or step.alerts or step.records or step.decisions
-        first = held.version == 0 and _is_guarded(step.rollout)
-        if news or due or first or (_is_guarded(step.rollout) and _must_last(held.rollout, step.rollout)):
+        begun = held.version > 0 or _is_begun(step.rollout)
+        changed = held.version == 0 or _must_last(held.rollout, step.rollout)
+        if news or due or (begun and changed and _is_guarded(step.rollout)):
             return self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True
@@ -302,6 +303,16 @@ def _is_guarded(rollout: Rollout) -> bool:
     """Whether its state must survive: of what no policy names, what is live is told again after a start."""
     known = rollout.policy is not None or rollout.policy_name or rollout.policy_error
     return bool(known or rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts)
+
+
+def _is_begun(rollout: Rollout) -> bool:
+    """Whether there is something to lose: of what a cluster has, policies and deployments are told again after a start.
+
+    Thousands come up at once at a first start: each is written once it is known what it runs.
+    """
+    found = bool(rollout.application.source.declared)
+    opened = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts
+    return not found or rollout.live is not None or bool(opened)
 
 
 def _is_same(one: Intent, other: Intent) -> bool:
