@@ -145,9 +145,10 @@ class GuardedObjects:
         seen, held = read(document), self.find(name)
         if seen is None:
             return
-        if held is None:  # made by another process: the watch leaves the status out
-            with mapped():
-                self.fetched(seen.application)
+        if held is None:  # made by another process, or this very moment by our own: the watch leaves the status out
+            with self._alone(name), mapped():
+                if self.find(name) is None:
+                    self.fetched(seen.application)
             return
         self._keep(replace(held, requests=seen.requests, pause=seen.pause))
 
