@@ -4,11 +4,9 @@ Invariant: what is measured here costs the controller nothing but an answer now 
 """
 
 import contextlib
-import ctypes
 import itertools
 import json
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ TEAMS = 5
 CLIENTS = 4
 LEASE = 15
 APPLICATIONS = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/applications"
-_PARENT_DEATH_SIGNAL = 1
+_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 
 class Cluster:
@@ -71,7 +70,9 @@ class Cluster:
         print(f"  an Application as it is sent: {size(document(self.apps[0], '0' * 40, now))} bytes")
         self._each("POST", ((APPLICATIONS, made) for made in documents))
         for team in self.remotes:
-            made = policy("all", "{{application}}", {"selector": {"matchLabels": {"team": team}}, "namespace": NAMESPACE})
+            made = policy(
+                "all", "{{application}}", {"selector": {"matchLabels": {"team": team}}, "namespace": NAMESPACE}
+            )
             made["metadata"]["namespace"] = team
             self.control_plane.apply(made)
         return time.monotonic() - begun
@@ -98,7 +99,10 @@ class Cluster:
         revisions = self._commit(apps, version)
         self._deployments += 1
         changes = (
-            (f"{APPLICATIONS}/{app.name}", {"status": deployed(app, revisions[app.team], at, self._deployments, at + 5)})
+            (
+                f"{APPLICATIONS}/{app.name}",
+                {"status": deployed(app, revisions[app.team], at, self._deployments, at + 5)},
+            )
             for app in apps
         )
         self._each("PATCH", changes)
@@ -122,7 +126,7 @@ class Cluster:
             local.client.request(method, request[0], headers=headers, data=json.dumps(request[1]))
 
         with ThreadPoolExecutor(CLIENTS) as pool:
-            for chunk in itertools.batched(requests, 200) if sys.version_info >= (3, 12) else _chunks(requests, 200):
+            for chunk in _chunks(requests, 200):  # so that not all of them are made before the first is sent
                 list(pool.map(send, chunk))
 
     def objects(self, kind: str) -> int:
@@ -161,14 +165,14 @@ class Replica:
         self.name = name
         self._port = free_port()
         self._log = cluster.folder / f"{name}.log"
+        settings = cluster.settings(name, self._port)
         self.begun = time.monotonic()
         with self._log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "controller", "run", "--settings", cluster.settings(name, self._port)],
+                [*_WITH_PARENT, sys.executable, "-m", "controller", "run", "--settings", str(settings)],
                 cwd=ROOT,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent,
             )
 
     @property
@@ -241,10 +245,4 @@ def _chunks(items: Iterable[Any], number: int) -> Iterator[list[Any]]:
 
 
 def _unix(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(re.sub(r"Z$", "+00:00", text)).timestamp()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)

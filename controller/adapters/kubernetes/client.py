@@ -52,6 +52,10 @@ _PATCHES = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+_ACCEPT = {
+    False: "application/json",
+    True: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+}
 _TRIES_OF_A_LIST = 3
 
 
@@ -164,11 +168,12 @@ class Api:
         subresource: str = "",
         field_manager: str = "rollguard",
         force: bool = False,
+        brief: bool = False,
     ) -> Document:
-        """Change parts of an object."""
+        """Change parts of an object; a ``brief`` answer holds its metadata alone."""
         query = {"fieldManager": field_manager, **({"force": "true"} if force else {})}
         path = resource.path(namespace, name, subresource)
-        return self._json("PATCH", path, body, query=query, content_type=_PATCHES[kind])
+        return self._json("PATCH", path, body, query=query, content_type=_PATCHES[kind], accept=_ACCEPT[brief])
 
     def delete(
         self, resource: Resource, namespace: str | None, name: str, *, resource_version: str | None = None
@@ -246,9 +251,10 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Document:
         ends = time.monotonic() + self._timeout
-        with self._answer(method, path, body, query=query, content_type=content_type) as response:
+        with self._answer(method, path, body, query=query, content_type=content_type, accept=accept) as response:
             text = b"".join(_chunks(response, ends, LARGEST_ANSWER, whole=True))
         try:
             document = json.loads(text)
@@ -267,6 +273,7 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         silent: float | None = None,
     ) -> Iterator[Any]:
         """The open answer of a request that was accepted; ``silent`` is how long no byte may come."""
@@ -277,7 +284,7 @@ class Api:
                 method,
                 url,
                 body=json.dumps(body).encode() if body is not None else None,
-                headers=self._headers(content_type if body is not None else None),
+                headers={**self._headers(content_type if body is not None else None), "Accept": accept},
                 timeout=wait,
                 retries=False,
                 redirect=False,
@@ -297,7 +304,7 @@ class Api:
             response.release_conn()
 
     def _headers(self, content_type: str | None) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        headers = {"User-Agent": self._user_agent}
         if content_type is not None:
             headers["Content-Type"] = content_type
         for setting in self._configuration.auth_settings().values():

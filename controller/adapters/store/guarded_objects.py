@@ -172,8 +172,15 @@ class GuardedObjects:
             raise StoreUnavailable("the store was closed")
 
     def _patch(self, name: str, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
+        """Write; of a status only the metadata is answered: the state is known, and large."""
         return self._api.patch(
-            GUARDED_APPLICATIONS, self._namespace, name, dict(body), kind="merge", subresource=subresource
+            GUARDED_APPLICATIONS,
+            self._namespace,
+            name,
+            dict(body),
+            kind="merge",
+            subresource=subresource,
+            brief=bool(subresource),
         )
 
     def _read(self, application: ApplicationKey | None, *, create: bool) -> Guarded | None:
