@@ -184,8 +184,9 @@ class GuardedObjects:
         )
 
     def _read(self, application: ApplicationKey | None, *, create: bool) -> Guarded | None:
-        """The object as it is now; made where there is none and ``create``."""
-        taken = self.fetched(application)
+        """The object as it is now; made where there is none and ``create``: at once where none is known of."""
+        known = self.find(object_name(application)) is not None
+        taken = self.fetched(application) if known or not create else None
         if taken is not None or not create:
             return taken[0] if taken is not None else None
         try:
