@@ -276,7 +276,7 @@ def test_of_very_many_time_passes_in_turns(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(bench.reconciler, "submit", lambda key, _event: had.append(key))
     for _ in range(4):
         bench.reconciler.tick()
-    assert had == [CHECKOUT, CART, CHECKOUT, CART]
+    assert had in ([CHECKOUT, CART] * 2, [CART, CHECKOUT] * 2)
 
 
 def test_applications_share_the_policy_that_they_have_alike() -> None:
