@@ -18,7 +18,14 @@ VALUES_SCHEMA = CHART / "values.schema.json"
 OF_THE_CHART = {
     "Settings": {"store"},
     "ServerSettings": {"listen"},
-    "ClusterSettings": {"argocdNamespace", "applicationNamespaces", "watchNamespaces", "deployers"},
+    "ClusterSettings": {
+        "argocdNamespace",
+        "applicationNamespaces",
+        "fluxNamespaces",
+        "repositorySecrets",
+        "watchNamespaces",
+        "deployers",
+    },
 }
 """Settings that the chart sets by itself, because they must fit its rights."""
 

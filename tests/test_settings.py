@@ -276,6 +276,22 @@ def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, value: str, sa
             "sshKeyFile and knownHostsFile go together",
         ),
         ("repositories: [{url: 'https://x/y'}, {url: 'https://X/y.git'}]", "repositories[1] is given twice"),
+        (
+            "repositories: [{url: 'git@x:y', credentials: {sshKeyFile: a, knownHostsFile: b, caFile: c}}]",
+            "caFile goes with tokenFile or githubApp",
+        ),
+        (
+            "repositories: [{url: 'git@x:y', credentials: {githubApp: {appId: 1, installationId: 2, privateKeyFile: a}}}]",
+            "these credentials do not fit the URL",
+        ),
+        (
+            "cluster: {repositorySecrets: [shop]}",
+            "cluster.repositorySecrets is given, and no cluster is spoken to; set store.kubernetes",
+        ),
+        (
+            "{store: {kubernetes: {}}, cluster: {repositorySecrets: [Shop]}}",
+            "cluster.repositorySecrets[0]: is not written as it must be",
+        ),
         ("commit: {name: 'a <b>'}", "commit.name: "),
         ('commit: {subjectPrefix: "x\\ny"}', "control character"),
         ("commit: {email: nobody}", "commit.email: is not written as it must be: write an address such as"),
@@ -322,6 +338,16 @@ def test_a_wrong_application_is_named(tmp_path: Path, change: dict[str, str], sa
     fields = {"name": "a", "repository": "'https://host/x'", "paths": "[apps]", "reported": "{}", **change}
     written = ", ".join(f"{key}: {value}" for key, value in fields.items())
     assert said in problems(tmp_path, f"applications:\n  - {{{written}}}")
+
+
+def test_an_application_by_ssh_may_have_its_key_in_argo_cds_secret(tmp_path: Path) -> None:
+    """Whether one of the named Secrets is for it is known only when they are read."""
+    text = """
+        store: {kubernetes: {}}
+        cluster: {repositorySecrets: [shop-write]}
+        applications: [{name: a, repository: "git@host:shop.git", paths: [apps], reported: {}}]
+    """
+    assert load(tmp_path, text).cluster.repository_secrets == ("shop-write",)
 
 
 def test_names_are_unique_in_a_namespace(tmp_path: Path) -> None:

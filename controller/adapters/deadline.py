@@ -1,12 +1,13 @@
 """HTTP connections that end at one total deadline, however slowly the other side drips.
 
-Invariant: between ``until`` being set and the last byte of the answer, no wait on the socket lasts beyond it. requests
+Invariant: between a deadline's beginning and the last byte of the answer, no wait on the socket lasts beyond it. requests
 and urllib3 only know timeouts for each read, which a server that sends a byte a second never reaches. (A name lookup
 alone is bounded by the resolver.)
 """
 
 import http.client
 import io
+import math
 import socket
 import threading
 import time
@@ -17,40 +18,63 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class _Until(threading.local):
-    """When the request that this thread makes must be over, by the monotonic clock."""
+class Deadline:
+    """When one request must be over, and how long the other side may say nothing meanwhile."""
 
-    at: float = float("inf")
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._at = time.monotonic() + seconds
+        self._silence = math.inf
+
+    def left(self) -> float:
+        """Seconds until it; negative when it has passed."""
+        return self._at - time.monotonic()
+
+    def longest_wait(self) -> float:
+        """Seconds that one read may last."""
+        return min(self.left(), self._silence)
+
+    def extend(self, seconds: float, silence: float = math.inf) -> None:
+        """From now it lasts so many seconds, of which the other side may be silent ``silence`` at a time."""
+        self._at = time.monotonic() + seconds
+        self._silence = silence
 
 
-_until = _Until()
+class _Current(threading.local):
+    """The deadline of the request that this thread makes."""
+
+    deadline = Deadline()
 
 
-def set_deadline(seconds: float) -> None:
-    """Every read that this thread makes from now on ends within so many seconds, together."""
-    _until.at = time.monotonic() + seconds
+_current = _Current()
+
+
+def set_deadline(seconds: float) -> Deadline:
+    """The answer to the request that this thread makes next ends within so many seconds, wherever it is read."""
+    _current.deadline = Deadline(seconds)
+    return _current.deadline
 
 
 def time_left() -> float:
-    """Seconds until this thread's deadline; negative when it has passed."""
-    return _until.at - time.monotonic()
+    """Seconds until the end of what this thread began last; negative when it has passed."""
+    return _current.deadline.left()
 
 
 class _Reader(io.RawIOBase):
-    """Reads from a socket with what is left of the time."""
+    """Reads from a socket with what is left of the time of the request that it was made for."""
 
     def __init__(self, raw: Any, sock: socket.socket) -> None:
         self._raw = raw
         self._sock = sock
+        self._deadline = _current.deadline
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = time_left()
-        if left <= 0:
+        wait = self._deadline.longest_wait()
+        if wait <= 0:
             raise TimeoutError("the deadline has passed")
-        self._sock.settimeout(left)
+        self._sock.settimeout(wait if wait < math.inf else None)
         count: int | None = self._raw.readinto(buffer)
         return count
 
@@ -84,6 +108,12 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
+def keep_deadlines(pools: PoolManager) -> PoolManager:
+    """Let all connections that ``pools`` makes from now on keep the deadlines."""
+    pools.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return pools
+
+
 class DeadlineAdapter(HTTPAdapter):
     """requests' way to a server, without retries, through connections that keep the deadline."""
 
@@ -93,5 +123,4 @@ class DeadlineAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **named: Any) -> None:
         """As requests', with the connections above."""
         super().init_poolmanager(*args, **named)
-        pools: PoolManager = self.poolmanager
-        pools.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        keep_deadlines(self.poolmanager)

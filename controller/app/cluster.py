@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.gitops.argocd.source import ArgoCDSource
+from controller.adapters.gitops.combined import CombinedSource
+from controller.adapters.gitops.flux.source import FluxSource
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.events import EventRecorder
 from controller.adapters.kubernetes.lease import LeaseElection
@@ -27,6 +29,7 @@ from controller.app.connection import connect
 from controller.app.declaring import Declaring
 from controller.app.ground import Ground
 from controller.ports.clock import Clock
+from controller.ports.gitops import ClusterSource
 from controller.ports.store import StoreUnavailable
 from controller.settings import Settings
 from controller.settings.installation import KubernetesStoreSettings
@@ -75,7 +78,7 @@ class _Parts:
 
     def __init__(self, api: Api, namespace: str, settings: Settings, clock: Clock, identity: str) -> None:
         self.stories = Stories(api)
-        self.store = CustomResourceStore(api, namespace, self.stories.tell)
+        self.store = CustomResourceStore(api, namespace, self.stories.tell, settings.cluster.watch_namespaces)
         self.policies = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
         self.statuses = PolicyStatuses(api, clock)
         self.events = EventRecorder(api, clock, identity)
@@ -120,12 +123,18 @@ def _identity() -> str:
     return f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
-def _deployer(settings: Settings, api: Api, clock: Clock) -> ArgoCDSource | None:
+def _deployer(settings: Settings, api: Api, clock: Clock) -> ClusterSource | None:
+    """Whoever deploys in the cluster; several as one, Argo CD first."""
     cluster = settings.cluster
-    if "argocd" not in cluster.deployers:
-        return None
-    namespaces = tuple(dict.fromkeys((cluster.argocd_namespace, *cluster.application_namespaces)))
-    return ArgoCDSource(api, namespaces=namespaces, clock=clock)
+    sources: list[ClusterSource] = []
+    if "argocd" in cluster.deployers:
+        namespaces = tuple(dict.fromkeys((cluster.argocd_namespace, *cluster.application_namespaces)))
+        sources.append(ArgoCDSource(api, namespaces=namespaces, clock=clock))
+    if "flux" in cluster.deployers:
+        sources.append(FluxSource(api, namespaces=cluster.flux_namespaces, clock=clock))
+    if len(sources) > 1:
+        return CombinedSource(sources)
+    return sources[0] if sources else None
 
 
 def _repository_secrets(settings: Settings, api: Api, clock: Clock, seen: Seen) -> ClusterSecrets | None:

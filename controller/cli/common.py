@@ -79,7 +79,8 @@ def _store(settings: Settings) -> Store:
     from controller.adapters.store.custom_resource import CustomResourceStore  # noqa: PLC0415  slow to load
     from controller.app.connection import connect  # noqa: PLC0415
 
-    return CustomResourceStore(*connect(settings))
+    api, namespace = connect(settings)
+    return CustomResourceStore(api, namespace, told_in=settings.cluster.watch_namespaces)
 
 
 def refuse_strangers(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Invariant: a proof is a dry run: nothing is written. That the way is lost is told by day, not found out in the night; to an
 application that is admitted later, or whose policy has changed, the day's proof is told at once. That no way is open is
-looked at again every ten minutes, and told once.
+looked at again every two minutes, and told once.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,8 @@ from controller.runtime.reconciler import Reconciler
 
 DAY = 86400.0
 RETRY = 600.0
+RETRY_REFUSED = 120.0
+"""Credentials may be mended any minute, and people wait for it to show."""
 
 _Told: TypeAlias = dict[ApplicationKey, tuple[PathProven, PolicySpec | None]]
 """The last proof that an application was told, and the policy that it had."""
@@ -77,7 +79,7 @@ class Proofs:
             self._next[repository, branch] = self._clock.monotonic() + RETRY
             return
         if found.path is RollbackPath.NONE:
-            self._next[repository, branch] = self._clock.monotonic() + RETRY
+            self._next[repository, branch] = self._clock.monotonic() + RETRY_REFUSED
         self._found[repository, branch] = found
         self._tell(repository, branch)
 

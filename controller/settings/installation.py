@@ -95,6 +95,8 @@ class ClusterSettings(Part):
     """Further namespaces with Argo CD Applications; ``argocdNamespace`` is always read."""
     repository_secrets: Annotated[tuple[DnsName, ...], Field(max_length=200)] = ()
     """Argo CD's repository Secrets (in ``argocdNamespace``) that may be used for repositories without credentials here."""
+    flux_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ("flux-system",)
+    """Where Flux's Kustomizations, their GitRepositories and HelmReleases are; empty: everywhere."""
     default_application_namespace: DnsLabel = "argocd"
     """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()

@@ -22,6 +22,15 @@ from tests.cluster.stack.gitea import Gitea
 from tests.cluster.stack.kwok import Kwok
 
 MakeSite = Callable[..., Site]
+TIMEOUT = 400
+"""Seconds for one test: it waits for real rollouts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder more time than others have."""
+    for each in items:
+        if each.path.is_relative_to(Path(__file__).parent):
+            each.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +44,21 @@ def control_plane(stack_folder: Path) -> Iterator[ControlPlane]:
     """An API server and its controllers, without nodes."""
     with ControlPlane(stack_folder / "control-plane") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def lone_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A second API server, for tests that freeze and kill it: nothing else depends on it."""
+    with ControlPlane(tmp_path_factory.mktemp("lone") / "control-plane") as running:
+        yield running
+
+
+@pytest.fixture
+def lone_namespace(lone_cluster: ControlPlane) -> str:
+    """A namespace in it, in which no pods are to run."""
+    name = f"test-{uuid4().hex[:8]}"
+    lone_cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,8 @@ class Site:
     shop: ShopService
     repository: Repository
     extra: dict[str, Any] = field(default_factory=dict)
+    lease: str = "5s"
+    """How long a leader that is heard of no more keeps the others waiting."""
     processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     def application(self, name: str) -> str:
@@ -141,8 +143,8 @@ class Site:
         found = self.cluster.get("Deployment", self.namespace, self.layouts[name].deployment)
         return image_of(found).rpartition(":")[2]
 
-    def settings(self) -> Path:
-        """Write the controller's settings."""
+    def settings(self, number: int = 0) -> Path:
+        """Write the settings of a controller; each has a cache of its own, as each pod has."""
         token = self.folder / "token"
         token.write_text(self.gitea.token)
         secret = self.folder / "hmac"
@@ -157,14 +159,14 @@ class Site:
                 "kubernetes": {
                     "namespace": self.own,
                     "kubeconfig": str(self.kubeconfig),
-                    "cacheDirectory": str(self.folder / "cache"),
-                    "lease": "5s",
+                    "cacheDirectory": str(self.folder / f"cache-{number}"),
+                    "lease": self.lease,
                 }
             },
             "server": {"listen": "127.0.0.1:0"},
             "cluster": {"watchNamespaces": [self.namespace]},
         }
-        path = self.folder / "rollguard.yaml"
+        path = self.folder / f"rollguard-{number}.yaml"
         path.write_text(yaml.safe_dump(document | self.extra))
         return path
 
@@ -183,7 +185,7 @@ class Site:
                     module,
                     *verb,
                     "--settings",
-                    self.settings(),
+                    self.settings(number),
                 ],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},

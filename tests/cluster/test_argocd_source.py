@@ -15,6 +15,8 @@ from tests.cluster.manifests import deployment, image_of
 from tests.cluster.shifted_clock import ShiftedClock
 from tests.cluster.stack.argocd import NAMESPACE, ArgoCD
 from tests.cluster.stack.control_plane import ControlPlane
+from tests.cluster.stack.forge_repository import Repository
+from tests.cluster.stack.gitea import OWNER, Gitea
 from tests.cluster.stack.processes import until
 from tests.fakes.heard import Heard
 
@@ -46,7 +48,6 @@ def site(  # noqa: PLR0917  fixtures
     source.watch(heard)
     yield Site(namespace, cluster, argocd, LocalRepository(tmp_path / "manifests"), heard, source)
     source.stop()
-    cluster.patch("Application", NAMESPACE, namespace, {"metadata": {"finalizers": None}})
     cluster.delete("Application", NAMESPACE, namespace, wait=False)
 
 
@@ -290,6 +291,59 @@ def test_a_pinned_application_says_what_to_do(site: Site) -> None:
     assert f"Set it to the last good version in the Application {NAMESPACE}/{site.name}" in sentence
 
 
+def test_of_rendered_manifests_the_commit_they_were_made_of_is_told(
+    site: Site, gitea: Gitea, repository: Repository
+) -> None:
+    """Argo CD deploys what it rendered into a branch of its own; what people committed is what is told and restored."""
+    site.argocd.start_commit_server()
+    for write in (False, True):
+        name = f"repository-{site.name}-{write}".lower()
+        site.argocd.repository(name, repository.url, OWNER, gitea.token, write=write)
+    hydrator = {
+        "drySource": {"repoURL": repository.url, "path": PATH, "targetRevision": "main"},
+        "syncSource": {"targetBranch": "environments/test", "path": "checkout"},
+    }
+    first = repository.head()
+    site.deploy(source=None, sourceHydrator=hydrator)
+    site.heard.await_report(site.key, "Healthy", first, 90.0)
+    second = repository.commit({FILE: deployment("checkout", f"{IMAGE}:two")})
+    site.argocd.refresh(site.name)
+    site.heard.await_report(site.key, "Healthy", second, 90.0)
+    assert site.heard.await_application(site.key).source == GitSource(repository.url, "main", (PATH,), (PATH,))
+    assert site.story() == [("Started", first), ("Healthy", first), ("Started", second), ("Healthy", second)]
+    assert second != repository.head("environments/test")
+
+
+def test_what_an_application_set_generates_is_restored_like_any_other(site: Site) -> None:
+    """It is found with its branch; a refresh of it lasts, since its annotation is not overwritten."""
+    site.argocd.start_applicationset_controller()
+    first = site.push("one")
+    site.cluster.apply(_SET.format(name=site.name, url=site.repository.url, path=PATH))
+    site.heard.await_report(site.key, "Healthy", first)
+    assert not site.heard.await_application(site.key).not_revertible
+    second = site.repository.commit({FILE: deployment("checkout", f"{IMAGE}:two")})
+    site.source.refresh(site.key)
+    site.heard.await_report(site.key, "Healthy", second)
+    site.cluster.delete("ApplicationSet", NAMESPACE, site.name)
+
+
+_SET = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {{name: {name}, namespace: argocd}}
+spec:
+  goTemplate: true
+  generators: [{{list: {{elements: [{{app: checkout}}]}}}}]
+  template:
+    metadata: {{name: "{name}"}}
+    spec:
+      project: default
+      source: {{repoURL: "{url}", path: "{path}", targetRevision: main}}
+      destination: {{server: "https://kubernetes.default.svc", namespace: {name}}}
+      syncPolicy: {{automated: {{}}}}
+"""
+
+
 def _chart(folder: str, tag: str) -> dict[str, str | None]:
     return {
         f"{folder}/Chart.yaml": "apiVersion: v2\nname: checkout\nversion: 1.0.0\n",
@@ -323,6 +377,28 @@ def test_a_sync_stuck_in_a_wave_is_ended(site: Site) -> None:
     fixed = site.push("fixed")
     site.heard.await_report(site.key, "Healthy", fixed)
     assert not site.source.terminate(site.key, Revision(fixed))
+
+
+def test_a_hook_that_never_ends_is_ended_and_its_revert_is_what_runs(site: Site) -> None:
+    """A migration before the sync hangs: nothing of the commit is live, so Argo CD needs no sync for the revert."""
+    site.begin()
+    stuck = site.commit({FILE: deployment("checkout", f"{IMAGE}:two"), f"{PATH}/migration.yaml": _MIGRATION})
+    site.heard.await_delivery(
+        site.key,
+        lambda each: each.operation is not None and "waiting for completion of hook" in each.operation.message,
+    )
+    assert site.source.terminate(site.key, Revision(stuck))
+    site.heard.await_report(site.key, "Failed", stuck)
+    revert = site.repository.revert()
+    site.source.refresh(site.key)
+    assert site.heard.await_report(site.key, "Healthy", revert).only
+    assert site.story()[2:] == [("Started", stuck), ("Failed", stuck), ("Healthy", revert)]
+    assert image_of(site.cluster.get("Deployment", site.name, "checkout")) == f"{IMAGE}:one"
+
+
+_MIGRATION = deployment("migration", f"{IMAGE}:unready").replace(
+    "{name: migration}", "{name: migration, annotations: {argocd.argoproj.io/hook: PreSync}}", 1
+)  # no Job: kwok's end by themselves
 
 
 def test_a_sync_that_waits_for_a_person_is_never_ended(site: Site) -> None:

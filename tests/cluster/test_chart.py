@@ -81,6 +81,10 @@ def test_helm_finds_nothing_wrong() -> None:
             {"settings": {"cluster": {"watchNamespaces": ["a"]}}},
             "additional properties 'watchNamespaces' not allowed",
         ),
+        (
+            {"settings": {"cluster": {"repositorySecrets": ["a"]}}},
+            "additional properties 'repositorySecrets' not allowed",
+        ),
         ({"argocd": {"namespace": "Argo CD"}}, "does not match pattern"),
         ({"replicas": "two"}, "got string, want integer"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name: name the account"),
@@ -95,7 +99,10 @@ def test_mistakes_in_the_values_are_refused(values: dict[str, Any], said: str) -
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
 def test_the_settings_can_be_loaded(values: dict[str, Any], tmp_path: Path) -> None:
     """The ConfigMap is a settings file that fits the rights of the release."""
-    more = {"watchNamespaces": ["shop"], "argocd": {"namespace": "gitops", "applicationNamespaces": ["team"]}}
+    more = {
+        "watchNamespaces": ["shop"],
+        "argocd": {"namespace": "gitops", "applicationNamespaces": ["team"], "repositorySecrets": ["shop-write"]},
+    }
     (found,) = [
         each
         for each in of_kind(rendered("guard", {**values, **more}), "ConfigMap")
@@ -108,6 +115,7 @@ def test_the_settings_can_be_loaded(values: dict[str, Any], tmp_path: Path) -> N
     cluster = settings.cluster
     assert (cluster.argocd_namespace, cluster.default_application_namespace) == ("gitops", "gitops")
     assert (cluster.application_namespaces, cluster.watch_namespaces) == (("team",), ("shop",))
+    assert cluster.repository_secrets == ("shop-write",)
     assert settings.server.address == ("0.0.0.0", 8080)
     if values:
         assert settings.cluster.name == "eu-1"

@@ -44,6 +44,7 @@ def test_a_leader_that_was_frozen_pushes_no_more(make_site: MakeSite) -> None:
 def test_an_api_server_that_comes_and_goes_makes_no_second_analysis(make_site: MakeSite) -> None:
     """Restarted again and again during an analysis: every watch is cut each time, and one restore comes of it."""
     shop = make_site()
+    shop.lease = "30s"  # longer than the API server takes to start
     shop.guard()
     bad = shop.push("bad")
     shop.until(lambda: shop.live() == "bad", "the bad deployment")

@@ -38,6 +38,23 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "ghs_16C7e42F292c6912E7710c838347Ae178B4a",
+        "github_pat_11ABCDEFG0123456789_abcdef",
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjM0NTYifQ.c2lnbmF0dXJl",
+    ],
+)
+def test_tokens_that_are_minted_often_are_known_by_their_shape(
+    redactor: Redactor, out: io.StringIO, token: str
+) -> None:
+    """Nobody told of them, and no number of them drives another secret out of the mask."""
+    logging.getLogger("controller").warning("the server said: %s is not valid", token)
+    assert token not in out.getvalue()
+    assert "***" in out.getvalue()
+
+
 def test_a_decision_is_one_line_that_says_why(out: io.StringIO, redactor: Redactor) -> None:
     """With its fields, a level and a time."""
     log_decision("shop/checkout", "Breached", "WorseThanSLOAndBaseline", "93.1 % good", objective="availability")

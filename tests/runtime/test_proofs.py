@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from controller.core.events import PolicyChanged
 from controller.core.git import PushResult, RollbackPath
 from controller.ports.repository import RepositoryDenied
-from controller.runtime.proofs import DAY, RETRY, Proofs
+from controller.runtime.proofs import DAY, RETRY, RETRY_REFUSED, Proofs
 from tests.fakes.repository import InMemoryRepository
 from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application, spec
 
@@ -86,6 +86,39 @@ def test_refused_credentials_are_a_lost_way(monkeypatch: pytest.MonkeyPatch) -> 
     assert desk.open_alerts() == [LOST]
     assert desk.bench.rollout().rollback_path is RollbackPath.NONE
     assert "the token has expired" in desk.bench.rollout().alerts[0].description
+
+
+def test_missing_credentials_are_told_once_and_looked_at_again(dry_runs: list[str]) -> None:
+    """Nobody is let in: one alert, however often it is tried; mended, it is over within minutes, without a restart."""
+    desk = Desk(Bench().guard())
+    desk.bench.remote.denied = True
+    for _ in range(5):
+        desk.prove(after=RETRY_REFUSED)
+    assert desk.bench.told() == [LOST]
+    assert desk.bench.rollout().rollback_path is RollbackPath.NONE
+    assert "no credentials are set" in desk.bench.rollout().alerts[0].description
+    desk.bench.remote.denied = False
+    desk.prove(after=RETRY_REFUSED)
+    assert desk.open_alerts() == []
+    assert desk.bench.told() == [LOST]
+
+
+def test_a_repository_that_may_be_read_and_not_written_is_no_missing_credential(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A policy that only alerts needs to read alone: it is told where it may not even do that."""
+
+    def denied(*_: object) -> RollbackPath:
+        raise RepositoryDenied("403: read only")
+
+    monkeypatch.setattr(InMemoryRepository, "rollback_path", denied)
+    only_alerts = spec(onBreach={"action": "Alert"}, onUnhealthy={"action": "Alert"})
+    desk = Desk(Bench().guard(only_alerts))
+    desk.prove()
+    assert desk.open_alerts() == []
+    desk.bench.remote.denied = True
+    desk.prove(after=RETRY_REFUSED)
+    assert desk.open_alerts() == ["RollguardNoCredentials"]
 
 
 def test_a_server_that_does_not_answer_is_no_lost_way(dry_runs: list[str]) -> None:

@@ -45,17 +45,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The settings file: what the administrator gives, and what must fit the rights of this release. */}}
 {{- define "rollguard.settings" -}}
+{{- $deployers := list -}}
+{{- if .Values.argocd.enabled }}{{ $deployers = append $deployers "argocd" }}{{ end -}}
+{{- if .Values.flux.enabled }}{{ $deployers = append $deployers "flux" }}{{ end -}}
+{{- if not $deployers }}{{ fail "argocd.enabled, flux.enabled: let one of them be true" }}{{ end -}}
 {{- $cluster := dict
+    "deployers" $deployers
+    "fluxNamespaces" .Values.flux.namespaces
     "argocdNamespace" .Values.argocd.namespace
     "applicationNamespaces" .Values.argocd.applicationNamespaces
+    "repositorySecrets" .Values.argocd.repositorySecrets
     "watchNamespaces" .Values.watchNamespaces -}}
-{{- $default := dict "cluster" (dict "defaultApplicationNamespace" .Values.argocd.namespace) -}}
+{{- $home := ternary .Values.argocd.namespace (first (append .Values.flux.namespaces "flux-system")) .Values.argocd.enabled -}}
+{{- $default := dict "cluster" (dict "defaultApplicationNamespace" $home) -}}
 {{- $given := deepCopy .Values.settings -}}
 {{- $ours := dict
     "store" (dict "kubernetes" (dict))
     "server" (dict "listen" "0.0.0.0:8080")
     "cluster" $cluster -}}
 {{- toYaml (mergeOverwrite $default $given $ours) -}}
+{{- end -}}
+
+{{/* What Rollguard does where Flux's objects are: see them, and ask for a reconciliation. */}}
+{{- define "rollguard.fluxRules" -}}
+- apiGroups: [kustomize.toolkit.fluxcd.io]
+  resources: [kustomizations]
+  verbs: [get, list, watch, patch]
+- apiGroups: [source.toolkit.fluxcd.io]
+  resources: [gitrepositories]
+  verbs: [get, list, watch, patch]
+- apiGroups: [helm.toolkit.fluxcd.io]
+  resources: [helmreleases]
+  verbs: [get, list, watch]
 {{- end -}}
 
 {{/* What Rollguard does where policies are: in one namespace by a Role, in all of them by a ClusterRole. */}}

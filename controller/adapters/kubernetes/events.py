@@ -24,6 +24,7 @@ MOST_REMEMBERED = 4096
 SERIES_SECONDS = 360.0
 """Two equal Events within this time are one series."""
 LONGEST_NOTE = 1000
+"""Bytes, as the API server counts them."""
 LONGEST_REASON = 128
 
 _log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class EventRecorder:
         """``instance`` names this process among several."""
         self._api = api
         self._clock = clock
-        self._instance = instance[:LONGEST_REASON]
+        self._instance = _cut(instance, LONGEST_REASON)
         self._controller = controller
         self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
         self._series: OrderedDict[Told, _Series] = OrderedDict()
@@ -100,21 +101,28 @@ class EventRecorder:
 
     def _write(self, told: Told) -> None:
         now = self._clock.monotonic()
-        known = self._series.get(told)
-        if known is not None and now - known.last < SERIES_SECONDS:
-            known.count, known.last = known.count + 1, now
-            series = {"count": known.count, "lastObservedTime": self._time()}
-            try:
-                self._api.patch(EVENTS, told.namespace, known.event, {"series": series}, kind="merge")
-            except ApiNotFound:
-                self._series.pop(told, None)
+        if self._counted_up(told, now):
             return
-        name = f"{told.name[:200]}.{sha256(f'{told}{self._clock.now()!r}'.encode()).hexdigest()[:16]}"
+        digest = sha256(f"{told}{self._clock.now()!r}".encode(errors="replace")).hexdigest()[:16]
+        name = f"{told.name[:200].rstrip('.-')}.{digest}"
         self._api.create(EVENTS, told.namespace, self._document(told, name))
         self._series[told] = _Series(name, 1, now)
         self._series.move_to_end(told)
         while len(self._series) > MOST_REMEMBERED:
             self._series.popitem(last=False)
+
+    def _counted_up(self, told: Told, now: float) -> bool:
+        """Whether it was told before within its time, and that Event is still there to count it."""
+        known = self._series.get(told)
+        if known is None or now - known.last >= SERIES_SECONDS:
+            return False
+        known.count, known.last = known.count + 1, now
+        series = {"count": known.count, "lastObservedTime": self._time()}
+        try:
+            self._api.patch(EVENTS, told.namespace, known.event, {"series": series})
+        except ApiNotFound:
+            return False
+        return True
 
     def _document(self, told: Told, name: str) -> Mapping[str, Any]:
         return {
@@ -124,18 +132,23 @@ class EventRecorder:
             "eventTime": self._time(),
             "reportingController": self._controller,
             "reportingInstance": self._instance,
-            "action": told.action[:LONGEST_REASON],
-            "reason": told.reason[:LONGEST_REASON],
+            "action": _cut(told.action, LONGEST_REASON),
+            "reason": _cut(told.reason, LONGEST_REASON),
             "regarding": {
                 "apiVersion": told.resource.api_version,
                 "kind": told.resource.kind,
                 "namespace": told.namespace,
                 "name": told.name,
             },
-            "note": told.note[:LONGEST_NOTE],
+            "note": _cut(told.note, LONGEST_NOTE),
             "type": told.kind,
         }
 
     def _time(self) -> str:
         text = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds")
         return text.replace("+00:00", "Z")
+
+
+def _cut(text: str, longest: int) -> str:
+    """At most so many bytes of it, which may be fewer characters."""
+    return text.encode(errors="replace")[:longest].decode(errors="ignore")

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from controller.adapters.kubernetes.client import Api
-from controller.adapters.kubernetes.errors import ApiConflict, ApiNotFound, KubernetesError
+from controller.adapters.kubernetes.errors import ApiConflict, ApiMalformed, ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import LEASES
 from controller.ports.clock import Clock
 
@@ -129,9 +129,11 @@ class LeaseElection:
             except KubernetesError as error:
                 _log.warning("the Lease cannot be asked for", why=str(error))
                 return False
-            if mine is None or self._stopping.is_set():
+            if mine is None:
                 return False
-            self._ours = mine
+            self._ours = mine  # also while stopping: it is what is given up
+            if self._stopping.is_set():
+                return False
             self._until = asked + self._duration * (1 - SKEW)
             return True
 
@@ -182,11 +184,14 @@ class LeaseElection:
 
 
 def _record(document: Mapping[str, Any]) -> _Record:
-    spec = document.get("spec") or {}
-    return _Record(
-        holder=str(spec.get("holderIdentity") or ""),
-        renewed=str(spec.get("renewTime") or ""),
-        transitions=int(spec.get("leaseTransitions") or 0),
-        duration=float(spec.get("leaseDurationSeconds") or 0.0),
-        resource_version=str(document["metadata"]["resourceVersion"]),
-    )
+    try:
+        spec = document.get("spec") or {}
+        return _Record(
+            holder=str(spec.get("holderIdentity") or ""),
+            renewed=str(spec.get("renewTime") or ""),
+            transitions=int(spec.get("leaseTransitions") or 0),
+            duration=float(spec.get("leaseDurationSeconds") or 0.0),
+            resource_version=str(document["metadata"]["resourceVersion"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ApiMalformed("what was answered is no Lease") from None

@@ -44,6 +44,16 @@ class Resource:
             parts.append(_checked(subresource))
         return "/".join(parts)
 
+    def object_path(self, namespace: str | None, name: str, subresource: str = "") -> str:
+        """The URL's path of one object: without a name or a namespace it would be that of many.
+
+        Raises:
+            ApiInvalid: a name is no Kubernetes name, or one is missing.
+        """
+        if not name or (self.namespaced and namespace is None):
+            raise ApiInvalid(f"one {self.kind} is meant, and it is not said which")
+        return self.path(namespace, name, subresource)
+
 
 def _checked(name: str) -> str:
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or ".." in name:

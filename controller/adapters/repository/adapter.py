@@ -192,16 +192,12 @@ class GitRepository:
 
         A dry run sends nothing, so it proves that these credentials may write to the repository, and no more: rules
         for the branch are applied by the server to a real push alone. So ``PullRequest`` is told for a day after the
-        server refused a real push to this branch. ``None``: the credentials are refused. Raises RevisionUnknown where
-        there is no such branch, RepositoryUnavailable where nothing could be proven.
+        server refused a real push to this branch. Raises RepositoryDenied where the credentials are refused, RevisionUnknown
+        where there is no such branch, RepositoryUnavailable where nothing could be proven.
         """
         checked_branch(branch)
-
-        try:
-            self._use(lambda: pushes.dry_run(self._mirror, branch))
-        except RepositoryDenied:
-            return RollbackPath.NONE
-        self._use(self._mirror.tend)
+        self._use(lambda: pushes.dry_run(self._mirror, branch))
+        self._mirror.use(self._mirror.tend)
         if self._refused.get(branch, 0.0) > self._clock():
             return RollbackPath.PULL_REQUEST
         return RollbackPath.PUSH

@@ -60,8 +60,16 @@ class CustomResourceStore:
     Whoever does not say otherwise (the command line) tells no stories: records stay until the controller does.
     """
 
-    def __init__(self, api: Api, namespace: str, tell: Callable[[AnalysisRecord, str], None] = _to_nobody) -> None:
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        tell: Callable[[AnalysisRecord, str], None] = _to_nobody,
+        told_in: Sequence[str] = (),
+    ) -> None:
+        """``told_in`` names the namespaces where stories may be read; empty: all."""
         self._api = api
+        self._told_in: Sequence[str | None] = tuple(told_in) or (None,)
         self._tell = tell
         self._mail = Mailboxes()
         self._objects = GuardedObjects(api, namespace, self._seen)
@@ -182,8 +190,10 @@ class CustomResourceStore:
         """The newest analyses, newest first."""
         selector = "" if application is None else f"{APPLICATION_LABEL}={label_of(application)}"
         with mapped():
-            listing = self._api.list(SYNC_ANALYSES, None, label_selector=selector, keep=record_of)
-        found = {(each.application, each.id): each for each in listing.items}
+            listings = [
+                self._api.list(SYNC_ANALYSES, each, label_selector=selector, keep=record_of) for each in self._told_in
+            ]
+        found = {(each.application, each.id): each for listing in listings for each in listing.items}
         found.update({(each.application, each.id): each for each, _ in self.untold()})
         wanted = [each for each in found.values() if application in (None, each.application)]
         return sorted(wanted, key=lambda each: (each.started_at, each.id), reverse=True)[:limit]

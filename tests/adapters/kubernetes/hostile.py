@@ -39,6 +39,8 @@ class Answer:
     """After the parts nothing more comes, and the connection stays open until the server ends."""
     raw: bytes = b""
     """Sent instead of an HTTP answer."""
+    drip: bytes = b""
+    """Sent again and again after ``raw``, or after the parts as chunks, until the other side goes away."""
 
 
 def answer(document: Any, status: int = 200, **more: Any) -> Answer:
@@ -57,6 +59,9 @@ class HostileServer:
 
     answers: deque[Answer] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
+    script: dict[str, list[Answer]] = field(default_factory=dict)
+    """Answers of some paths, where several are asked for in any order."""
 
     def __post_init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -91,6 +96,7 @@ class HostileServer:
             except OSError:
                 return
             self._open.append(connection)
+            self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -98,7 +104,7 @@ class HostileServer:
             while (asked := _read(stream)) is not None:
                 with self._changed:
                     self.asked.append(asked)
-                    reply = self.answers.popleft() if self.answers else Answer(hold=True)
+                    reply = self._next(asked.path)
                     self._changed.notify_all()
                 try:
                     if not self._reply(connection, reply):
@@ -106,10 +112,15 @@ class HostileServer:
                 except OSError:
                     return
 
+    def _next(self, path: str) -> Answer:
+        if self.script.get(path):
+            return self.script[path].pop(0)
+        return self.answers.popleft() if self.answers else Answer(hold=True)
+
     def _reply(self, connection: socket.socket, reply: Answer) -> bool:
         if reply.raw:
             connection.sendall(reply.raw)
-            return False
+            return self._drip(connection, reply.drip)
         head = f"HTTP/1.1 {reply.status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers) + "\r\n"
         connection.sendall(head.encode())
@@ -122,8 +133,15 @@ class HostileServer:
         if reply.hold:
             self._ended.wait()
             return False
+        if reply.drip:
+            return self._drip(connection, b"%x\r\n" % len(reply.drip) + reply.drip + b"\r\n")
         connection.sendall(b"0\r\n\r\n")
         return True
+
+    def _drip(self, connection: socket.socket, drop: bytes) -> bool:
+        while drop and not self._ended.wait(0.02):
+            connection.sendall(drop)
+        return False
 
 
 def _read(stream: Any) -> Asked | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controller.adapters.kubernetes.errors import ApiConflict, ApiNotFound, ApiUnavailable
 from controller.adapters.kubernetes.lease import LeaseElection
+from controller.app import SystemClock
 from tests.fakes.manual_clock import ManualClock
 
 DURATION = 15.0
@@ -185,3 +186,55 @@ def test_there_are_never_two(steps: list[tuple[str, float]]) -> None:
         else:
             leases.down = what == "down"
         assert sum(each.leads() for each in all_of_them.values()) <= 1
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{}, {"metadata": {}}, {"metadata": {"resourceVersion": "1"}, "spec": {"leaseTransitions": "many"}}]
+)
+def test_what_is_no_lease_is_nobodys(nonsense: dict[str, Any]) -> None:
+    """An answer that cannot be read makes no leader, and the candidate goes on asking."""
+    leases, clock = Leases(), ManualClock()
+    one = candidate(leases, clock, "one")
+    leases.document = nonsense
+    assert not one._try()
+    leases.document = None
+    assert one._try()
+
+
+def test_who_cannot_renew_says_so() -> None:
+    """Leadership runs out by itself, ``lost`` is set, and it does not come back to this process."""
+    leases = Leases()
+    one = LeaseElection(leases, "rollguard", "rollguard", "one", SystemClock(), duration=0.4)  # type: ignore[arg-type]
+    assert one.acquire(threading.Event())
+    leases.down = True
+    assert one.lost.wait(30.0)
+    assert not one.leads()
+    leases.down = False
+    one.release()
+    assert not one.leads()
+    assert leases.document is not None
+    assert leases.document["spec"]["holderIdentity"] == "one"
+
+
+def test_who_stops_during_a_renewal_gives_up_what_it_wrote() -> None:
+    """The renewal that was under way is not a stranger's write: the Lease is free at once."""
+    leases, clock = Leases(), ManualClock()
+    one, two = candidate(leases, clock, "one"), candidate(leases, clock, "two")
+    assert one._try()
+    one._stopping.set()
+    assert not one._try()
+    one.release()
+    assert two._try()
+
+
+def test_a_lease_that_another_took_is_left_alone() -> None:
+    """Who lost the Lease to another without noticing writes nothing over it when it stops."""
+    leases, clock = Leases(), ManualClock()
+    one, two = candidate(leases, clock, "one"), candidate(leases, clock, "two")
+    assert one._try()
+    two._try()
+    clock.advance(DURATION)
+    assert two._try()
+    one.release()
+    assert leases.document is not None
+    assert leases.document["spec"]["holderIdentity"] == "two"

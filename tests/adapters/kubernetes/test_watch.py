@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.kubernetes import transport
+from controller.adapters.kubernetes.errors import ApiUnavailable
+from controller.adapters.kubernetes.feed import LATEST_RETRY, MOST_PATIENCE, Feed
 from controller.adapters.kubernetes.resources import CONFIG_MAPS
 from controller.adapters.kubernetes.watch import Key, ListWatch
 from controller.app import SystemClock
 from tests.adapters.kubernetes.hostile import Answer, HostileServer, answer, lines
+from tests.cluster.stack.processes import until
 
 
 def thing(name: str, value: str, version: str = "1") -> dict[str, Any]:
@@ -142,6 +146,144 @@ def test_an_object_that_cannot_be_read_hides_no_other(server: HostileServer) -> 
     with watching(server, heard):
         heard.wait(("a", None))
     assert heard.told == [("a", "one"), ("a", None)]
+
+
+def test_an_object_that_can_no_longer_be_read_is_not_gone(server: HostileServer) -> None:
+    """In a change and in a new list: it stays as it was known, until it can be read again or is really deleted."""
+    heard = Heard()
+    spoilt = {"metadata": {"name": "a", "namespace": "shop", "resourceVersion": "11"}}
+    server.answers.extend(
+        [
+            listed(thing("a", "one"), thing("b", "one")),
+            lines({"type": "MODIFIED", "object": spoilt}, GONE),
+            listed(spoilt, thing("b", "two")),
+            lines({"type": "MODIFIED", "object": thing("a", "three", "12")}, {"type": "DELETED", "object": spoilt}),
+        ]
+    )
+    with watching(server, heard):
+        heard.wait(("a", None))
+    assert heard.told == [("a", "one"), ("b", "one"), ("b", "two"), ("a", "three"), ("a", None)]
+
+
+def test_a_watch_that_hears_nothing_is_renewed(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bookmark for too long: the connection may be dead, so another watch goes on from the same place."""
+    monkeypatch.setattr(transport, "SILENT_WATCH", 0.1)
+    heard = Heard()
+    after = lines({"type": "MODIFIED", "object": thing("a", "two", "11")}, hold=True)
+    server.answers.extend([listed(thing("a", "one")), Answer(hold=True, parts=(b"\n",)), after])
+    with watching(server, heard):
+        heard.wait(("a", "two"))
+    assert [each.query.get("resourceVersion") for each in server.asked[:3]] == [None, "10", "10"]
+
+
+def test_a_huge_line_ends_the_watch_and_not_the_process(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line beyond its bound is not held; the watch goes on."""
+    monkeypatch.setattr(transport, "LARGEST_LINE", 1000)
+    heard = Heard()
+    after = lines({"type": "MODIFIED", "object": thing("a", "two", "11")}, hold=True)
+    server.answers.extend([listed(thing("a", "one")), Answer(parts=(b"x" * 2000,), hold=True), after])
+    with watching(server, heard):
+        heard.wait(("a", "two"))
+
+
+def test_a_server_that_ends_each_watch_at_once_is_not_asked_in_a_tight_loop(server: HostileServer) -> None:
+    """It counts as an interruption, with a pause and a reason."""
+    heard = Heard()
+    server.answers.extend([listed(thing("a", "one")), lines(), lines()])
+    with watching(server, heard) as watch:
+        assert server.wait_asked(3)
+        until(lambda: "at once" in watch.problem, "the reason")
+        assert server.wait_asked(4)
+
+
+def test_what_was_wrong_is_over_once_the_server_answers(server: HostileServer) -> None:
+    """A quiet watch that is open has no problem, though nothing was heard on it yet."""
+    heard = Heard()
+    quiet = Answer(parts=(b"\n",), hold=True)
+    server.answers.extend([listed(thing("a", "one")), answer({"message": "overloaded"}, 503), quiet])
+    with watching(server, heard) as watch:
+        assert server.wait_asked(3)
+        until(lambda: not watch.problem, "the end of the problem")
+
+
+def test_pauses_grow_are_spread_and_begin_anew(server: HostileServer) -> None:
+    """Up to half a minute; a server may ask for longer, though not for ever; what was heard ends the series."""
+    feed = Feed("shop")
+    pauses = [feed.failed("things", ApiUnavailable("down")) for _ in range(20)]
+    assert all(0.1 <= each <= LATEST_RETRY for each in pauses)
+    assert pauses[0] < 1.0
+    assert min(pauses[10:]) >= LATEST_RETRY / 2
+    assert len(set(pauses)) == 20
+    assert feed.failed("things", ApiUnavailable("down", 1e9)) == MOST_PATIENCE
+    feed.heard("11")
+    assert feed.failed("things", ApiUnavailable("down")) < 1.0
+
+
+def test_stopping_ends_the_threads_and_the_telling(server: HostileServer) -> None:
+    """A watch that waits for the server is cut off; afterwards nothing is told."""
+    heard = Heard()
+    server.answers.extend([listed(thing("a", "one")), Answer(parts=(b"\n",), hold=True)])
+    with watching(server, heard) as watch:
+        heard.wait(("a", "one"))
+        assert server.wait_asked(2)
+        watch.stop(within=10.0)
+        assert not any(each.is_alive() for each in watch._threads)
+
+
+def test_each_namespace_is_kept_up_with_alone(server: HostileServer) -> None:
+    """One list for each; a new list of one leaves the objects of the others; one thing is told at a time."""
+    told: list[tuple[Key, str | None]] = []
+    inside = threading.Lock()
+    done = threading.Event()
+
+    def changed(key: Key, value: str | None) -> None:
+        assert inside.acquire(blocking=False)
+        told.append((key, value))
+        inside.release()
+        if (("cart", "x"), None) in told and len(told) == 5:
+            done.set()
+
+    names = ("shop", "cart")
+    first = {each: [thing("x", "one"), thing("y", "one")] for each in names}
+    for each in names:
+        for one in first[each]:
+            one["metadata"]["namespace"] = each
+    server.script = {
+        "/api/v1/namespaces/shop/configmaps": [listed(*first["shop"])],
+        "/api/v1/namespaces/cart/configmaps": [listed(*first["cart"]), lines(GONE), listed(first["cart"][1])],
+    }
+    watch = ListWatch(
+        server.api(), CONFIG_MAPS, namespaces=names, keep=value_of, changed=changed, clock=SystemClock()
+    )
+    watch.start()
+    assert done.wait(10.0)
+    assert set(watch.items()) == {("shop", "x"), ("shop", "y"), ("cart", "y")}
+    server.close()
+    watch.stop()
+
+
+def test_who_hears_may_wait_for_a_thread_that_asks(server: HostileServer) -> None:
+    """What is known can be asked for from another thread while a change is taken in."""
+    asked: list[int] = []
+    done = threading.Event()
+
+    def changed(key: Key, value: str | None) -> None:
+        other = threading.Thread(target=lambda: asked.append(len(watch.items())))
+        other.start()
+        other.join()
+        done.set()
+
+    server.answers.append(listed(thing("a", "one")))
+    watch = ListWatch(
+        server.api(), CONFIG_MAPS, namespaces=("shop",), keep=value_of, changed=changed, clock=SystemClock()
+    )
+    watch.start()
+    assert done.wait(10.0)
+    assert asked == [1]
+    server.close()
+    watch.stop()
 
 
 def test_a_listener_that_fails_stops_nothing(server: HostileServer) -> None:

@@ -8,9 +8,10 @@ import pytest
 from controller.adapters.policies.cluster import declared_policy
 from controller.adapters.policies.standing import standing, status_of
 from controller.core.application import ApplicationKey
+from controller.core.events import PathProven
 from controller.core.git import RollbackPath
 from controller.core.state import Rollout
-from tests.core.rollout.model import APPLICATION
+from tests.core.rollout.model import APPLICATION, Model
 
 KEY = APPLICATION.key
 CART = ApplicationKey("shop", "cart")
@@ -68,6 +69,16 @@ def test_why_a_policy_is_not_ready(changes: dict[str, Any], reason: str) -> None
 def test_the_worst_way_counts(paths: tuple[RollbackPath | None, ...], status: str, reason: str) -> None:
     """Of several applications the one with the worst way into Git tells."""
     assert told(matched=(KEY, CART), rollouts=rollouts(*paths))["RollbackPath"] == (status, reason)
+
+
+def test_why_there_is_no_way_is_in_the_condition() -> None:
+    """What people were told stands where the owner looks first."""
+    model = Model().guard()
+    model.take(PathProven(RollbackPath.NONE, "no credentials are set", readable=False))
+    found = standing("", (), (KEY,), {KEY: model.rollout})
+    (path,) = [each for each in found.conditions if each.type == "RollbackPath"]
+    assert (path.status, path.reason) == ("False", "None")
+    assert "no credentials are set" in path.message
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:

@@ -5,20 +5,19 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from controller.adapters.kubernetes.errors import ApiDenied, ApiNotFound, ApiUnavailable, KubernetesError
-from controller.adapters.kubernetes.resources import SECRETS, Resource
+from controller.adapters.kubernetes.errors import ApiDenied, ApiUnavailable
+from controller.adapters.kubernetes.resources import SECRETS
 from controller.adapters.repository import GitRepository
-from controller.adapters.repository.argocd_secrets import LABEL
 from controller.adapters.repository.cluster_credentials import ClusterCredentials
 from controller.adapters.repository.cluster_secrets import CERTIFICATES, HOLDS, KNOWN_HOSTS, ClusterSecrets
 from controller.adapters.repository.private_files import PrivateFiles
 from controller.core.git import RollbackPath
 from controller.ports.repository import RepositoryDenied, RepositoryUnavailable
+from tests.fakes.cluster_objects import ClusterObjects
 from tests.fakes.manual_clock import ManualClock
 from tests.servers.git import GitRemote, HttpGit, http_git, ssh_server
 from tests.servers.github import APP, INSTALLATION, GithubApi, make_app_key
@@ -27,39 +26,12 @@ from tests.servers.receiver import Receiver, answer
 URL = "https://git.example.com/shop/manifests.git"
 
 
-class Objects:
-    """An API server that has these objects; it fails as it is told."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, dict[str, Any]] = {}
-        self.fails: dict[str, KubernetesError] = {}
-        self.asked: list[str] = []
-
-    def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        self.asked.append(f"{resource.plural}/{namespace}/{name}")
-        if name in self.fails:
-            raise self.fails[name]
-        if name not in self.found:
-            raise ApiNotFound(f"404: {name} not found")
-        return self.found[name]
-
-    def secret(self, name: str, kind: str = "repository", **data: str) -> None:
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        self.found[name] = {"metadata": {"name": name, "labels": {LABEL: kind}}, "data": encoded}
-
-    def config_map(self, name: str, data: dict[str, str]) -> None:
-        self.found[name] = {"metadata": {"name": name}, "data": data}
-
-    def reads(self, name: str) -> int:
-        return sum(each.endswith("/" + name) for each in self.asked)
-
-
 class Desk:
     """Secrets that are read for a test, and what is made of them."""
 
     def __init__(self, folder: Path, *names: str) -> None:
         self.folder = folder
-        self.objects = Objects()
+        self.objects = ClusterObjects()
         self.clock = ManualClock()
         self.seen: list[str] = []
         self.secrets = ClusterSecrets(

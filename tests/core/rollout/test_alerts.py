@@ -312,6 +312,27 @@ def test_a_way_that_is_lost_is_told_where_it_is_needed(
     assert ("RollguardRollbackPathLost" in model.open_alerts()) is told
 
 
+def test_a_repository_that_may_not_be_read_is_told_once_where_no_way_is_needed() -> None:
+    """A policy that only alerts needs no way, but it needs to read; one alert for one cause, over when it may be read."""
+    model = Model().guard(policy(onBreach={"action": "Alert"}, onUnhealthy={"action": "Alert"}))
+    for words in ("denied", "denied, request 2"):
+        model.take(PathProven(RollbackPath.NONE, words, readable=False))
+    assert model.alerts() == ["RollguardNoCredentials"]
+    assert "denied" in model.rollout.alerts[0].description
+    model.take(PathProven(RollbackPath.PUSH))
+    assert model.open_alerts() == set()
+    model = Model().guard()
+    model.take(PathProven(RollbackPath.NONE, "denied", readable=False))
+    assert model.alerts() == ["RollguardRollbackPathLost"]
+
+
+def test_what_nobody_guards_is_told_nothing_of_its_credentials() -> None:
+    """Without a policy there is nobody to tell."""
+    model = Model()
+    model.take(PathProven(RollbackPath.NONE, "denied", readable=False))
+    assert model.alerts() == []
+
+
 def test_a_lost_way_is_over_when_nothing_needs_it() -> None:
     """The owner sets the policy to what is possible, or takes it away."""
     model = Model().guard()

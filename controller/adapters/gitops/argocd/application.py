@@ -139,6 +139,8 @@ class SeenApplication:
     parent: str
     """The Application that deploys it."""
     skips_reconcile: bool
+    paused: str
+    """Why nothing may be restored by itself, as the annotation says."""
     deleting: bool
     policy: SyncPolicy
     pending: bool

@@ -64,6 +64,7 @@ def delivery_of(
     return Delivery(
         automated=seen.policy.automated,
         blocked=_blocked(seen, project, now),
+        paused=seen.paused,
         operation=_operation(seen, revision, now),
         drift=drift.told,
         drifted_at=drift.since if drift.told else None,

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"\\.|\[!?[^]]+\]|\{[^{}*]*\}|.", re.DOTALL)
 _CLASS = re.compile(r"\[(!?)([^]]+)\]")
+_RANGE = re.compile(r"(.)-(.)|(.)", re.DOTALL)
 _STARS = re.compile(r"\*+")
 _OPEN = {"[", "{"}
 """Brackets that are not closed."""
@@ -42,8 +43,7 @@ def _part(piece: str) -> str:
     if piece.startswith("\\") and len(piece) > 1:
         return re.escape(piece[1])
     if match := _CLASS.fullmatch(piece):
-        inside = match[2].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-        return f"[{'^' if match[1] else ''}{inside}]"
+        return f"[{'^' if match[1] else ''}{_RANGE.sub(_inside, match[2])}]"
     if piece.startswith("{") and piece.endswith("}"):
         return "(?:" + "|".join(_alternative(each) for each in piece[1:-1].split(",")) + ")"
     return re.escape(piece)
@@ -51,3 +51,8 @@ def _part(piece: str) -> str:
 
 def _alternative(text: str) -> str:
     return "".join(_part(each) for each in _TOKEN.findall(text))
+
+
+def _inside(match: re.Match[str]) -> str:
+    """A range, or a character, of a class; none of them means anything else there."""
+    return re.escape(match[3]) if match[3] is not None else f"{re.escape(match[1])}-{re.escape(match[2])}"

@@ -23,6 +23,8 @@ class Told:
     """When it was told to have begun."""
     operation: float | None
     """When the operation began that it was seen in; a retry may go on with another revision."""
+    live: bool = False
+    """It was found Synced since it began: all of it was applied, whatever became of its operation."""
     settled: bool = False
     """No operation deployed it: what is live was found to be what this revision says, after the one named failed."""
 

@@ -48,6 +48,8 @@ def refresh(api: Api, key: ApplicationKey) -> None:
 def terminate(api: Api, key: ApplicationKey, wanted: Callable[[SeenApplication], bool]) -> bool:
     """End the operation that is under way, if it is wanted gone, and no person's confirmation is waited for.
 
+    One that is over by itself in this very moment may still succeed: what it came to is told by its report.
+
     Raises:
         SyncSourceError: it could not be asked.
     """

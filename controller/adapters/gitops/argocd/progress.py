@@ -137,11 +137,20 @@ def _revision_of(memory: Memory | None, seen: SeenApplication, source: GitSource
 
 def _ended(look: _Look) -> _Look:
     """Tell of what has ended: that it failed, that it is healthy."""
-    look = _failed(look)
+    look = _failed(_found_live(look))
     ending = _ending(look)
     if ending is None or not _is_trusted(look.seen, ending):
         return look
     return look.tell(ending.told, ending.at, only=ending.only)
+
+
+def _found_live(look: _Look) -> _Look:
+    told, seen = look.memory.told, look.seen
+    if told is None or told.live or seen.sync != "Synced" or seen.compared_with != told.what.revisions:
+        return look
+    if not is_idle(seen) or seen.compared is Compared.BEFORE:
+        return look
+    return replace(look, memory=replace(look.memory, told=replace(told, live=True)))
 
 
 def _failed(look: _Look) -> _Look:
@@ -192,9 +201,7 @@ def _settled(look: _Look, told: Told, operation: SeenOperation) -> _Ending | Non
 
     Where all was, and a hook after it failed, another commit that changes nothing here makes up for nothing.
     """
-    if operation.applied or look.memory.synced_with == operation.what.revisions:
-        return None
-    if look.seen.compared_with == told.what.revisions:
+    if operation.applied or told.live or look.seen.compared_with == operation.what.revisions:
         return None
     return _compared(look, look.now, operation.started_at)
 

@@ -19,11 +19,12 @@ from controller.adapters.gitops.argocd.application import (
     SyncPolicy,
     What,
 )
-from controller.adapters.gitops.argocd.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
+from controller.adapters.gitops.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
 from controller.core.application import ApplicationKey
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+PAUSED = "rollguard.dev/paused"
 TRACKING = "argocd.argoproj.io/tracking-id"
 MOST_OUT_OF_SYNC = 50
 MOST_HISTORY = 5
@@ -65,6 +66,7 @@ def seen_application(document: Node) -> SeenApplication:
         generator=_generator(metadata),
         parent=_parent(annotations.get(TRACKING, ""), key),
         skips_reconcile=annotations.get(SKIP_RECONCILE) == "true",
+        paused=_paused(annotations.get(PAUSED, "")),
         deleting=bool(text(metadata, "deletionTimestamp")),
         policy=_policy(mapping(spec, "syncPolicy")),
         pending=isinstance(document.get("operation"), dict),
@@ -127,6 +129,14 @@ def _policy(node: Node) -> SyncPolicy:
         options=texts(node, "syncOptions"),
         retry=json.dumps(retry, sort_keys=True) if retry else "",
     )
+
+
+def _paused(note: str) -> str:
+    """What somebody noted; ``true`` says no more than that it is paused."""
+    said = note.strip()
+    if said.lower() in {"", "false"}:
+        return ""
+    return f"the annotation {PAUSED} is set" + ("" if said.lower() == "true" else f": {said[:200]}")
 
 
 def _generator(metadata: Node) -> str:

@@ -150,8 +150,8 @@ class ArgoCDSource:
     def stop(self) -> None:
         """Stop and wait for what runs."""
         self._stopping.set()
+        self._watched_projects.stop(0.0)
         self._applications.stop()
-        self._watched_projects.stop()
         self._refreshers.shutdown(wait=True, cancel_futures=True)
         self._reminders.stop()
 
@@ -170,7 +170,8 @@ class ArgoCDSource:
         with self._lock:
             if seen is None:
                 self._reminders.remind(key, None)
-                if self._held.pop(key, None) is not None and self._listener is not None:
+                known = self._held.pop(key, None) is not None
+                if known and self._listener is not None and not self._stopping.is_set():
                     self._listener.gone(key)
                 return
             held = self._held.get(key)
@@ -193,7 +194,7 @@ class ArgoCDSource:
     def _look(self, key: ApplicationKey) -> None:
         """Look at an Application, and tell what is new."""
         listener, held = self._listener, self._held.get(key)
-        if listener is None or held is None:
+        if listener is None or held is None or self._stopping.is_set():
             return
         application = application_of(held.seen)
         if held.application != application:

@@ -102,6 +102,20 @@ def test_what_keeps_a_commit_from_being_deployed(more: dict[str, Any], why: str)
     assert why in delivery(running(**more)).blocked
 
 
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("", ""),
+        ("false", ""),
+        ("true", "the annotation rollguard.dev/paused is set"),
+        ("migration until noon", "the annotation rollguard.dev/paused is set: migration until noon"),
+    ],
+)
+def test_a_note_at_the_application_is_a_brake(note: str, told: str) -> None:
+    """Whatever it says is the reason."""
+    assert delivery(running(metadata={"annotations": {"rollguard.dev/paused": note}})).paused == told
+
+
 def test_a_sync_error_of_the_last_attempt_blocks_nothing() -> None:
     """Another commit is tried all the same."""
     condition = {"type": "SyncError", "message": "Failed last sync attempt to abc: no"}

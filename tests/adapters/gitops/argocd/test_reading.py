@@ -47,7 +47,7 @@ def test_whatever_is_in_it_is_borne(paths: list[list[int]], value: Any) -> None:
     """Values of any kind at any place make one Application odd, and break nothing."""
     document = copy.deepcopy(deployed(operation={"sync": {"revision": A}}))
     for path in paths:
-        _spoilt(document, path, copy.deepcopy(value))  # JSON holds nothing that holds itself
+        _spoilt(document, path, copy.deepcopy(value))
     try:
         seen = seen_application(document)
     except NotAnApplicationError:

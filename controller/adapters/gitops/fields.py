@@ -4,6 +4,7 @@ Invariant: nothing here raises, whatever the object holds.
 """
 
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ Node = Mapping[str, Any]
 
 NOTHING: Node = {}
 LONGEST_TEXT = 2000
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def mapping(node: Node, *names: str) -> Node:
@@ -76,3 +80,11 @@ def moment(node: Node, name: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) else None
+
+
+def duration(node: Node, name: str) -> float:
+    """A time span as Go writes it (``1m30.5s``), in seconds; 0 where there is none."""
+    found = text(node, name)[:100]
+    if not _DURATION.fullmatch(found):
+        return 0.0
+    return sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(found))

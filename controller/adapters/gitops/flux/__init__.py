@@ -1,0 +1,1 @@
+"""Flux: what its Kustomizations deploy, told as a ``ports.gitops.ClusterSource``."""
