@@ -67,7 +67,7 @@ class Transport:
         Raises:
             KubernetesError: as the tree in ``errors`` says.
         """
-        with self._answer(method, path, body, query or {}, content_type, accept) as (response, _):
+        with self._answer(method, path, body, query or {}, content_type=content_type, accept=accept) as (response, _):
             text = b"".join(_chunks(response, LARGEST_ANSWER))
         try:
             document = json.loads(text)
@@ -98,6 +98,7 @@ class Transport:
         path: str,
         body: Body | None,
         query: Mapping[str, str],
+        *,
         content_type: str = "",
         accept: str = JSON,
     ) -> Iterator[tuple[Any, Deadline]]:
