@@ -107,20 +107,22 @@ class Fleet:
         end = int(time.time())
         start = end - round(hours * 3600)
         for begin in range(start, end, 3600):
-            times = range(begin, min(begin + 3600, end), INTERVAL)
-            samples = [
-                (metric, labels, [(float(at), _count(share, at)) for at in times])
-                for metric, labels, share in _shares()
-            ]
-            for first in range(0, len(self.services), PUSHED_AT_ONCE):
-                prometheus.push(
-                    (
-                        {"__name__": metric, "job": "test", "instance": f"{name}:8080", "service": name} | labels,
-                        values,
-                    )
-                    for name in self.services[first : first + PUSHED_AT_ONCE]
-                    for metric, labels, values in samples
+            self.push(prometheus, range(begin, min(begin + 3600, end), INTERVAL))
+
+    def push(self, prometheus: PrometheusServer, times: Sequence[int], at_once: int = PUSHED_AT_ONCE) -> None:
+        """Store what would have been scraped at some times; ``at_once`` services in one request."""
+        samples = [
+            (metric, labels, [(float(at), _count(share, at)) for at in times]) for metric, labels, share in _shares()
+        ]
+        for first in range(0, len(self.services), at_once):
+            prometheus.push(
+                (
+                    {"__name__": metric, "job": "test", "instance": f"{name}:8080", "service": name} | labels,
+                    values,
                 )
+                for name in self.services[first : first + at_once]
+                for metric, labels, values in samples
+            )
 
     def close(self) -> None:
         """Stop answering."""

@@ -98,7 +98,7 @@ class _Parts:
         Raises:
             StoreError: what is there could not be read in time.
         """
-        self.store.changed()  # all objects are known before the watch tells of single ones
+        self.store.begin()  # all objects are known before the watch tells of single ones
         self.requests.start()
         self.store.watched = True
         if not (self.policies.start(LISTED_WITHIN) and self.requests.wait_listed(LISTED_WITHIN)):

@@ -5,16 +5,17 @@ Invariant: what is told of a policy is worked out from what is in force, never f
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.policies.cluster import ClusterPolicies, DeclaredPolicy
 from controller.adapters.policies.files import LoadedPolicy, load_directory
 from controller.adapters.policies.signature import directory_signature
 from controller.adapters.policies.standing import Standing, standing
-from controller.app.policies import matching_rules, resolved
+from controller.app.policies import matching_rules, policies_of
 from controller.core.application import Application, ApplicationKey
 from controller.core.policy import SLOPolicy
-from controller.core.policy_matching import Conflict, Invalid, resolve_policies
+from controller.core.policy_matching import Conflict, Invalid, Resolution, policy_key, resolve_policies
 from controller.core.state import Rollout
 from controller.runtime.policy_watch import BrokenPolicy, Policies
 from controller.settings import Settings
@@ -31,6 +32,7 @@ class Declaring:
         self._declared = declared
         self._directory = directory
         self._offer = offer
+        self._in_force: _InForce | None = None
 
     def signature(self) -> object:
         """Another value whenever a policy has changed."""
@@ -39,45 +41,65 @@ class Declaring:
 
     def load(self, applications: Sequence[Application]) -> Policies:
         """What guards each application."""
-        policies, broken = self._read()
-        return resolved(self._settings, policies, broken, applications)
+        declared = self._declared.declared()
+        policies, broken = self._read(declared)
+        found = resolve_policies(policies, applications, matching_rules(self._settings, applications))
+        self._in_force = _in_force(declared, found)
+        return policies_of(found, broken)
 
     def tend(self, rollouts: Iterable[Rollout]) -> None:
-        """Work out how each policy of the cluster stands now."""
+        """Tell how each policy of the cluster stands now, with what is known of the applications."""
+        in_force = self._in_force
+        if in_force is None:
+            return
         known = {each.application.key: each for each in rollouts}
-        applications = [each.application for each in known.values()]
-        policies, _ = self._read()
-        matched: dict[str, list[ApplicationKey]] = defaultdict(list)
-        clashes: dict[str, list[str]] = defaultdict(list)
-        invalid: dict[str, str] = {}
-        rules = matching_rules(self._settings, applications)
-        for key, found in resolve_policies(policies, applications, rules).items():
-            if isinstance(found, Conflict):
-                for name in found.policies:
-                    clashes[name].append(f"{key}: {found.message}")
-            elif isinstance(found, Invalid):
-                invalid[found.policy] = found.message
-            else:
-                matched[f"{found.metadata.namespace}/{found.metadata.name}"].append(key)
         self._offer(
             {
                 each.name: (
                     each,
                     standing(
-                        each.message or invalid.get(each.name, ""), clashes[each.name], matched[each.name], known
+                        each.message or in_force.invalid.get(each.name, ""),
+                        in_force.clashes.get(each.name, ()),
+                        in_force.matched.get(each.name, ()),
+                        known,
                     ),
                 )
-                for each in self._declared.declared()
+                for each in in_force.declared
             }
         )
 
-    def _read(self) -> tuple[list[SLOPolicy], list[BrokenPolicy]]:
-        found = self._declared.declared()
-        policies = [each.policy for each in found if each.policy is not None]
-        broken = [BrokenPolicy(each.name, each.message) for each in found if each.policy is None]
+    def _read(self, declared: Sequence[DeclaredPolicy]) -> tuple[list[SLOPolicy], list[BrokenPolicy]]:
+        policies = [each.policy for each in declared if each.policy is not None]
+        broken = [BrokenPolicy(each.name, each.message) for each in declared if each.policy is None]
         for each in load_directory(self._directory) if self._directory is not None else ():
             if isinstance(each, LoadedPolicy):
                 policies.append(each.policy)
             else:
                 broken.append(BrokenPolicy(each.name or each.file, str(each)))
         return policies, broken
+
+
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """What the policies came to when they were last read: to work it out for thousands is not done every few seconds."""
+
+    declared: Sequence[DeclaredPolicy]
+    matched: Mapping[str, Sequence[ApplicationKey]]
+    """By policy; sorted."""
+    clashes: Mapping[str, Sequence[str]]
+    invalid: Mapping[str, str]
+
+
+def _in_force(declared: Sequence[DeclaredPolicy], found: Mapping[ApplicationKey, Resolution]) -> _InForce:
+    matched: dict[str, list[ApplicationKey]] = defaultdict(list)
+    clashes: dict[str, list[str]] = defaultdict(list)
+    invalid: dict[str, str] = {}
+    for key, each in sorted(found.items(), key=lambda pair: pair[0]):
+        if isinstance(each, Conflict):
+            for name in each.policies:
+                clashes[name].append(f"{key}: {each.message}")
+        elif isinstance(each, Invalid):
+            invalid[each.policy] = each.message
+        else:
+            matched[policy_key(each)].append(key)
+    return _InForce(declared, matched, clashes, invalid)

@@ -3,11 +3,11 @@
 Invariant: one broken policy stops only itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from controller.adapters.policies.files import InvalidPolicy, LoadedPolicy, load_directory
-from controller.core.application import Application
+from controller.core.application import Application, ApplicationKey
 from controller.core.events import PolicyChanged
 from controller.core.policy import SLOPolicy
 from controller.core.policy_matching import MatchingRules, Resolution, policy_key, resolve_policies
@@ -32,6 +32,11 @@ def resolved(
 ) -> Policies:
     """Say what guards each application."""
     found = resolve_policies(policies, applications, matching_rules(settings, applications))
+    return policies_of(found, broken)
+
+
+def policies_of(found: Mapping[ApplicationKey, Resolution], broken: Iterable[BrokenPolicy]) -> Policies:
+    """What was resolved, as it is told to each application."""
     return Policies({key: _event(each) for key, each in found.items()}, tuple(broken))
 
 

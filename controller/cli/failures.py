@@ -90,6 +90,7 @@ _KNOWN = (
     ("controller.ports.store", "StoreError", ExitCode.OUTSIDE_FAILED),
     ("controller.ports.metrics", "MetricsError", ExitCode.OUTSIDE_FAILED),
     ("controller.ports.repository", "RepositoryError", ExitCode.OUTSIDE_FAILED),
+    ("controller.ports.gitops", "SyncSourceError", ExitCode.OUTSIDE_FAILED),
     ("controller.ports.notify", "SinkError", ExitCode.OUTSIDE_FAILED),
     ("controller.web.hook_client", "ReportError", ExitCode.OUTSIDE_FAILED),
     ("controller.web.server", "CannotListen", ExitCode.OUTSIDE_FAILED),

@@ -11,9 +11,11 @@ from typing import TypeAlias
 
 from controller.core.application import Application, ApplicationKey
 from controller.core.declared import DeclarationError
+from controller.core.indicators import texts_of
 from controller.core.policy import Indicator, SLOPolicy
 from controller.core.policy_templates import render_indicator
 from controller.core.policy_text import PolicyMessage
+from controller.core.promql_text import template_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,11 @@ def check_matches(
 
 def _told_apart(indicator: Indicator, applications: Iterable[Application], rules: MatchingRules) -> str:
     """Why an indicator cannot judge these applications, or an empty text."""
+    known = tuple(applications)
+    if _names_tell_apart(indicator, known, rules):
+        known = known[:1]
     seen: dict[Indicator, ApplicationKey] = {}
-    for each in applications:
+    for each in known:
         try:
             rendered = render_indicator(
                 indicator,
@@ -152,3 +157,18 @@ def _told_apart(indicator: Indicator, applications: Iterable[Application], rules
             return f"{seen[rendered]} and {each.key} would be judged by the same series"
         seen[rendered] = each.key
     return ""
+
+
+def _names_tell_apart(indicator: Indicator, applications: tuple[Application, ...], rules: MatchingRules) -> bool:
+    """Whether it need be rendered for one of them only, being another for each: thousands are not rendered for nothing.
+
+    A text with one template, however often, is another for every value of it. A backtick in a value is looked at by itself.
+    """
+    names = {each.key.name for each in applications}
+    values = (*names, *(rules.destination(each.key) for each in applications), rules.cluster)
+    if len(names) < len(applications) or any("`" in each for each in values):
+        return False
+    try:
+        return any(template_names(text) == {"application"} for _, text in texts_of(indicator))
+    except DeclarationError:
+        return False

@@ -8,7 +8,7 @@ makes the next one.
 import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -233,7 +233,19 @@ def load_rollout(text: str) -> Rollout:
         StateTooNew: it was written by a newer Rollguard.
         ValueError: it is no state.
     """
-    return _rollouts().validate_python(_read("rollout", text))
+    found = _read("rollout", text)
+    if isinstance(found, dict):
+        analysis = found.get("analysis")
+        for part in (found, analysis) if isinstance(analysis, dict) else (found,):
+            if isinstance(part.get("policy"), dict):
+                part["policy"] = _policy(json.dumps(part["policy"], sort_keys=True))
+    return _rollouts().validate_python(found)
+
+
+@lru_cache(maxsize=1000)
+def _policy(text: str) -> PolicySpec:
+    """One value for all applications that have it: thousands share a policy, which is larger than the rest of a state."""
+    return TypeAdapter(PolicySpec).validate_python(json.loads(text))
 
 
 def dump_record(record: Record) -> str:

@@ -18,6 +18,8 @@ from controller.ports.store import Store, StoreError
 from controller.runtime.reconciler import Reconciler
 
 POLL_SECONDS = 5.0
+APPLY_SECONDS = 20.0
+"""A policy of thousands of applications is told to some of them, and to the others with the next poll: the loop goes on."""
 LOOK_AHEAD = 86400.0
 """Seconds: longer than the outbox ever puts a delivery off."""
 
@@ -83,8 +85,10 @@ class PolicyWatch:
 
     def _apply(self, policies: Policies) -> bool:
         broken = {each.name: each.message for each in policies.broken}
-        taken = True
+        taken, until = True, self._clock.monotonic() + APPLY_SECONDS
         for rollout in self._reconciler.rollouts():
+            if self._clock.monotonic() > until:
+                return False
             event = policies.by_application.get(rollout.application.key) or _lost(rollout, broken)
             if (event.name, event.policy, event.error) != (rollout.policy_name, rollout.policy, rollout.policy_error):
                 taken = self._reconciler.submit(rollout.application.key, event) and taken

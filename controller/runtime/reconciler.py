@@ -31,6 +31,8 @@ from controller.ports.store import (
 )
 
 CHECKPOINT_SECONDS = 120.0
+MOST_PATIENT = 500
+"""Of applications that are only looked at (or are to be identified), for how many time passes with each beat."""
 
 _log = structlog.get_logger(__name__)
 
@@ -77,6 +79,7 @@ class Reconciler:
         self._held: dict[ApplicationKey, _Held] = {}
         self._stored: dict[ApplicationKey, StoredRollout] = {}
         """What was read at the start, of applications that have not come up yet."""
+        self._turn = 0
         self.generation = 0
         """Another number whenever another application is held, or one is declared otherwise."""
 
@@ -152,10 +155,17 @@ class Reconciler:
             self.submit(key, Restarted())
 
     def tick(self) -> None:
-        """Let time pass for whatever waits for it, and hand out what is due."""
+        """Let time pass for whatever waits for it, and hand out what is due; of very many, in turns."""
+        patient = []
         for key, held in tuple(self._held.items()):
-            if _waits_for_time(held.rollout):
+            if _is_urgent(held.rollout):
                 self.submit(key, TimePassed())
+            elif held.rollout.analysis is not None or held.rollout.unidentified:
+                patient.append(key)
+        begin = self._turn if self._turn < len(patient) else 0
+        for key in patient[begin : begin + MOST_PATIENT]:
+            self.submit(key, TimePassed())
+        self._turn = begin + MOST_PATIENT
 
     def submit(self, key: ApplicationKey, event: Event, consumed: Sequence[int] = ()) -> bool:
         """Take one event in. ``consumed`` are inbox entries that are done with once it is persisted.
@@ -207,8 +217,9 @@ class Reconciler:
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
         due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
         news = consumed or step.alerts or step.records or step.decisions
-        first = held.version == 0 and _is_guarded(step.rollout)
-        if news or due or first or (_is_guarded(step.rollout) and _must_last(held.rollout, step.rollout)):
+        begun = held.version > 0 or _is_begun(step.rollout)
+        changed = held.version == 0 or _must_last(held.rollout, step.rollout)
+        if news or due or (begun and changed and _is_guarded(step.rollout)):
             return self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True
@@ -304,6 +315,16 @@ def _is_guarded(rollout: Rollout) -> bool:
     return bool(known or rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts)
 
 
+def _is_begun(rollout: Rollout) -> bool:
+    """Whether there is something to lose: of what a cluster has, policies and deployments are told again after a start.
+
+    Thousands come up at once at a first start: each is written once it is known what it runs.
+    """
+    found = bool(rollout.application.source.declared)
+    opened = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts
+    return not found or rollout.live is not None or bool(opened)
+
+
 def _is_same(one: Intent, other: Intent) -> bool:
     """Whether both ask for the same; a later one may be fresher, or built on another head."""
     if isinstance(one, Identify) and isinstance(other, Identify):
@@ -316,9 +337,8 @@ def _decision_key(rollout: Rollout) -> str:
     return "\0".join((source.repository, source.branch, *source.paths))
 
 
-def _waits_for_time(rollout: Rollout) -> bool:
-    if rollout.unidentified or rollout.analysis is not None:
-        return True
+def _is_urgent(rollout: Rollout) -> bool:
+    """Whether a restore or a sync is under way, which goes on with each second."""
     return rollout.resync_wanted or (
         rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
     )

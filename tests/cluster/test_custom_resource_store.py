@@ -246,3 +246,16 @@ def test_an_object_is_not_deleted_while_a_restore_is_on_its_way(api: Api, own: s
     with pytest.raises(PreconditionFailed):
         store.commit(Change(key, 3, model.stored, rollout=model.rollout))
     assert store.commit(Change(key, 0, model.stored, rollout=model.rollout)) == 1
+
+
+def test_what_was_read_at_the_beginning_is_asked_for_once(api: Api, own: str) -> None:
+    """Thousands are read with one list; of what is not there the server is not asked."""
+    CustomResourceStore(api, own).commit(Change(CHECKOUT, 0, "one"))
+    store = CustomResourceStore(api, own)
+    store.begin()
+    store.watched = True
+    CustomResourceStore(api, own).commit(Change(CART, 0, "later"))
+    assert [each.body for each in store.rollouts()] == ["one"]
+    assert store.rollout(CART) is None
+    assert [each.body for each in store.rollouts()] == ["later", "one"]
+    assert store.rollout(CART) is not None

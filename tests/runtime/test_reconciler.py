@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.core.alerts import AlertName
-from controller.core.application import GitSource
+from controller.core.application import ApplicationKey, GitSource
 from controller.core.events import Observed, PolicyChanged, Refreshed, TimePassed
 from controller.core.intents import Inspect, Measure, Push
 from controller.core.state import StateTooNew, dump_rollout, load_rollout
@@ -251,3 +251,37 @@ def test_events_about_unknown_applications_and_closed_analyses_change_nothing() 
     assert bench.reconciler.submit(CHECKOUT, Observed("another", ()))
     assert bench.reconciler.submit(CHECKOUT, Refreshed())
     assert bench.rollout() == before
+
+
+def test_what_a_cluster_has_is_written_once_it_is_known_what_it_runs() -> None:
+    """That a policy names it is told again after a start; what was adopted is not."""
+    found = replace(application(), source=replace(application().source, declared=("apps/checkout",)))
+    bench = Bench([found])
+    bench.reconciler.resume()
+    bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec()))
+    assert bench.store.rollout(CHECKOUT) is None
+    bench.guard()
+    stored = bench.store.rollout(CHECKOUT)
+    assert stored is not None
+    assert load_rollout(stored.body).good is not None
+
+
+def test_of_very_many_time_passes_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each beat takes its share of what is only looked at; after some beats every one had its turn."""
+    monkeypatch.setattr(module, "MOST_PATIENT", 1)
+    bench = Bench([application(), application(CART)]).guard()
+    for key in (CHECKOUT, CART):
+        bench.deploy("two", key)
+    had: list[ApplicationKey] = []
+    monkeypatch.setattr(bench.reconciler, "submit", lambda key, _event: had.append(key))
+    for _ in range(4):
+        bench.reconciler.tick()
+    assert had in ([CHECKOUT, CART] * 2, [CART, CHECKOUT] * 2)
+
+
+def test_applications_share_the_policy_that_they_have_alike() -> None:
+    """Thousands are read at a start: one policy of all of them is held once."""
+    bench = Bench([application(), application(CART)]).guard()
+    bodies = [bench.store.rollout(key) for key in (CHECKOUT, CART)]
+    one, other = (load_rollout(each.body).policy for each in bodies if each is not None)
+    assert one is other

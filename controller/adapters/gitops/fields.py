@@ -5,6 +5,7 @@ Invariant: nothing here raises, whatever the object holds.
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -63,7 +64,9 @@ def texts(node: Node, name: str) -> tuple[str, ...]:
 def pairs(node: Node, name: str) -> tuple[tuple[str, str], ...]:
     """The texts of a mapping, sorted."""
     found = mapping(node, name)
-    return tuple(sorted((key, value) for key, value in found.items() if isinstance(value, str)))
+    return tuple(
+        sorted((sys.intern(key), sys.intern(value)) for key, value in found.items() if isinstance(value, str))
+    )
 
 
 def moment(node: Node, name: str) -> float | None:

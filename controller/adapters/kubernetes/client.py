@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 from controller.adapters.kubernetes.connecting import from_kubeconfig, from_pod, in_a_pod
 from controller.adapters.kubernetes.errors import ApiGone, ApiMalformed
 from controller.adapters.kubernetes.resources import SELF_SUBJECT_ACCESS_REVIEWS, Resource
-from controller.adapters.kubernetes.transport import Body, Document, Opened, Transport
+from controller.adapters.kubernetes.transport import JSON, METADATA, Body, Document, Opened, Transport
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 10.0
@@ -123,11 +123,14 @@ class Api:
         subresource: str = "",
         field_manager: str = "rollguard",
         force: bool = False,
+        brief: bool = False,
     ) -> Document:
-        """Change parts of an object."""
+        """Change parts of an object; a ``brief`` answer holds its metadata alone."""
         query = {"fieldManager": field_manager, **({"force": "true"} if force else {})}
         path = resource.object_path(namespace, name, subresource)
-        return self._transport.exchange("PATCH", path, body, query=query, content_type=_PATCHES[kind])
+        return self._transport.exchange(
+            "PATCH", path, body, query=query, content_type=_PATCHES[kind], accept=METADATA if brief else JSON
+        )
 
     def delete(
         self, resource: Resource, namespace: str | None, name: str, *, resource_version: str | None = None

@@ -28,6 +28,9 @@ Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Opened = Callable[[Callable[[], None]], None]
 """Hears that the server began to answer, and how the answer is cut off by another thread."""
 
+JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+"""What is answered: an object, or its metadata alone."""
 MOST_CONNECTIONS = 32
 LARGEST_ANSWER = 1 << 28
 SILENT_WATCH = 75.0
@@ -56,14 +59,15 @@ class Transport:
         body: Body | None = None,
         *,
         query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Document:
         """Ask once; the answer is an object.
 
         Raises:
             KubernetesError: as the tree in ``errors`` says.
         """
-        with self._answer(method, path, body, query or {}, content_type) as (response, _):
+        with self._answer(method, path, body, query or {}, content_type=content_type, accept=accept) as (response, _):
             text = b"".join(_chunks(response, LARGEST_ANSWER))
         try:
             document = json.loads(text)
@@ -89,11 +93,18 @@ class Transport:
 
     @contextmanager
     def _answer(
-        self, method: str, path: str, body: Body | None, query: Mapping[str, str], content_type: str = ""
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        query: Mapping[str, str],
+        *,
+        content_type: str = "",
+        accept: str = JSON,
     ) -> Iterator[tuple[Any, Deadline]]:
         """The open answer of a request that was accepted, and when it must be over."""
         url = self._configuration.host + path + ("?" + urlencode(query) if query else "")
-        headers = self._headers(content_type if body is not None else "")
+        headers = {"Accept": accept, **self._headers(content_type if body is not None else "")}
         deadline = set_deadline(self._timeout)
         with _failing_as(f"{method} {path}"):
             response = self._pool.request(
@@ -116,7 +127,7 @@ class Transport:
                 response.release_conn()
 
     def _headers(self, content_type: str) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        headers = {"User-Agent": self._user_agent}
         if content_type:
             headers["Content-Type"] = content_type
         try:

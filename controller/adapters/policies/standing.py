@@ -38,8 +38,10 @@ class Standing:
     """What is told of one policy."""
 
     conditions: tuple[Condition, ...]
+    applications: int
+    """How many it guards."""
     guarded: tuple[str, ...]
-    """Applications, ``namespace/name``, sorted."""
+    """The first of them, ``namespace/name``, sorted."""
 
 
 def standing(
@@ -53,14 +55,14 @@ def standing(
     Args:
         invalid: why it cannot be used; empty: it can.
         conflicts: one sentence for each application that another policy would guard too.
-        matched: the applications that it guards.
+        matched: the applications that it guards, sorted.
         rollouts: what is known of them.
     """
-    keys, clashes = sorted(matched), list(conflicts)
+    keys, clashes = list(matched), list(conflicts)
     conflict = Condition("Conflict", "True", "Conflict", "; ".join(clashes)) if clashes else _NO_CONFLICT
     ready = _ready(invalid, clashes, keys)
     path = _path([rollouts[key] for key in keys if key in rollouts])
-    return Standing((ready, conflict, path), tuple(map(str, keys)))
+    return Standing((ready, conflict, path), len(keys), tuple(map(str, keys[:MOST_NAMED])))
 
 
 _NO_CONFLICT = Condition("Conflict", "False", "NoConflict", "no other policy guards the same application")
@@ -102,8 +104,8 @@ def status_of(told: Standing, generation: int, before: Mapping[str, Any], now: s
     old = {each.get("type"): each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)}
     return {
         "observedGeneration": generation,
-        "applications": len(told.guarded),
-        "guarded": list(told.guarded[:MOST_NAMED]),
+        "applications": told.applications,
+        "guarded": list(told.guarded),
         "conditions": [_written(each, generation, old.get(each.type), now) for each in told.conditions],
     }
 

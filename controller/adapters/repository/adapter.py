@@ -38,6 +38,7 @@ from controller.core.git import (
 from controller.ports.repository import RepositoryDenied
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_CLONE_TIMEOUT = 900.0
@@ -45,6 +46,8 @@ DEFAULT_CLONE_TIMEOUT = 900.0
 _REFUSALS = frozenset({PushResult.PROTECTED, PushResult.SIGNATURE, PushResult.PUSH_RULE})
 _REMEMBERED = 24 * 3600.0
 """Seconds for which a refused push tells that the branch is closed; after it, pushing is tried again."""
+
+MOST_REMEMBERED = 1000
 
 
 class GitRepository:
@@ -66,6 +69,9 @@ class GitRepository:
         self._mirror = Mirror(mirror_root, self._command, timeout=timeout, clone_timeout=max(clone_timeout, timeout))
         self._clock = clock
         self._refused: dict[str, float] = {}
+        self._ancestry: dict[tuple[Revision, Revision], bool] = {}
+        self._commits: dict[Revision, CommitFacts] = {}
+        """What never changes and is asked for each of the many applications of a repository."""
 
     def __repr__(self) -> str:
         return f"GitRepository({self._command.remote.canonical!r})"
@@ -110,7 +116,7 @@ class GitRepository:
             self._mirror.require(ancestor, descendant)
             return is_ancestor(self._mirror, ancestor, descendant)
 
-        return self._use(read)
+        return self._remembered(self._ancestry, (ancestor, descendant), read)
 
     def commit(self, revision: Revision) -> CommitFacts:
         """One commit's facts."""
@@ -120,7 +126,7 @@ class GitRepository:
             self._mirror.require(revision)
             return commit_facts(self._mirror, revision)
 
-        return self._use(read)
+        return self._remembered(self._commits, revision, read)
 
     def landed(self, branch: str, paths: Sequence[str], since: float) -> tuple[CommitFacts, ...]:
         """Fetch, then list the commits of the branch's own line that change the paths, since then and oldest first."""
@@ -195,6 +201,16 @@ class GitRepository:
         if self._refused.get(branch, 0.0) > self._clock():
             return RollbackPath.PULL_REQUEST
         return RollbackPath.PUSH
+
+    def _remembered(self, known: dict[K, T], key: K, read: Callable[[], T]) -> T:
+        """What was read before, or is read now."""
+        found = known.get(key)
+        if found is None:
+            found = self._use(read)
+            if len(known) >= MOST_REMEMBERED:
+                known.clear()
+            known[key] = found
+        return found
 
     def _use(self, operation: Callable[[], T], *, mend: bool = True) -> T:
         """Run an operation on the mirror; where the credentials are refused and there are newer ones, once more.

@@ -77,6 +77,19 @@ class CustomResourceStore:
         self.watched = False
         """Whether ``heard`` is told of every change, so that nothing must be asked for."""
         self._loaded = False
+        self._states: Mapping[str, str] | None = None
+        """Packed states as they were listed when the watch began: they are asked for once."""
+
+    def begin(self) -> None:
+        """Read all that is there: from now on ``heard`` is told of every change, once ``watched`` is set.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        with mapped():
+            listed = self._objects.listed()
+        self._states = {guarded.name: packed for guarded, packed in listed if packed is not None}
+        self._loaded = True
 
     def _seen(self, before: Guarded | None, now: Guarded) -> None:
         self._mail.seen(now)
@@ -86,9 +99,7 @@ class CustomResourceStore:
 
     def rollouts(self) -> Sequence[StoredRollout]:
         """Every application's state, by key; one that cannot be read is said and left out."""
-        with mapped():
-            listed = self._objects.listed()
-        self._loaded = True
+        listed = self._listed()
         found = [
             StoredRollout(guarded.application, guarded.version, body)
             for guarded, packed in listed
@@ -96,8 +107,20 @@ class CustomResourceStore:
         ]
         return sorted(found, key=lambda each: each.application)
 
+    def _listed(self) -> Sequence[tuple[Guarded, str | None]]:
+        """All objects with their states; the first time those that were read at the beginning."""
+        states, self._states = self._states, None
+        if states is not None:
+            return [(held, states.get(held.name)) for held in self._objects.held()]
+        with mapped():
+            listed = self._objects.listed()
+        self._loaded = True
+        return listed
+
     def rollout(self, application: ApplicationKey) -> StoredRollout | None:
         """One application's state, or None before its first write."""
+        if self.watched and self._objects.find(object_name(application)) is None:
+            return None  # thousands come up at a first start; what the watch has not told of yet, a write finds out
         with mapped():
             taken = self._objects.fetched(application)
         body = None if taken is None else _unpacked(taken[0].name, taken[1])

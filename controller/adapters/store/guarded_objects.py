@@ -145,9 +145,10 @@ class GuardedObjects:
         seen, held = read(document), self.find(name)
         if seen is None:
             return
-        if held is None:  # made by another process: the watch leaves the status out
-            with mapped():
-                self.fetched(seen.application)
+        if held is None:  # made by another process, or this very moment by our own: the watch leaves the status out
+            with self._alone(name), mapped():
+                if self.find(name) is None:
+                    self.fetched(seen.application)
             return
         self._keep(replace(held, requests=seen.requests, pause=seen.pause))
 
@@ -171,13 +172,21 @@ class GuardedObjects:
             raise StoreUnavailable("the store was closed")
 
     def _patch(self, name: str, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
+        """Write; of a status only the metadata is answered: the state is known, and large."""
         return self._api.patch(
-            GUARDED_APPLICATIONS, self._namespace, name, dict(body), kind="merge", subresource=subresource
+            GUARDED_APPLICATIONS,
+            self._namespace,
+            name,
+            dict(body),
+            kind="merge",
+            subresource=subresource,
+            brief=bool(subresource),
         )
 
     def _read(self, application: ApplicationKey | None, *, create: bool) -> Guarded | None:
-        """The object as it is now; made where there is none and ``create``."""
-        taken = self.fetched(application)
+        """The object as it is now; made where there is none and ``create``: at once where none is known of."""
+        known = self.find(object_name(application)) is not None
+        taken = self.fetched(application) if known or not create else None
         if taken is not None or not create:
             return taken[0] if taken is not None else None
         try:

@@ -6,7 +6,8 @@ unwritten stands in the application's own object and is handed in again at the n
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -88,13 +89,17 @@ class Stories:
     def _write(self, stored: AnalysisRecord, namespace: str) -> None:
         name, status = story_name(stored), story_status(stored)
         try:
-            self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
+            self._patch(name, namespace, status)
         except ApiNotFound:
             with contextlib.suppress(ApiConflict):
                 self._api.create(SYNC_ANALYSES, namespace, story(stored, namespace))
-            self._api.patch(SYNC_ANALYSES, namespace, name, {"status": status}, kind="merge", subresource="status")
+            self._patch(name, namespace, status)
         if stored.ended_at is not None:
             self._prune(stored, namespace)
+
+    def _patch(self, name: str, namespace: str, status: Mapping[str, Any]) -> None:
+        body = {"status": status}
+        self._api.patch(SYNC_ANALYSES, namespace, name, body, kind="merge", subresource="status", brief=True)
 
     def _prune(self, newest: AnalysisRecord, namespace: str) -> None:
         selector = f"{APPLICATION_LABEL}={label_of(newest.application)}"

@@ -47,8 +47,9 @@ def seen_application(document: Node) -> SeenApplication:
         raise NotAnApplicationError("an Application without a name or namespace")
     annotations = dict(pairs(metadata, "annotations"))
     destination = mapping(spec, "destination")
-    operation = _operation(mapping(status, "operationState"))
-    history = tuple(_deployment(each) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
+    alike = _Alike()
+    operation = _operation(mapping(status, "operationState"), alike)
+    history = tuple(_deployment(each, alike) for each in tuple(mappings(status, "history"))[-MOST_HISTORY:])
     compared = mapping(status, "sync")
     hydration = mapping(status, "sourceHydrator", "lastSuccessfulOperation")
     return SeenApplication(
@@ -59,7 +60,7 @@ def seen_application(document: Node) -> SeenApplication:
         destination=intern(text(destination, "namespace")),
         cluster=(intern(text(destination, "name")), intern(text(destination, "server"))),
         sources=_sources(spec),
-        declared=_what(spec),
+        declared=_what(spec, alike),
         hydrator=_hydrator(mapping(spec, "sourceHydrator")),
         generate_paths=annotations.get(GENERATE_PATHS, ""),
         generator=_generator(metadata),
@@ -69,7 +70,7 @@ def seen_application(document: Node) -> SeenApplication:
         deleting=bool(text(metadata, "deletionTimestamp")),
         policy=_policy(mapping(spec, "syncPolicy")),
         pending=isinstance(document.get("operation"), dict),
-        requested=_what(mapping(document, "operation", "sync")),
+        requested=_what(mapping(document, "operation", "sync"), alike),
         operation=operation,
         keeps_history=number(spec, "revisionHistoryLimit", 10) > 0,
         history=history,
@@ -150,19 +151,31 @@ def _parent(tracking: str, key: ApplicationKey) -> str:
 
 
 def _revisions(node: Node) -> tuple[str, ...]:
-    several = texts(node, "revisions")
-    return several or ((text(node, "revision"),) if text(node, "revision") else ())
+    several = tuple(map(intern, texts(node, "revisions")))
+    return several or ((intern(text(node, "revision")),) if text(node, "revision") else ())
 
 
-def _what(node: Node) -> What:
+class _Alike:
+    """Sources that one Application names again and again: they are digested, and kept, once."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[list[Node], tuple[str, ...], str]] = []
+
+    def of(self, sources: list[Node]) -> tuple[tuple[str, ...], str]:
+        """The repositories and the digest."""
+        for same, repositories, digest in self._known:
+            if same == sources:
+                return repositories, digest
+        repositories, digest = tuple(intern(text(each, "repoURL")) for each in sources), _digest(sources)
+        self._known.append((sources, repositories, digest))
+        return repositories, digest
+
+
+def _what(node: Node, alike: _Alike) -> What:
     """Revisions and sources, as a history entry, a sync's result and an operation have them alike."""
     several = list(mappings(node, "sources"))
     sources = several or ([mapping(node, "source")] if mapping(node, "source") else [])
-    return What(
-        revisions=_revisions(node),
-        repositories=tuple(intern(text(each, "repoURL")) for each in sources),
-        digest=_digest(sources),
-    )
+    return What(_revisions(node), *alike.of(sources))
 
 
 def _digest(sources: Iterable[Node]) -> str:
@@ -171,13 +184,13 @@ def _digest(sources: Iterable[Node]) -> str:
     return sha256(json.dumps(bare, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _deployment(node: Node) -> Deployment:
+def _deployment(node: Node, alike: _Alike) -> Deployment:
     return Deployment(
-        number(node, "id", -1), _what(node), moment(node, "deployStartedAt"), moment(node, "deployedAt")
+        number(node, "id", -1), _what(node, alike), moment(node, "deployStartedAt"), moment(node, "deployedAt")
     )
 
 
-def _operation(node: Node) -> SeenOperation | None:
+def _operation(node: Node, alike: _Alike) -> SeenOperation | None:
     phase, started = text(node, "phase"), moment(node, "startedAt")
     if not phase or started is None:
         return None
@@ -185,7 +198,7 @@ def _operation(node: Node) -> SeenOperation | None:
     failed = (each for each in mappings(result, "resources") if text(each, "status") == "SyncFailed")
     return SeenOperation(
         phase=intern(phase),
-        what=_what(result or asked),
+        what=_what(result or asked, alike),
         started_at=started,
         finished_at=moment(node, "finishedAt"),
         message=text(node, "message"),

@@ -1,0 +1,1 @@
+"""Rollguard in a cluster of many applications, for benchmarks."""
