@@ -38,6 +38,8 @@ class KubeApi:
         self.url = url
         self.ca = ca
         self.token = token
+        self.timeout = 30.0
+        """Seconds without an answer after which a request is given up."""
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(ca)
@@ -56,7 +58,7 @@ class KubeApi:
         Raises:
             ApiError: the server refused.
         """
-        response = self._session.request(method, self.url + path, timeout=30, **more)
+        response = self._session.request(method, self.url + path, timeout=self.timeout, **more)
         if response.ok:
             return response.json() if "json" in response.headers.get("Content-Type", "") else response.text
         try:

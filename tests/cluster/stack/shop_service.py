@@ -40,6 +40,8 @@ Shares: TypeAlias = Callable[[str], float]
 _WATCH_SECONDS = 2
 """How long one watch lasts; an end of the service is seen between two."""
 _RETRY_AFTER = 0.2
+_SILENT = 3.0
+"""Seconds: an API server that starts anew may take a request and never answer it."""
 
 
 def share_of(image: str) -> float:
@@ -127,6 +129,7 @@ class ShopService:
         """Begin to watch, one thread for each namespace."""
         for namespace in {service.namespace for service in self._services.values()}:
             api = self._cluster.client(self._cluster.token)
+            api.timeout = _SILENT
             thread = threading.Thread(target=self._follow, args=(api, namespace), daemon=True)
             self._apis.append(api)
             self._threads.append(thread)
