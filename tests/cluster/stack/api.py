@@ -223,7 +223,7 @@ class KubeApi:
         """The events of a watch, from the objects that exist until the server ends it."""
         asked = {"watch": "1", "timeoutSeconds": str(seconds), **parameters}
         with self._session.get(
-            self.url + self.path(kind, namespace), params=asked, stream=True, timeout=(10, seconds + 30)
+            self.url + self.path(kind, namespace), params=asked, stream=True, timeout=(10, seconds + self.timeout)
         ) as response:
             response.raise_for_status()
             for line in response.iter_lines(chunk_size=None):
