@@ -24,7 +24,9 @@ def test_of_two_hundred_applications_the_one_that_breaks_is_restored(make_site: 
         labels = {"metadata": {"labels": {"team": shop.namespace}}}
         shop.cluster.patch("Application", "argocd", shop.application(name), labels)
     chosen = {"selector": {"matchLabels": {"team": shop.namespace}}}
-    shop.cluster.apply(policy(shop.namespace, "all", "{{application}}", application=chosen))
+    declared = policy(shop.namespace, "all", "{{application}}")
+    declared["spec"]["application"] = chosen
+    shop.cluster.apply(declared)
     shop.start()
 
     def adopted() -> int:
