@@ -8,15 +8,16 @@ import sys
 import threading
 from pathlib import Path
 
+import structlog
+
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.lease import LeaseElection
 from controller.app import SystemClock
 
-MARK = "> "
-
 
 def main(kubeconfig: str, namespace: str, identity: str, seconds: str) -> None:
     """Stand, lead, answer."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # apart from the answers
     duration = float(seconds)
     api = Api.connect(Path(kubeconfig), timeout=duration / 3)
     election = LeaseElection(api, namespace, "rollguard", identity, SystemClock(), duration=duration)
@@ -30,8 +31,8 @@ def main(kubeconfig: str, namespace: str, identity: str, seconds: str) -> None:
 
 
 def say(line: str) -> None:
-    """To whoever started this; the log goes the same way, without the mark."""
-    sys.stdout.write(f"{MARK}{line}\n")
+    """To whoever started this."""
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

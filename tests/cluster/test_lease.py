@@ -13,7 +13,6 @@ from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.lease import LeaseElection
 from controller.adapters.kubernetes.resources import LEASES
 from controller.app import SystemClock
-from tests.cluster.lease_candidate import MARK
 from tests.cluster.relay import Relay
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.processes import until
@@ -32,10 +31,7 @@ class Candidate:
 
     def reads(self) -> str:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(MARK):
-                return line.removeprefix(MARK).strip()
-        raise AssertionError("the candidate has ended")
+        return self.process.stdout.readline().strip()
 
     def asked(self, what: str = "") -> str:
         assert self.process.stdin is not None

@@ -129,6 +129,9 @@ class LeaseElection:
             except KubernetesError as error:
                 _log.warning("the Lease cannot be asked for", why=str(error))
                 return False
+            except Exception:  # noqa: BLE001  the thread that renews goes on until it has said that the Lease is lost
+                _log.exception("the Lease cannot be asked for")
+                return False
             if mine is None:
                 return False
             self._ours = mine  # also while stopping: it is what is given up

@@ -238,3 +238,15 @@ def test_a_lease_that_another_took_is_left_alone() -> None:
     one.release()
     assert leases.document is not None
     assert leases.document["spec"]["holderIdentity"] == "two"
+
+
+def test_a_fault_of_our_own_ends_leadership_and_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a renewal raises, ``lost`` is set once leadership has run out."""
+    leases = Leases()
+    one = LeaseElection(leases, "rollguard", "rollguard", "one", SystemClock(), duration=0.4)  # type: ignore[arg-type]
+    assert one.acquire(threading.Event())
+    monkeypatch.setattr(leases, "replace", None)
+    monkeypatch.setattr(leases, "get", None)
+    assert one.lost.wait(30.0)
+    assert not one.leads()
+    one.release()
