@@ -187,13 +187,17 @@ class Rollout:
         return next((each for each in self.known_bad if each.content == content), None)
 
     def skeleton(self) -> "Rollout":
-        """This state without the numbers of single looks: two states with equal skeletons need no write between."""
+        """This state without the numbers of single looks: two states with equal skeletons need no write between.
+
+        Nor is it written that the way into the repository is open: it is proven at each start, for thousands at once.
+        """
+        path = None if self.rollback_path is RollbackPath.PUSH else self.rollback_path
         if self.analysis is None:
-            return replace(self, delivery=NOTHING_TOLD)
+            return replace(self, delivery=NOTHING_TOLD, rollback_path=path)
         bare = replace(
             self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0, looks_without_traffic=0
         )
-        return replace(self, analysis=bare, delivery=NOTHING_TOLD)
+        return replace(self, analysis=bare, delivery=NOTHING_TOLD, rollback_path=path)
 
 
 class StateTooNew(ValueError):  # noqa: N818  says what it is

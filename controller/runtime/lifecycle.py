@@ -154,7 +154,7 @@ class Controller:
         until = parts.clock.monotonic() + within / 4
         for observer in parts.observers:
             observer.join(max(0.0, until - parts.clock.monotonic()))
-        parts.reconciler.checkpoint()
+        parts.reconciler.checkpoint(within / 2)
         parts.outbox.stop(within / 4)
         parts.end()
         parts.unserve()
