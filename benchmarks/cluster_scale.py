@@ -164,21 +164,23 @@ def analysing(bench: Bench, prometheus: PrometheusServer) -> None:
         resting = bench.idle or bench.spent(made, 20.0)
         taken = bench.cluster.deploy(apps, f"version {time.time():.0f}")
         say(f"deployed {len(apps)} within {taken:.0f} s")
-        before = made.looks()
-        taken = until(lambda: _all_looked(made, len(apps), before), "the first looks", 1800.0, 5.0)
-        bench.note("until all are looked at", taken, "s")
+        begun = time.monotonic()
+        while time.monotonic() - begun < options.patience and not _all_looked(made, len(apps)):
+            pass
+        bench.note("until all are looked at", time.monotonic() - begun, "s")
         bench.note("memory at its most, references included", most_resident(made.pid), "MB", 350.0)
         time.sleep(2 * INTERVAL)
         _watched(bench, made, resting)
     fleet.close()
 
 
-def _all_looked(made: Replica, number: int, before: dict[float, float]) -> bool:
-    """Whether so many looks came within the last round."""
-    earlier = made.looks()
+def _all_looked(made: Replica, number: int) -> bool:
+    """Whether all were looked at within two rounds from now."""
+    earlier = made.looks()[math.inf]
     time.sleep(2 * INTERVAL)
-    later = made.looks()
-    return later[math.inf] - max(earlier[math.inf], before[math.inf]) >= 1.9 * number
+    looks = made.looks()[math.inf] - earlier
+    say(f"{looks / 2:.0f} looks a round")
+    return looks >= 1.9 * number
 
 
 def _watched(bench: Bench, made: Replica, resting: dict[str, float]) -> None:
@@ -238,6 +240,7 @@ def main() -> int:
     arguments.add_argument("--analysed", type=int, default=3_000)
     arguments.add_argument("--minutes", type=float, default=3.0)
     arguments.add_argument("--hours", type=float, default=1.0, help="of history in Prometheus")
+    arguments.add_argument("--patience", type=float, default=1800.0, help="seconds for the first looks at all")
     arguments.add_argument("--keep", type=Path, help="a folder for all files, which are left there")
     options = arguments.parse_args()
     with contextlib.ExitStack() as stack:

@@ -58,6 +58,8 @@ class Rollguard:
     telemetry: Telemetry
     election: Election | None = None
     """None: it acts as soon as it is started."""
+    stand_by: Callable[[], None] = lambda: None
+    """To be called while another one leads."""
 
 
 class Deploying(Mapping[ApplicationKey, SyncSource | ClusterSource]):
@@ -217,7 +219,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         )
     )
     _watch_gauges(telemetry, late, store, lanes)
-    return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election)
+    return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election, ground.stand_by)
 
 
 def _ground(settings: Settings, policies: Path | None, clock: Clock, redactor: Redactor) -> Ground:

@@ -5,8 +5,10 @@ Invariant: before this process leads it writes nothing but its Lease.
 
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from controller.app.connection import connect
 from controller.app.declaring import Declaring
 from controller.app.ground import Ground
 from controller.ports.clock import Clock
-from controller.ports.gitops import ClusterSource
+from controller.ports.gitops import ClusterSource, SyncSourceError
 from controller.ports.store import StoreUnavailable
 from controller.settings import Settings
 from controller.settings.installation import KubernetesStoreSettings
@@ -54,6 +56,8 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
     parts = _Parts(api, namespace, settings, clock, identity)
     declaring = Declaring(settings, parts.policies, policies, parts.statuses.offer)
 
+    deployer = _deployer(settings, api, clock)
+
     def end() -> None:
         parts.end()
         election.release()
@@ -63,8 +67,9 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
         home=given.cache_directory,
         signature=declaring.signature,
         load=declaring.load,
-        cluster=_deployer(settings, api, clock),
+        cluster=deployer,
         election=election,
+        stand_by=lambda: _known_early(deployer),
         begin=parts.begin,
         end=end,
         heard=DecisionEvents(parts.events).hear,
@@ -86,7 +91,7 @@ class _Parts:
             api,
             GUARDED_APPLICATIONS,
             namespaces=(namespace,),
-            keep=_without_state,
+            keep=self._kept,
             changed=lambda key, document: self.store.heard(key[1], document),
             clock=clock,
             name="guarded applications",
@@ -98,16 +103,21 @@ class _Parts:
         Raises:
             StoreError: what is there could not be read in time.
         """
-        self.store.begin()  # all objects are known before the watch tells of single ones
         self.requests.start()
-        self.store.watched = True
         if not (self.policies.start(LISTED_WITHIN) and self.requests.wait_listed(LISTED_WITHIN)):
             raise StoreUnavailable("the cluster's policies and guarded applications could not be listed in time")
+        self.store.begin()
         self.stories.start(self.store.told)
         self.statuses.start()
         self.events.start()
         for record, where in self.store.untold():
             self.stories.tell(record, where)
+
+    def _kept(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The first list tells of states too: that of thousands is asked for once."""
+        if not self.store.watched:
+            self.store.learn(document)
+        return _without_state(document)
 
     def end(self) -> None:
         """End all of it; what was not written is by the next one that leads."""
@@ -116,6 +126,17 @@ class _Parts:
         self.statuses.stop()
         self.events.stop()
         self.stories.stop(2.0)
+
+
+def _known_early(deployer: ClusterSource | None) -> None:
+    """Read and watch the deployer's applications while another one leads: of thousands that takes longer than the rest."""
+
+    def run() -> None:
+        with suppress(SyncSourceError):  # it goes on trying, and is asked again by whoever leads
+            if deployer is not None:
+                deployer.discover()
+
+    threading.Thread(target=run, name="applications", daemon=True).start()
 
 
 def _identity() -> str:

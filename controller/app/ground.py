@@ -53,6 +53,8 @@ class Ground:
     cluster: ClusterSource | None = None
     election: Election | None = None
     """None: it is alone."""
+    stand_by: Callable[[], None] = field(default=lambda: None)
+    """Begin to read what is large, before this one leads; returns at once."""
     begin: Callable[[], None] = field(default=lambda: None)
     """Begin to watch what the parts need; called once this one leads."""
     end: Callable[[], None] = field(default=lambda: None)

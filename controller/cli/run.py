@@ -76,6 +76,7 @@ def run(
 def _leads(made: Rollguard, election: Election, told: threading.Event) -> bool:
     """Stand by until this process leads; False: it was told to stop before. Losing the Lease later stops it."""
     made.web.start()
+    made.stand_by()
     _log.info("standing by", url=made.web.url)
     if not election.acquire(told):
         return False

@@ -189,13 +189,24 @@ class Rollout:
         return next((each for each in self.known_bad if each.content == content), None)
 
     def skeleton(self) -> "Rollout":
-        """This state without the numbers of single looks: two states with equal skeletons need no write between."""
+        """This state without the numbers of single looks: two states with equal skeletons need no write between.
+
+        Nor is what comes again with each start, for thousands at once: that the way into the repository is open, and what
+        the deployer of a cluster told that is not identified yet.
+        """
+        told_again = bool(self.application.source.declared)
+        same = replace(
+            self,
+            delivery=NOTHING_TOLD,
+            rollback_path=None if self.rollback_path is RollbackPath.PUSH else self.rollback_path,
+            unidentified=() if told_again else self.unidentified,
+        )
         if self.analysis is None:
-            return replace(self, delivery=NOTHING_TOLD)
+            return same
         bare = replace(
             self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0, looks_without_traffic=0
         )
-        return replace(self, analysis=bare, delivery=NOTHING_TOLD)
+        return replace(same, analysis=bare)
 
 
 class StateTooNew(ValueError):  # noqa: N818  says what it is

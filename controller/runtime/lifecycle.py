@@ -4,6 +4,7 @@ Invariant: what is stopped first is what brings new work in; what is stopped las
 part a bounded time, and what it leaves undone is done by the next start.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class Controller:
             parts.cluster.watch(parts.discovery)
         self._schedule()
         self._started = True
+        gc.freeze()  # what thousands of applications hold stays, and is not looked through for garbage again and again
         guarded = sum(rollout.policy is not None for rollout in parts.reconciler.rollouts())
         _log.info("guarding", applications=len(parts.reconciler.keys()), guarded=guarded)
 
@@ -154,7 +156,7 @@ class Controller:
         until = parts.clock.monotonic() + within / 4
         for observer in parts.observers:
             observer.join(max(0.0, until - parts.clock.monotonic()))
-        parts.reconciler.checkpoint()
+        parts.reconciler.checkpoint(within / 2)
         parts.outbox.stop(within / 4)
         parts.end()
         parts.unserve()

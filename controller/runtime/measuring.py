@@ -9,6 +9,7 @@ Invariant: a reference is built from complete answers only; where the source fai
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
+from zlib import crc32
 
 from controller.core.application import ApplicationKey
 from controller.core.events import Event, ReferenceFailed, ReferenceMeasured
@@ -22,6 +23,8 @@ from controller.ports.metrics import MetricsError, MetricsSource, Question, Seri
 from controller.runtime.lanes import Lanes
 from controller.runtime.questions import Questions
 
+AT_ONCE = 4
+"""References that are measured at once, of one source: most of one is waiting for answers."""
 SHORTEST_INTERVAL = 15.0
 """Seconds of a tick where the policy leaves it to the scrape interval: shorter ticks only cost queries."""
 
@@ -43,14 +46,14 @@ class Measuring:
         self._answer = answer
 
     def submit(self, rollout: Rollout, intent: Measure) -> None:
-        """Measure in the source's own lane; returns at once."""
+        """Measure in one of the source's own lanes; returns at once."""
 
         def task() -> None:
             self._answer(rollout.application.key, self._measure(rollout, intent))
 
-        self._lanes.lane(f"measure:{intent.policy.metrics}").submit(
-            (rollout.application.key, intent.analysis_id), task
-        )
+        key = rollout.application.key
+        turn = crc32(str(key).encode()) % AT_ONCE
+        self._lanes.lane(f"measure:{intent.policy.metrics}:{turn}").submit((key, intent.analysis_id), task)
 
     def _measure(self, rollout: Rollout, intent: Measure) -> Event:
         source = self._metrics.get(intent.policy.metrics)

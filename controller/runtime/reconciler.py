@@ -207,9 +207,13 @@ class Reconciler:
             self._perform(rollout, intent)
         return True
 
-    def checkpoint(self) -> None:
-        """Write down what is only in memory: before the process ends."""
+    def checkpoint(self, within: float) -> None:
+        """Write down what is only in memory, before the process ends; what takes longer is asked of the metrics again."""
+        until = self._clock.monotonic() + within
         for held in tuple(self._held.values()):
+            if self._clock.monotonic() > until:
+                _log.info("not every look was written down; the next start asks for them again")
+                return
             with held.lock:
                 if held.rollout.analysis is not None:
                     self._commit(held, Step(held.rollout, self._clock.now()), ())

@@ -252,8 +252,8 @@ def test_what_was_read_at_the_beginning_is_asked_for_once(api: Api, own: str) ->
     """Thousands are read with one list; of what is not there the server is not asked."""
     CustomResourceStore(api, own).commit(Change(CHECKOUT, 0, "one"))
     store = CustomResourceStore(api, own)
+    api.list(GUARDED_APPLICATIONS, own, keep=store.learn)
     store.begin()
-    store.watched = True
     CustomResourceStore(api, own).commit(Change(CART, 0, "later"))
     assert [each.body for each in store.rollouts()] == ["one"]
     assert store.rollout(CART) is None

@@ -157,7 +157,7 @@ def test_ticks_of_a_future_that_never_was_are_looked_at_again() -> None:
     bench.pass_time(SKEW_CHECK_SECONDS + 30)
     assert MissingReason.SKEWED_CLOCK in reasons(bench)
     assert bench.rollout().good.standing is Standing.ADOPTED  # type: ignore[union-attr]
-    bench.reconciler.checkpoint()
+    bench.reconciler.checkpoint(10.0)
     bench.clock.set_wall(bench.clock.now() - 3600)
     again = bench.restart()
     again.metrics.away, again.metrics.share = 0.0, 0.3

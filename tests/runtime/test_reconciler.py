@@ -142,7 +142,7 @@ def test_evidence_is_written_every_two_minutes_and_when_it_stops() -> None:
     bench.pass_time(60)
     behind = load_rollout(stored(bench).body)
     assert ticks(behind) < ticks(bench.rollout())
-    bench.reconciler.checkpoint()
+    bench.reconciler.checkpoint(10.0)
     assert ticks(load_rollout(stored(bench).body)) == ticks(bench.rollout())
 
 

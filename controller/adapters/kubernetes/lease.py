@@ -23,6 +23,8 @@ from controller.adapters.kubernetes.errors import ApiConflict, ApiMalformed, Api
 from controller.adapters.kubernetes.resources import LEASES
 from controller.ports.clock import Clock
 
+SOONEST = 0.1
+"""Seconds between two tries, at least."""
 SKEW = 0.1
 """Share of the duration by which leadership ends early here: clocks may run at slightly different speeds."""
 
@@ -91,7 +93,7 @@ class LeaseElection:
                 self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
                 self._thread.start()
                 return True
-            stop.wait(self._renew * random.uniform(0.4, 0.6))  # noqa: S311  no secret
+            stop.wait(min(self._renew * random.uniform(0.4, 0.6), self._runs_out_in()))  # noqa: S311  no secret
         return False
 
     def release(self) -> None:
@@ -163,6 +165,14 @@ class LeaseElection:
             self._seen = there, now
             return False
         return now - self._seen[1] >= max(there.duration, self._duration)
+
+    def _runs_out_in(self) -> float:
+        """Seconds until the holder may be replaced, if it is heard of no more; some time at least."""
+        if self._seen is None:
+            return self._renew
+        record, since = self._seen
+        left = since + max(record.duration, self._duration) - self._clock.monotonic()
+        return max(left, SOONEST) if left > 0 else self._renew
 
     def _write(self, over: _Record, *, holder: str, transitions: int) -> _Record:
         body = self._body(over.resource_version, holder, transitions)

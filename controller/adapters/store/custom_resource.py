@@ -77,19 +77,20 @@ class CustomResourceStore:
         self.watched = False
         """Whether ``heard`` is told of every change, so that nothing must be asked for."""
         self._loaded = False
+        self._learnt: dict[str, str] = {}
         self._states: Mapping[str, str] | None = None
         """Packed states as they were listed when the watch began: they are asked for once."""
 
-    def begin(self) -> None:
-        """Read all that is there: from now on ``heard`` is told of every change, once ``watched`` is set.
+    def learn(self, document: Mapping[str, Any]) -> None:
+        """An object as the watch lists it, before it tells of changes."""
+        taken = self._objects.learn(document)
+        if taken is not None and taken[1] is not None:
+            self._learnt[taken[0].name] = taken[1]
 
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
-        with mapped():
-            listed = self._objects.listed()
-        self._states = {guarded.name: packed for guarded, packed in listed if packed is not None}
-        self._loaded = True
+    def begin(self) -> None:
+        """All that is there was learnt: from now on ``heard`` is told of every change."""
+        self._states, self._learnt = self._learnt, {}
+        self._loaded = self.watched = True
 
     def _seen(self, before: Guarded | None, now: Guarded) -> None:
         self._mail.seen(now)

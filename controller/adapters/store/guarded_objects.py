@@ -73,6 +73,10 @@ class GuardedObjects:
             return None
         return self._take_in(document)
 
+    def learn(self, document: Mapping[str, Any]) -> tuple[Guarded, str | None] | None:
+        """Take in an object that was read by somebody else, with its packed state; None where it is none."""
+        return self._take_in(document)
+
     def write_status(
         self,
         application: ApplicationKey | None,
