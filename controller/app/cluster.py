@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
     identity = _identity()
     short_calls, _ = connect(settings, timeout=given.lease / 3)
     election = LeaseElection(short_calls, namespace, LEASE, identity, clock, duration=given.lease)
-    parts = _Parts(api, namespace, settings, clock, identity)
+    parts = _Parts(api, namespace, settings, clock, identity, election.leads)
     declaring = Declaring(settings, parts.policies, policies, parts.statuses.offer)
 
     deployer = _deployer(settings, api, clock)
@@ -81,9 +81,12 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
 class _Parts:
     """What runs beside the loop while this process leads."""
 
-    def __init__(self, api: Api, namespace: str, settings: Settings, clock: Clock, identity: str) -> None:
+    def __init__(  # noqa: PLR0917  what they stand on
+        self, api: Api, namespace: str, settings: Settings, clock: Clock, identity: str, leads: Callable[[], bool]
+    ) -> None:
         self.stories = Stories(api)
-        self.store = CustomResourceStore(api, namespace, self.stories.tell, settings.cluster.watch_namespaces)
+        told_in = settings.cluster.watch_namespaces
+        self.store = CustomResourceStore(api, namespace, self.stories.tell, told_in, leads)
         self.policies = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
         self.statuses = PolicyStatuses(api, clock)
         self.events = EventRecorder(api, clock, identity)

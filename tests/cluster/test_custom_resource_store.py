@@ -18,7 +18,7 @@ from controller.adapters.store.stories import Stories
 from controller.app.clocks import SystemClock
 from controller.core.alerts import AlertName
 from controller.core.state import dump_record
-from controller.ports.store import AnalysisRecord, Change, PreconditionFailed, Store
+from controller.ports.store import AnalysisRecord, Change, PreconditionFailed, Store, StoreUnavailable
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.processes import until
 from tests.contracts.test_store_contract import *  # noqa: F403  the whole suite
@@ -259,3 +259,19 @@ def test_what_was_read_at_the_beginning_is_asked_for_once(api: Api, own: str) ->
     assert store.rollout(CART) is None
     assert [each.body for each in store.rollouts()] == ["later", "one"]
     assert store.rollout(CART) is not None
+
+
+def test_one_that_does_not_lead_writes_nothing_that_is_known(api: Api, own: str) -> None:
+    """A frozen leader wakes up: its steps are refused; what people ask may be written by anybody."""
+    leading = True
+    store = CustomResourceStore(api, own, leads=lambda: leading)
+    store.commit(Change(CHECKOUT, 0, "one", alerts=(("on-call", alert()),)))
+    leading = False
+    with pytest.raises(StoreUnavailable, match="another controller leads"):
+        store.commit(Change(CHECKOUT, 1, "two"))
+    with pytest.raises(StoreUnavailable, match="another controller leads"):
+        store.delivered(store.outbox("on-call", 0.0)[0].id, 1.0)
+    store.receive("command", CHECKOUT, "{}", 1.0)
+    found = CustomResourceStore(api, own)
+    assert [each.body for each in found.rollouts()] == ["one"]
+    assert len(found.inbox()) == 1

@@ -66,13 +66,18 @@ class CustomResourceStore:
         namespace: str,
         tell: Callable[[AnalysisRecord, str], None] = _to_nobody,
         told_in: Sequence[str] = (),
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``told_in`` names the namespaces where stories may be read; empty: all."""
+        """``told_in`` names the namespaces where stories may be read; empty: all.
+
+        ``leads`` says whether this process may write what is known; what people ask may always be written.
+        """
         self._api = api
         self._told_in: Sequence[str | None] = tuple(told_in) or (None,)
         self._tell = tell
         self._mail = Mailboxes()
         self._objects = GuardedObjects(api, namespace, self._seen)
+        self._objects.leads = leads
         self._changes = 0
         self.watched = False
         """Whether ``heard`` is told of every change, so that nothing must be asked for."""

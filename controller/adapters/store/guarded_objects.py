@@ -46,6 +46,8 @@ class GuardedObjects:
         self._held: dict[str, Guarded] = {}
         self.closed = False
         """Set: every call is refused."""
+        self.leads: Callable[[], bool] = lambda: True
+        """Whether this process may write what is known: one that led and does so no more must not."""
 
     def held(self) -> Sequence[Guarded]:
         """All that are known."""
@@ -92,6 +94,8 @@ class GuardedObjects:
             StoreUnavailable: the API server did not take it.
         """
         self._check()
+        if not self.leads():
+            raise StoreUnavailable("another controller leads: nothing is written by this one")
         name = object_name(application)
         with self._alone(name), mapped():
             held = self.find(name)
