@@ -152,6 +152,9 @@ class Analysis:
         if self.reference is None:
             return None
         starts = tuple(sync.started_at for sync in self.syncs)
+        if self.kind is AnalysisKind.RECOVERY and self.newest.healthy_at is not None:
+            # Until the restore is rolled out the bad version's pods serve too: that is no fault of the restored one.
+            starts = (max(starts[-1], self.newest.healthy_at - self.policy.analysis.warm_up),)
         return Evidence(self.reference, starts, self.newest.healthy_at, self.deadline, self.ticks)
 
     def breach_fresh_until(self, most_age: float) -> float | None:

@@ -24,7 +24,7 @@ from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.judging import judge
 from controller.core.looks import NO_TRAFFIC
 from controller.core.policy import BreachAction, Mode
-from controller.core.recovery import judge_recovery
+from controller.core.recovery import RecoveryKind, judge_recovery
 from controller.core.rollback import Obstacle, Origin
 from controller.core.settling import settle, watch_breached, watch_on
 from controller.core.step import Step
@@ -179,4 +179,5 @@ def _breached(step: Step, judgement: Judgement, limits: Limits) -> Step:
 def _look_at_recovery(step: Step, analysis: Analysis, evidence: Evidence) -> Step:
     found = judge_recovery(analysis.policy, evidence, step.now)
     step = _breach_seen(step.set_analysis(judgement=found.judgement), analysis, found.judgement)
-    return step if found.kind is None else recovery_over(step, analysis, found, found.kind)
+    rolling_out = analysis.window_from is None and found.kind is RecoveryKind.INEFFECTIVE
+    return step if found.kind is None or rolling_out else recovery_over(step, analysis, found, found.kind)

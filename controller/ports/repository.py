@@ -71,6 +71,10 @@ class Repository(Protocol):
         """
         ...
 
+    def inputs_of_each(self, revision: Revision, sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+        """``inputs`` of several sets of paths, in order: of the many applications of a repository at once."""
+        ...
+
     def default_branch(self) -> str:
         """The short name of the branch that the repository's HEAD names.
 

@@ -122,6 +122,8 @@ def test_inputs_follow_bases_and_local_charts(case: Case) -> None:
     assert inputs(revision, ["chart"]) == ("chart", "lib")
     assert inputs(revision, ["common", "nowhere"]) == ("base", "common", "nowhere")
     assert inputs(revision, [""]) == ("",)
+    assert case.repository.inputs_of_each(revision, [["chart"], ["common"]]) == (("chart", "lib"), ("base", "common"))
+    assert case.repository.inputs_of_each(revision, []) == ()
 
 
 @pytest.mark.parametrize(

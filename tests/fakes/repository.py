@@ -183,6 +183,9 @@ class InMemoryRepository:
         tree = self.remote.tree(revision)
         return inputs_of(lambda files: [tree.get(file) for file in files], checked_paths(paths))
 
+    def inputs_of_each(self, revision: Revision, sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+        return tuple(self.inputs(revision, paths) for paths in sets)
+
     def default_branch(self) -> str:
         self._network()
         if self.remote.branch not in self.remote.branches:

@@ -10,7 +10,8 @@ from controller.core.git import RestoreRequest
 from controller.core.rollback import Rollback, Stage
 from controller.ports.repository import Repository
 from controller.ports.store import Pause, StoreUnavailable
-from controller.runtime.surroundings import Surroundings, pause_of, read_same_paths
+from controller.runtime.readers import read_same_paths
+from controller.runtime.surroundings import Surroundings, pause_of
 from tests.fakes.repository import InMemoryRepository
 from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application
 

@@ -94,12 +94,16 @@ class GitRepository:
 
     def inputs(self, revision: Revision, paths: Sequence[str]) -> tuple[str, ...]:
         """The paths, and those that their files read beside them at the revision."""
-        checked_revision(revision)
-        wanted = checked_paths(paths)
+        return self.inputs_of_each(revision, [paths])[0]
 
-        def read() -> tuple[str, ...]:
+    def inputs_of_each(self, revision: Revision, sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+        """``inputs`` of several sets of paths, by one process."""
+        checked_revision(revision)
+        wanted = [checked_paths(paths) for paths in sets]
+
+        def read() -> tuple[tuple[str, ...], ...]:
             self._mirror.require(revision)
-            return inputs_of(lambda files: bodies_at(self._mirror, revision, files), wanted)
+            return tuple(inputs_of(lambda files: bodies_at(self._mirror, revision, files), each) for each in wanted)
 
         return self._use(read)
 

@@ -469,3 +469,29 @@ def test_a_persons_old_offer_does_not_stand_in_the_way_of_a_verdict() -> None:
     model.refuses = None
     model.faulty["two"] = 0.3
     model.pass_until(model.restores, most=600)
+
+
+def test_the_bad_pods_that_still_serve_while_the_restore_rolls_out_are_no_fault_of_it() -> None:
+    """A slow rollout of the restore: nothing is said of it before it is Healthy, and then by what came since."""
+    model = restored()
+    head = model.branch[-1].revision
+    model.bad_share = 0.3
+    model.deploying(head)
+    model.pass_time(300)
+    assert "RollguardRollbackIneffective" not in model.alerts()
+    model.bad_share = 0.0
+    model.healthy(head)
+    model.pass_until(lambda: model.records[-1].analysis.recovery is RecoveryKind.RECOVERED)
+    assert "RollguardRollbackIneffective" not in model.alerts()
+    well(model)
+
+
+def test_a_restore_that_is_rolled_out_and_does_not_help_is_told() -> None:
+    """Healthy, and the breach goes on: that is Ineffective."""
+    model = restored()
+    head = model.branch[-1].revision
+    model.bad_share = 0.3
+    model.deploying(head)
+    model.pass_time(120)
+    model.healthy(head)
+    model.pass_until(lambda: "RollguardRollbackIneffective" in model.alerts())
