@@ -5,8 +5,10 @@ once the source answers; nothing is concluded from the wait.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 import structlog
 
@@ -20,6 +22,9 @@ from controller.ports.metrics import MetricsError, MetricsSource, Question
 from controller.runtime.questions import Questions
 
 SKEW_CHECK_SECONDS = 60.0
+BEHIND_SECONDS = 5.0
+"""How long one look asks for those that catch up: thousands that begin must not make the others late."""
+CURRENT_TICKS = 3
 HAND_IN_SECONDS = 5.0
 """A look that takes longer hands in what it has: a source that hangs must not keep back what is known."""
 
@@ -113,12 +118,17 @@ class Observer:
         if not asked:
             return 0
         self._check_skew()
+        current, behind = _apart(asked)
+        return self._ask_all(current, again=again) + self._ask_all(behind, again=again, within=BEHIND_SECONDS)
+
+    def _ask_all(self, asked: list[_Asked], *, again: bool, within: float = inf) -> int:
+        """Ask oldest first, and hand in; what takes longer than ``within`` seconds is due again at the next look."""
         since = {} if again else _due_since(asked)
         answers: list[tuple[_Asked, Tick]] = []
         failed = total = 0
-        handed_at = self._clock.monotonic()
+        begun = handed_at = self._clock.monotonic()
         for (at, interval), batch in sorted(_by_time(asked).items()):
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._clock.monotonic() - begun > within:
                 break
             found = self._observe(batch, at, interval)
             failed += sum(isinstance(tick.observation, Failed) for _, tick in found)
@@ -128,7 +138,8 @@ class Observer:
                 self._hand_in(answers, since)
                 answers, handed_at = [], self._clock.monotonic()
         self._hand_in(answers, since)
-        self._answered = failed < total
+        if total:
+            self._answered = failed < total
         return total
 
     def _hand_in(self, answers: list[tuple[_Asked, Tick]], since: Mapping[ApplicationKey, float]) -> None:
@@ -197,6 +208,14 @@ def _due_since(asked: Iterable[_Asked]) -> Mapping[ApplicationKey, float]:
         if one.analysis.ticks:
             since[one.key] = max(since.get(one.key, 0.0), one.due.at + one.due.interval)
     return since
+
+
+def _apart(asked: Iterable[_Asked]) -> tuple[list[_Asked], list[_Asked]]:
+    """Those that are up to date, and those that catch up (just begun to be watched, or the source was away): later."""
+    asked = list(asked)
+    ticks = Counter(one.key for one in asked)
+    current = [one for one in asked if ticks[one.key] <= CURRENT_TICKS]
+    return current, [one for one in asked if ticks[one.key] > CURRENT_TICKS]
 
 
 def _by_time(asked: list[_Asked]) -> Mapping[tuple[float, float], list[_Asked]]:
