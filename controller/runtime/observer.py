@@ -72,6 +72,8 @@ class Observer:
         self._skew: str = ""
         self._skew_checked: float | None = None
         self._answered = True
+        self._watched = 0
+        """Analyses that ticks are asked for, at the last look."""
         self.looked_at = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"observer-{name}", daemon=True)
 
@@ -119,7 +121,8 @@ class Observer:
             return 0
         self._check_skew()
         current, behind = _apart(asked)
-        return self._ask_all(current, again=again) + self._ask_all(behind, again=again, within=BEHIND_SECONDS)
+        within = BEHIND_SECONDS if len({one.key for one in behind}) < self._watched else inf
+        return self._ask_all(current, again=again) + self._ask_all(behind, again=again, within=within)
 
     def _ask_all(self, asked: list[_Asked], *, again: bool, within: float = inf) -> int:
         """Ask oldest first, and hand in; what takes longer than ``within`` seconds is due again at the next look."""
@@ -154,11 +157,12 @@ class Observer:
                 self._looked(self._clock.now() - since[key])
 
     def _due(self, *, again: bool) -> Iterable[_Asked]:
-        now = self._clock.now()
+        now, self._watched = self._clock.now(), 0
         for rollout in self._rollouts():
             analysis = rollout.analysis
             if analysis is None or analysis.policy.metrics != self.name:
                 continue
+            self._watched += analysis.reference is not None
             try:
                 yield from self._asked(rollout, analysis, due_ticks(rollout, now, again=again))
             except Exception:  # noqa: BLE001  one application that cannot be asked must not stop the others
