@@ -192,6 +192,9 @@ def _watched(bench: Bench, made: Replica, resting: dict[str, float]) -> None:
     after = made.looks()
     done = {bound: after[bound] - looks[bound] for bound in after}
     number = done[math.inf]
+    if not number:
+        bench.note("looks, of all that are due", 0.0, "%", math.nan)
+        return
     bench.note("looks, of all that are due", 100 * number / (rounds * options.analysed), "%")
     for share in (0.5, 0.99, 1.0):
         late = min((bound for bound in done if done[bound] >= share * number), default=math.inf)
@@ -213,10 +216,10 @@ def takeover(bench: Bench) -> None:
     """The leader is killed."""
     with replica(bench.cluster, "leader") as leader:
         until(lambda: leader.said(GUARDING), "start", pause=0.2)
-        until(lambda: bench.settled(leader), "adoption", 1800.0)
+        until(bench.adopted, "adoption", 1800.0)
         with replica(bench.cluster, "standby") as standby:
             until(lambda: standby.said("standing by"), "standing by", pause=0.2)
-            time.sleep(10.0)
+            time.sleep(30.0)  # it comes to know the applications meanwhile
             killed = leader.kill()
             until(lambda: standby.said(GUARDING), "takeover", 300.0, 0.2)
             bench.note("a standby leads after", (standby.said(LEADING) or math.nan) - killed, "s")

@@ -107,6 +107,7 @@ class Controller:
         self._heartbeat.every(BEAT_SECONDS, "beat", self._beat)
         self._heartbeat.every(LOOK_SECONDS, "look", self._look)
         self._heartbeat.every(BEAT_SECONDS, "inbox", parts.intake.poll)
+        self._heartbeat.every(BEAT_SECONDS, "checkpoints", parts.reconciler.keep_looks)
         self._heartbeat.every(PROOF_SECONDS, "proofs", parts.proofs.prove)
         self._heartbeat.every(TEND_SECONDS, "tend", lambda: parts.tend(parts.reconciler.rollouts()))
         self._heartbeat.start()

@@ -5,8 +5,10 @@ once the source answers; nothing is concluded from the wait.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 import structlog
 
@@ -20,6 +22,9 @@ from controller.ports.metrics import MetricsError, MetricsSource, Question
 from controller.runtime.questions import Questions
 
 SKEW_CHECK_SECONDS = 60.0
+BEHIND_SECONDS = 5.0
+"""How long one look asks for those that catch up: thousands that begin must not make the others late."""
+CURRENT_TICKS = 3
 HAND_IN_SECONDS = 5.0
 """A look that takes longer hands in what it has: a source that hangs must not keep back what is known."""
 
@@ -67,6 +72,8 @@ class Observer:
         self._skew: str = ""
         self._skew_checked: float | None = None
         self._answered = True
+        self._watched = 0
+        """Analyses that ticks are asked for, at the last look."""
         self.looked_at = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"observer-{name}", daemon=True)
 
@@ -113,12 +120,18 @@ class Observer:
         if not asked:
             return 0
         self._check_skew()
+        current, behind = _apart(asked)
+        within = BEHIND_SECONDS if len({one.key for one in behind}) < self._watched else inf
+        return self._ask_all(current, again=again) + self._ask_all(behind, again=again, within=within)
+
+    def _ask_all(self, asked: list[_Asked], *, again: bool, within: float = inf) -> int:
+        """Ask oldest first, and hand in; what takes longer than ``within`` seconds is due again at the next look."""
         since = {} if again else _due_since(asked)
         answers: list[tuple[_Asked, Tick]] = []
         failed = total = 0
-        handed_at = self._clock.monotonic()
+        begun = handed_at = self._clock.monotonic()
         for (at, interval), batch in sorted(_by_time(asked).items()):
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._clock.monotonic() - begun > within:
                 break
             found = self._observe(batch, at, interval)
             failed += sum(isinstance(tick.observation, Failed) for _, tick in found)
@@ -128,7 +141,8 @@ class Observer:
                 self._hand_in(answers, since)
                 answers, handed_at = [], self._clock.monotonic()
         self._hand_in(answers, since)
-        self._answered = failed < total
+        if total:
+            self._answered = failed < total
         return total
 
     def _hand_in(self, answers: list[tuple[_Asked, Tick]], since: Mapping[ApplicationKey, float]) -> None:
@@ -143,11 +157,12 @@ class Observer:
                 self._looked(self._clock.now() - since[key])
 
     def _due(self, *, again: bool) -> Iterable[_Asked]:
-        now = self._clock.now()
+        now, self._watched = self._clock.now(), 0
         for rollout in self._rollouts():
             analysis = rollout.analysis
             if analysis is None or analysis.policy.metrics != self.name:
                 continue
+            self._watched += analysis.reference is not None
             try:
                 yield from self._asked(rollout, analysis, due_ticks(rollout, now, again=again))
             except Exception:  # noqa: BLE001  one application that cannot be asked must not stop the others
@@ -197,6 +212,14 @@ def _due_since(asked: Iterable[_Asked]) -> Mapping[ApplicationKey, float]:
         if one.analysis.ticks:
             since[one.key] = max(since.get(one.key, 0.0), one.due.at + one.due.interval)
     return since
+
+
+def _apart(asked: Iterable[_Asked]) -> tuple[list[_Asked], list[_Asked]]:
+    """Those that are up to date, and those that catch up (just begun to be watched, or the source was away): later."""
+    asked = list(asked)
+    ticks = Counter(one.key for one in asked)
+    current = [one for one in asked if ticks[one.key] <= CURRENT_TICKS]
+    return current, [one for one in asked if ticks[one.key] > CURRENT_TICKS]
 
 
 def _by_time(asked: list[_Asked]) -> Mapping[tuple[float, float], list[_Asked]]:

@@ -207,6 +207,17 @@ class Reconciler:
             self._perform(rollout, intent)
         return True
 
+    def keep_looks(self) -> None:
+        """Write down the looks of analyses that were not written for long; the looks themselves do not wait for it."""
+        due = [each for each in tuple(self._held.values()) if self._is_due(each)]
+        for held in sorted(due, key=lambda each: each.saved_at):
+            with held.lock:
+                if self._is_due(held):
+                    self._commit(held, Step(held.rollout, self._clock.now()), ())
+
+    def _is_due(self, held: _Held) -> bool:
+        return held.rollout.analysis is not None and self._clock.now() - held.saved_at >= CHECKPOINT_SECONDS
+
     def checkpoint(self, within: float) -> None:
         """Write down what is only in memory, before the process ends; what takes longer is asked of the metrics again."""
         until = self._clock.monotonic() + within
@@ -219,11 +230,10 @@ class Reconciler:
                     self._commit(held, Step(held.rollout, self._clock.now()), ())
 
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
-        due = step.rollout.analysis is not None and step.now - held.saved_at >= CHECKPOINT_SECONDS
         news = consumed or step.alerts or step.records or step.decisions
         begun = held.version > 0 or _is_begun(step.rollout)
         changed = held.version == 0 or _must_last(held.rollout, step.rollout)
-        if news or due or (begun and changed and _is_guarded(step.rollout)):
+        if news or (begun and changed and _is_guarded(step.rollout)):
             return self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True

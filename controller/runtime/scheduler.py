@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 class Heartbeat:
     """Periodic calls, each in turn with itself."""
 
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int = 6) -> None:
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(threads)},

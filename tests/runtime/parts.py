@@ -275,6 +275,7 @@ class Bench:
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
             self.reconciler.tick()
+            self.reconciler.keep_looks()
             self.observer.look()
             if run:
                 self.lanes.run()

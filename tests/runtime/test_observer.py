@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +13,7 @@ from controller.core.intents import due_ticks
 from controller.core.observation import Failed, Measured, MissingReason, Observation, Partial
 from controller.core.state import Rollout, Standing
 from controller.ports.metrics import MetricsUnavailable, Question
-from controller.runtime.observer import HAND_IN_SECONDS, SKEW_CHECK_SECONDS, Observer
+from controller.runtime.observer import BEHIND_SECONDS, HAND_IN_SECONDS, SKEW_CHECK_SECONDS, Observer
 from controller.runtime.questions import Questions
 from tests.runtime.parts import CART, CHECKOUT, Bench, ScriptedMetrics, application, spec
 
@@ -334,3 +335,28 @@ def test_a_sample_that_came_late_takes_its_tick_out_of_the_evidence() -> None:
     found = reasons(bench)
     assert found[-1] is None
     assert found[-2] is MissingReason.LATE_SAMPLE
+
+
+def test_what_catches_up_makes_nobody_late() -> None:
+    """One application has begun to be watched with a long time to catch up: the other's newest tick comes first."""
+    bench = Bench([application(CHECKOUT), application(CART)]).guard(
+        spec(analysis={"interval": "15s", "window": "2h"})
+    )
+    bench.deploy("two", CART)
+    bench.pass_time(600)
+    bench.deploy("two", CHECKOUT)
+    bench.pass_time(60)
+    late = bench.rollout(CART)
+    bench.clock.advance(15)
+    asked: list[str] = []
+    bench.metrics.takes = BEHIND_SECONDS * 2
+
+    def says(question: Question, _at: float) -> Observation:
+        asked.append(question.key)
+        return Measured(0.0, 150.0)
+
+    bench.metrics.says = says
+    behind = replace(late, analysis=replace(late.analysis, ticks=()))  # type: ignore[type-var]
+    bench.observer._rollouts = lambda: (behind, bench.rollout(CHECKOUT))
+    bench.observer._ask(again=False)
+    assert asked == ["shop/checkout/availability", "shop/cart/availability"]
