@@ -153,8 +153,9 @@ class Analysis:
             return None
         starts = tuple(sync.started_at for sync in self.syncs)
         if self.kind is AnalysisKind.RECOVERY and self.newest.healthy_at is not None:
-            # Until the restore is rolled out the bad version's pods serve too: that is no fault of the restored one.
-            starts = (max(starts[-1], self.newest.healthy_at - self.policy.analysis.warm_up),)
+            # Until the restore is rolled out the bad version's pods serve too, and a tick may hold the last of that.
+            rolled_out = self.newest.healthy_at + self.reference.interval
+            starts = (max(starts[-1], rolled_out - self.policy.analysis.warm_up),)
         return Evidence(self.reference, starts, self.newest.healthy_at, self.deadline, self.ticks)
 
     def breach_fresh_until(self, most_age: float) -> float | None:

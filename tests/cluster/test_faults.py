@@ -45,7 +45,7 @@ def test_an_api_server_that_comes_and_goes_makes_no_second_analysis(make_site: M
     """Restarted again and again during an analysis: every watch is cut each time, and one restore comes of it."""
     shop = make_site()
     shop.lease = "30s"  # longer than the API server takes to start
-    shop.guard()
+    shop.guard(analysis={"warmUp": "10s"})  # the service, too, hears late of what is deployed
     bad = shop.push("bad")
     shop.until(lambda: shop.live() == "bad", "the bad deployment")
     for _ in range(3):

@@ -293,6 +293,7 @@ class HttpGit:
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        self._server.socket.settimeout(1.0)  # a client that has gone again must not hold the loop up in accept
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

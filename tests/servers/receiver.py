@@ -111,6 +111,7 @@ class Receiver:
         self.stopping = threading.Event()
         handler = type("Handler", (_Handler,), {"receiver": self})
         self._server = _Server(("127.0.0.1", 0), handler)
+        self._server.socket.settimeout(1.0)  # a client that has gone again must not hold the loop up in accept
         self._scheme = "http" if certificate is None else "https"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

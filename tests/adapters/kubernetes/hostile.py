@@ -1,5 +1,6 @@
 """An HTTP server that answers as it is told, also as no API server should, for the client's and the watch's tests."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -85,6 +86,8 @@ class HostileServer:
     def close(self) -> None:
         """End it, and every connection."""
         self._ended.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # else the thread would stay in accept
         self._socket.close()
         for each in self._open:
             each.close()
