@@ -23,7 +23,7 @@ from controller.runtime.reconciler import Reconciler
 
 DAY = 86400.0
 RETRY = 600.0
-RETRY_REFUSED = 120.0
+RETRY_REFUSED = 30.0
 """Credentials may be mended any minute, and people wait for it to show."""
 
 _Told: TypeAlias = dict[ApplicationKey, tuple[PathProven, PolicySpec | None]]

@@ -148,7 +148,7 @@ def test_a_watch_has_bookmarks_and_large_objects(api: Api, namespace: str) -> No
     """Nearly a megabyte in one line; a bookmark before the watch's time is over."""
     start = api.list(CONFIG_MAPS, namespace).resource_version
     api.create(CONFIG_MAPS, namespace, config_map("large", "ü" * 450_000))
-    heard = list(api.stream(CONFIG_MAPS, namespace, start, seconds=4, label_selector="kept=yes"))
+    heard = list(api.stream(CONFIG_MAPS, namespace, start, seconds=12, label_selector="kept=yes"))
     assert [each["type"] for each in heard[:1]] == ["ADDED"]
     assert len(heard[0]["object"]["data"]["value"]) == 450_000
     assert heard[-1]["type"] == "BOOKMARK"

@@ -121,6 +121,7 @@ class GuardedObjects:
         Raises:
             StoreUnavailable: the API server did not take it.
         """
+        self._check()
         name = object_name(application)
         with self._alone(name), mapped():
             for _ in range(TRIES):
