@@ -53,4 +53,7 @@ def test_an_api_server_that_comes_and_goes_makes_no_second_analysis(make_site: M
     shop.until(lambda: shop.restored(bad), "the restore")
     assert len(shop.commits_since(bad)) == 1
     # Whether it recovers is not asked here: the cluster itself hears late of what is deployed after such restarts.
-    assert [each["verdict"] for each in shop.story() if each.get("kind") == "Deployment"] == ["Breached"]
+    told = "one analysis of a deployment, and its verdict"
+    shop.until(
+        lambda: [e.get("verdict") for e in shop.story() if e.get("kind") == "Deployment"] == ["Breached"], told
+    )
