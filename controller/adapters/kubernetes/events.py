@@ -8,12 +8,12 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
 import structlog
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import EVENTS, Resource
@@ -145,8 +145,7 @@ class EventRecorder:
         }
 
     def _time(self) -> str:
-        text = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds")
-        return text.replace("+00:00", "Z")
+        return times.written(self._clock.now())
 
 
 def _cut(text: str, longest: int) -> str:

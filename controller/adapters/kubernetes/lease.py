@@ -13,11 +13,11 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiConflict, ApiMalformed, ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import LEASES
@@ -179,7 +179,7 @@ class LeaseElection:
         return _record(self._api.replace(LEASES, self._namespace, self._name, body))
 
     def _body(self, resource_version: str | None, holder: str, transitions: int) -> dict[str, Any]:
-        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = times.written(self._clock.now())
         metadata = {"name": self._name, "namespace": self._namespace}
         if resource_version is not None:
             metadata["resourceVersion"] = resource_version

@@ -192,6 +192,10 @@ def _refusal(response: Any) -> KubernetesError:
 
 def _reason(error: Exception) -> str:
     """What failed, without the address and the objects that urllib3 prints."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError) and "timed out" not in str(error):
+        return (
+            "no connection: " + (str(error).rpartition("] ")[2] or "refused")[:150]
+        )  # urllib3 counts it as a timeout
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError) or "timed out" in str(error):
         return "no answer in time"
     if "IncompleteRead" in str(error):

@@ -6,11 +6,11 @@ loop never waits for it.
 
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import SLO_POLICIES
@@ -74,14 +74,14 @@ class PolicyStatuses:
             except KubernetesError as error:
                 _log.warning("the status of a policy is written later", policy=name, why=str(error))
                 continue
-            self._written[name] = told, declared.generation
+            with self._wake:  # ``offer`` walks through what is written
+                self._written[name] = told, declared.generation
 
     def _write(self, declared: DeclaredPolicy, told: Standing) -> None:
         namespace, _, name = declared.name.partition("/")
         document = self._api.get(SLO_POLICIES, namespace, name)
         before = document.get("status")
         known: Mapping[str, Any] = before if isinstance(before, dict) else {}
-        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        status = status_of(told, declared.generation, known, now)
+        status = status_of(told, declared.generation, known, times.written_to_the_second(self._clock.now()))
         if {key: known.get(key) for key in status} != status:
             self._api.patch(SLO_POLICIES, namespace, name, {"status": status}, kind="merge", subresource="status")

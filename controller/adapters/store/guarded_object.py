@@ -9,9 +9,9 @@ that one spoilt object stops no other.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.names import object_name_of
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.store import retention
@@ -162,8 +162,8 @@ def _sentence(rollout: Rollout) -> str:
 def record_fields(record: AnalysisRecord) -> dict[str, Any]:
     """A record as it stands in a status, without its id."""
     return {
-        "startedAt": rfc3339(record.started_at),
-        "endedAt": rfc3339(record.ended_at) if record.ended_at is not None else None,
+        "startedAt": times.written(record.started_at),
+        "endedAt": times.written(record.ended_at) if record.ended_at is not None else None,
         "revision": record.revision,
         "verdict": record.verdict,
         "record": pack(record.body),
@@ -172,14 +172,14 @@ def record_fields(record: AnalysisRecord) -> dict[str, Any]:
 
 def read_record(application: ApplicationKey, fields: Mapping[str, Any]) -> AnalysisRecord | None:
     """The record that stands in a status; None where it holds none that can be read."""
-    name, started, packed = fields.get("id"), from_rfc3339(fields.get("startedAt")), fields.get("record")
+    name, started, packed = fields.get("id"), times.read(fields.get("startedAt")), fields.get("record")
     if not isinstance(name, str) or started is None or not isinstance(packed, str):
         return None
     try:
         body = unpack(packed)
     except PackingError:
         return None
-    ended = from_rfc3339(fields.get("endedAt"))
+    ended = times.read(fields.get("endedAt"))
     verdict = str(fields.get("recovery") or fields.get("verdict") or "")
     return AnalysisRecord(name, application, started, ended, str(fields.get("revision") or ""), verdict, body)
 
@@ -195,31 +195,16 @@ def kept_decisions(before: Iterable[Decision], made: Iterable[Decision]) -> tupl
 def pause_field(pause: Pause) -> dict[str, Any]:
     """A pause as it stands in ``spec``."""
     return {
-        "until": None if pause.until is None else rfc3339(pause.until),
+        "until": None if pause.until is None else times.written(pause.until),
         "reason": pause.reason,
         "by": pause.by,
-        "at": rfc3339(pause.at),
+        "at": times.written(pause.at),
     }
 
 
 def request_field(request: Request) -> dict[str, Any]:
     """A request as it stands in ``spec``."""
-    return {"id": request.id, "kind": request.kind, "body": request.body, "at": rfc3339(request.at)}
-
-
-def rfc3339(at: float) -> str:
-    """Unix seconds as the API writes times, to the microsecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def from_rfc3339(text: object) -> float | None:
-    """Unix seconds of a time as the API writes it; None where it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return {"id": request.id, "kind": request.kind, "body": request.body, "at": times.written(request.at)}
 
 
 def _key(application: ApplicationKey) -> dict[str, str]:
@@ -257,7 +242,7 @@ def _records(application: ApplicationKey | None, value: object) -> Iterable[Anal
 
 def _requests(value: object) -> Iterable[Request]:
     for each in map(_mapping, _list(value)):
-        name, kind, body, at = each.get("id"), each.get("kind"), each.get("body"), from_rfc3339(each.get("at"))
+        name, kind, body, at = each.get("id"), each.get("kind"), each.get("body"), times.read(each.get("at"))
         if isinstance(name, str) and kind in ("sync", "command") and isinstance(body, str):
             yield Request(name, kind, body, at or 0.0)
 
@@ -266,8 +251,8 @@ def _pause(application: ApplicationKey | None, value: object) -> Pause | None:
     """A pause whose end cannot be read lasts until it is resumed: in doubt nothing is pushed."""
     if not isinstance(value, Mapping):
         return None
-    reason, by, at = str(value.get("reason", "")), str(value.get("by", "")), from_rfc3339(value.get("at"))
-    return Pause(application, from_rfc3339(value.get("until")), reason, by, at or 0.0)
+    reason, by, at = str(value.get("reason", "")), str(value.get("by", "")), times.read(value.get("at"))
+    return Pause(application, times.read(value.get("until")), reason, by, at or 0.0)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

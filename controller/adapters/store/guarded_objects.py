@@ -28,7 +28,7 @@ def mapped() -> Iterator[None]:
     try:
         yield
     except KubernetesError as error:
-        raise StoreUnavailable(f"the API server did not take it: {error}") from error
+        raise StoreUnavailable(f"the API server cannot be used: {error}") from error
     except PackingError as error:
         raise StoreError(f"the state is too large to be stored: {error}") from error
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.names import analysis_object_name
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
-from controller.adapters.store.guarded_object import read_record, record_fields, rfc3339
+from controller.adapters.store.guarded_object import read_record, record_fields
 from controller.core.analysis import Analysis, Sync
 from controller.core.application import ApplicationKey
 from controller.core.revert import before_text, measured_text, one_line, target_text
@@ -80,7 +81,7 @@ def _told(record: Record) -> dict[str, Any]:
         "recovery": analysis.recovery.value if analysis.recovery is not None else None,
         "reason": judgement.reason.value if judgement else None,
         "sentence": one_line(judgement.sentence, _LONGEST_TEXT) if judgement else None,
-        "decidedAt": rfc3339(analysis.verdict_at) if analysis.verdict_at is not None else None,
+        "decidedAt": times.written(analysis.verdict_at) if analysis.verdict_at is not None else None,
         "outcome": one_line(analysis.outcome, _LONGEST_TEXT) or None,
         "fromRevision": analysis.before.revision if analysis.before is not None else None,
         "syncs": [_sync(each) for each in analysis.syncs[-_MOST_SYNCS:]],
@@ -99,9 +100,9 @@ def record_of(document: Mapping[str, Any]) -> AnalysisRecord | None:
 def _sync(sync: Sync) -> dict[str, Any]:
     return {
         "revision": sync.revision,
-        "startedAt": rfc3339(sync.started_at),
-        "healthyAt": rfc3339(sync.healthy_at) if sync.healthy_at is not None else None,
-        "failedAt": rfc3339(sync.failed_at) if sync.failed_at is not None else None,
+        "startedAt": times.written(sync.started_at),
+        "healthyAt": times.written(sync.healthy_at) if sync.healthy_at is not None else None,
+        "failedAt": times.written(sync.failed_at) if sync.failed_at is not None else None,
         "message": one_line(sync.message, 300) or None,
     }
 
@@ -136,8 +137,8 @@ def _restore(rollback: Rollback) -> dict[str, Any]:
         "obstacle": rollback.obstacle.value if rollback.obstacle is not None else None,
         "message": one_line(rollback.obstacle_sentence or rollback.why_not_push or rollback.note, _LONGEST_TEXT)
         or None,
-        "decidedAt": rfc3339(rollback.decided_at),
-        "pushedAt": rfc3339(rollback.done_at) if rollback.done_at is not None else None,
+        "decidedAt": times.written(rollback.decided_at),
+        "pushedAt": times.written(rollback.done_at) if rollback.done_at is not None else None,
     }
 
 

@@ -224,7 +224,7 @@ def _is_gone(pid: int, within: float = 10.0) -> bool:
     """Whether a process that was killed is gone, or waits to be reaped; the kernel may take a moment for it."""
     try:
         process = psutil.Process(pid)
-        if began_after(process) or process.status() == psutil.STATUS_ZOMBIE:
+        if _is_another(process) or process.status() == psutil.STATUS_ZOMBIE:
             return True
         process.wait(within)
     except psutil.NoSuchProcess:
@@ -234,6 +234,6 @@ def _is_gone(pid: int, within: float = 10.0) -> bool:
     return True
 
 
-def began_after(process: psutil.Process) -> bool:
+def _is_another(process: psutil.Process) -> bool:
     """Whether it is another process that was given the same number since."""
     return "sleep" not in process.name() and "sh" not in process.name() and "git" not in process.name()
