@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from controller.adapters.kubernetes import fields
 from controller.core.git import canonical_url
 
 LABEL = "argocd.argoproj.io/secret-type"
@@ -83,11 +84,11 @@ def parse_secret(document: Mapping[str, Any]) -> RepositorySecret:
     Raises:
         SecretRefused: it is none of Argo CD's for repositories, or has values that cannot be read.
     """
-    metadata = _mapping(document.get("metadata"))
-    kind = str(_mapping(metadata.get("labels")).get(LABEL, ""))
+    metadata = fields.mapping(document, "metadata")
+    kind = str(fields.mapping(metadata, "labels").get(LABEL, ""))
     if kind not in _KINDS:
         raise SecretRefused(f"its label {LABEL} is none of {', '.join(sorted(_KINDS))}")
-    texts = {str(key): _text(str(key), value) for key, value in _mapping(document.get("data")).items()}
+    texts = {str(key): _text(str(key), value) for key, value in fields.mapping(document, "data").items()}
     said = texts.get
     if not said("url"):
         raise SecretRefused("it has no url")
@@ -152,10 +153,6 @@ def _app(texts: Mapping[str, str]) -> AppKey | None:
     if not (app.isdecimal() and installation.isdecimal()):
         raise SecretRefused("githubAppPrivateKey needs githubAppID and githubAppInstallationID, both numbers")
     return AppKey(app, installation, key, texts.get("githubAppEnterpriseBaseUrl", "").rstrip("/"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(key: str, value: object) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from controller.adapters.kubernetes import times
+from controller.adapters.kubernetes import fields, times
 from controller.adapters.kubernetes.names import analysis_object_name
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
 from controller.adapters.store.guarded_object import read_record, record_fields
@@ -92,9 +92,9 @@ def _told(record: Record) -> dict[str, Any]:
 
 def record_of(document: Mapping[str, Any]) -> AnalysisRecord | None:
     """The stored record of an object; None where it holds none that can be read."""
-    application = _mapping(_mapping(document.get("spec")).get("application"))
+    application = fields.mapping(document, "spec", "application")
     key = ApplicationKey(str(application.get("namespace", "")), str(application.get("name", "")))
-    return read_record(key, _mapping(document.get("status")))
+    return read_record(key, fields.mapping(document, "status"))
 
 
 def _sync(sync: Sync) -> dict[str, Any]:
@@ -140,7 +140,3 @@ def _restore(rollback: Rollback) -> dict[str, Any]:
         "decidedAt": times.written(rollback.decided_at),
         "pushedAt": times.written(rollback.done_at) if rollback.done_at is not None else None,
     }
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

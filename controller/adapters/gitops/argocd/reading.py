@@ -19,7 +19,7 @@ from controller.adapters.gitops.argocd.application import (
     SyncPolicy,
     What,
 )
-from controller.adapters.gitops.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
+from controller.adapters.kubernetes.fields import Node, flag, mapping, mappings, moment, number, pairs, text, texts
 from controller.core.application import ApplicationKey
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"

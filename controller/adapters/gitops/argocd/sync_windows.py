@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from controller.adapters.gitops.argocd.application import SeenApplication
 from controller.adapters.gitops.argocd.cron import Schedule, parse_schedule
 from controller.adapters.gitops.argocd.globs import matches
-from controller.adapters.gitops.fields import Node, flag, mapping, mappings, text, texts
+from controller.adapters.kubernetes.fields import Node, flag, mapping, mappings, text, texts
 
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from sys import intern
 
-from controller.adapters.gitops.fields import (
+from controller.adapters.kubernetes.fields import (
     Node,
     duration,
     flag,

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.gitops.fields import duration, moment
 from controller.adapters.gitops.flux.delivery import SETTLES, delivery_of
 from controller.adapters.gitops.flux.memory import Attempt, Memory
 from controller.adapters.gitops.flux.places import application_of
@@ -18,6 +17,7 @@ from controller.adapters.gitops.flux.seen import (
     seen_kustomization,
     seen_release,
 )
+from controller.adapters.kubernetes.fields import duration, moment
 from controller.core.application import ApplicationKey, Revision
 from tests.adapters.gitops.flux.objects import (
     T0,
