@@ -3,7 +3,7 @@
 # packages and unpacked into the cache, with a starter for each in $ROLLGUARD_CACHE/bin. That needs no root, installs
 # nothing and starts no service.
 #
-#   fetch_debian.sh servers     prometheus, prometheus-alertmanager, sshd, ssh, ssh-keygen
+#   fetch_debian.sh servers     prometheus, prometheus-alertmanager, sshd, ssh, ssh-keygen, docker-registry
 #   fetch_debian.sh redis       redis-server, which only the cluster of tests/cluster needs
 #   fetch_debian.sh pip-wheel   prints where pip's wheel is, for a Python without ensurepip
 set -euo pipefail
@@ -18,6 +18,7 @@ declare -A package_of=(
     [ssh]=openssh-client
     [ssh-keygen]=openssh-client
     [redis-server]=redis-server
+    [docker-registry]=docker-registry
 )
 
 missing() {
@@ -116,7 +117,7 @@ servers() {
         mkdir -p "$bin"
         ln -sf "$(command -v alertmanager)" "$bin/prometheus-alertmanager"
     fi
-    provide prometheus prometheus-alertmanager sshd ssh ssh-keygen
+    provide prometheus prometheus-alertmanager sshd ssh ssh-keygen docker-registry
     prepare_sshd_for_root
     place_alertmanagers_templates
 }

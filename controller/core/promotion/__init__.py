@@ -1,0 +1,1 @@
+"""Progressive rollout in Git: versions that move from stage to stage, each step guarded."""
