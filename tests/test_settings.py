@@ -24,6 +24,11 @@ repositories:
     credentials: {tokenFile: /secrets/token}
     forge: {type: gitea, url: "https://git.example.com", tokenFile: /secrets/forge}
     signing: {sshKeyFile: /secrets/signing}
+registries:
+  - host: registry.example.com:5000
+    credentials: {username: robot$shop, tokenFile: /secrets/registry}
+    caFile: /secrets/registry-ca
+  - {host: localhost:5000, plainHttp: true}
 alertSinks:
   on-call: {alertmanager: {url: "http://127.0.0.1:9093"}}
   deploy-log: {webhook: {url: "https://log.example.com/in?team=shop", secretFile: /secrets/hmac}}
@@ -137,6 +142,16 @@ def test_a_repository_is_found_by_any_spelling(tmp_path: Path) -> None:
     assert settings.repository("https://git.example.com/shop/manifests/") is settings.repositories[0]
     other = settings.repository("https://git.example.com/other")
     assert (other.url, other.credentials) == ("https://git.example.com/other", None)
+
+
+def test_a_registry_is_found_by_any_spelling(tmp_path: Path) -> None:
+    """By the host that images name; one that is not listed is reached by TLS, and nobody logs in."""
+    settings = load(tmp_path, DOCUMENTED)
+    assert settings.registry("Registry.Example.com:5000") is settings.registries[0]
+    assert settings.registries[0].credentials is not None
+    assert settings.registries[0].credentials.username == "robot$shop"
+    other = settings.registry("index.docker.io")
+    assert (other.host, other.credentials, other.ca_file, other.plain_http) == ("docker.io", None, None, None)
 
 
 # --- the environment
@@ -284,6 +299,19 @@ def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, value: str, sa
             "repositories: [{url: 'git@x:y', credentials: {githubApp: {appId: 1, installationId: 2, privateKeyFile: a}}}]",
             "these credentials do not fit the URL",
         ),
+        ("registries: [{host: 'https://x'}]", "registries[0].host: is a URL; write the host alone, such as"),
+        (
+            "registries: [{host: 'x/shop'}]",
+            'registries[0].host: "x/shop" is no host of a registry; write for example',
+        ),
+        ("registries: [{host: 'x:0'}]", "is no host of a registry"),
+        ("registries: [{host: x, credentials: {username: a}}]", "registries[0].credentials.tokenFile: is missing"),
+        (
+            "registries: [{host: x, credentials: {username: 'a b', tokenFile: c}}]",
+            "credentials.username: is not written",
+        ),
+        ("registries: [{host: x, plainHttp: true, caFile: a}]", "plainHttp is set, and caFile is for TLS; leave one"),
+        ("registries: [{host: docker.io}, {host: Index.docker.io}]", "registries[1] is given twice; keep one entry"),
         (
             "cluster: {repositorySecrets: [shop]}",
             "cluster.repositorySecrets is given, and no cluster is spoken to; set store.kubernetes",
@@ -443,6 +471,8 @@ def test_no_secret_is_in_any_text_of_the_settings(tmp_path: Path) -> None:
         "repositories: [{url: 'https://s3cret@host/x'}]",
         "repositories: [{url: 'ssh://git:s3cret@host/x'}]",
         "alertSinks: {a: {webhook: {url: 'ftp://x/s3cret', secretFile: y}}}",
+        "registries: [{host: 'robot:s3cret@registry.example.com'}]",
+        "registries: [{host: 'https://robot:s3cret@registry.example.com'}]",
     ],
 )
 def test_no_secret_is_in_a_message(tmp_path: Path, text: str) -> None:
@@ -459,6 +489,8 @@ def test_files_are_checked_only_when_asked(tmp_path: Path) -> None:
         "repositories[0].credentials.tokenFile",
         "repositories[0].forge.tokenFile",
         "repositories[0].signing.sshKeyFile",
+        "registries[0].credentials.tokenFile",
+        "registries[0].caFile",
         "alertSinks.deploy-log.webhook.secretFile",
         "alertSinks.chat.apprise.urlFile",
         "server.deployedHook.secretFile",

@@ -11,6 +11,7 @@ from controller.settings.installation import (
     StoreSettings,
 )
 from controller.settings.loading import load_settings
+from controller.settings.registries import RegistryCredentials, RegistrySettings
 from controller.settings.repositories import Credentials, ForgeSettings, RepositorySettings, SigningSettings
 from controller.settings.root import Settings, SettingsError
 from controller.settings.servers import (
@@ -37,6 +38,8 @@ __all__ = [
     "MetricsSourceSettings",
     "PrometheusSettings",
     "ReconcileSettings",
+    "RegistryCredentials",
+    "RegistrySettings",
     "ReportedSettings",
     "RepositorySettings",
     "ServerSettings",

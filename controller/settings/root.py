@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from controller.core.application import ApplicationKey
 from controller.core.declared import DeclarationError
 from controller.core.git import canonical_url
+from controller.core.promotion.image import checked_host
 from controller.settings.addresses import needs_key
 from controller.settings.applications import ApplicationSettings
 from controller.settings.installation import (
@@ -29,6 +30,7 @@ from controller.settings.installation import (
 )
 from controller.settings.parts import DnsLabel, named_files
 from controller.settings.places import why_unreadable
+from controller.settings.registries import RegistrySettings
 from controller.settings.repositories import RepositorySettings
 from controller.settings.servers import AlertSinkSettings, MetricsSourceSettings
 
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     """Where metrics are asked, by the name that policies use; ``default`` is used by those that name none."""
     repositories: Annotated[tuple[RepositorySettings, ...], Field(max_length=1000)] = ()
     """How repositories are reached."""
+    registries: Annotated[tuple[RegistrySettings, ...], Field(max_length=1000)] = ()
+    """How image registries are reached; one that is not listed: by TLS, and nobody logs in."""
     alert_sinks: Annotated[dict[DnsLabel, AlertSinkSettings], Field(default_factory=dict, max_length=100)]
     """Where people are told, by the name that policies use."""
     applications: Annotated[tuple[ApplicationSettings, ...], Field(max_length=10_000)] = ()
@@ -132,6 +136,10 @@ class Settings(BaseSettings):
         for number, place in enumerate(places):
             if place in places[:number]:
                 raise DeclarationError(f"repositories[{number}] is given twice", "keep one entry for each repository")
+        hosts = [each.host for each in self.registries]
+        for number, host in enumerate(hosts):
+            if host in hosts[:number]:
+                raise DeclarationError(f"registries[{number}] is given twice", "keep one entry for each registry")
         return self
 
     def _check_reachable(self, application: ApplicationSettings) -> None:
@@ -148,6 +156,11 @@ class Settings(BaseSettings):
         place = canonical_url(url)
         listed = (each for each in self.repositories if canonical_url(each.url) == place)
         return next(listed, None) or RepositorySettings(url=url)
+
+    def registry(self, host: str) -> RegistrySettings:
+        """How a registry is reached; one not listed: without credentials."""
+        listed = (each for each in self.registries if each.host == checked_host(host))
+        return next(listed, None) or RegistrySettings(host=host)
 
     def application(self, key: ApplicationKey) -> ApplicationSettings | None:
         """One declared application, or None."""

@@ -46,7 +46,9 @@ def checked_host(text: str) -> str:
     """
     host = text.strip().lower()
     if "://" in host:
-        raise DeclarationError(f"{shown(text)} is a URL", "write the host alone, such as registry.example.com:5000")
+        raise DeclarationError("is a URL", "write the host alone, such as registry.example.com:5000")
+    if "@" in host:  # not repeated: it may hold a password
+        raise DeclarationError("names a user", "write the host alone, such as registry.example.com:5000")
     match = _HOST.fullmatch(host) if len(host) <= LONGEST_NAME else None
     if match is None or (match[1] is not None and not 0 < int(match[1]) <= _HIGHEST_PORT):
         raise DeclarationError(
@@ -82,7 +84,7 @@ class ImageRepository:
         """
         name = text.strip()
         if "://" in name:
-            raise DeclarationError(f"{shown(text)} is a URL", _EXAMPLE)
+            raise DeclarationError("is a URL", _EXAMPLE)
         first, slash, rest = name.partition("/")
         if slash and (set(".:[") & set(first) or first == "localhost"):
             registry, path = checked_host(first), rest
