@@ -1,9 +1,9 @@
 """``tagPattern``: which tags are versions, and which part of a tag is the version.
 
-Invariant: matching takes time in proportion to the tag's length, whatever the pattern is. All matching is left to an engine
-of RE2's kind (no backreferences, no look-around), which tells whether a text matches, and not where. Where the group
-``version`` lies is found with it: the pattern is cut at the group, and the parts are asked one by one. Of several
-readings the version that begins first counts, then the longest.
+Invariant: no pattern and no tag makes matching take long. All matching is left to an engine of RE2's kind (linear; no
+backreferences, no look-around), which tells whether a text matches, and not where. Where the group ``version`` lies is
+found with it: the pattern is cut at the group, and the parts are asked at each place. Of several readings the version that
+begins first counts, then the longest.
 """
 
 import re
@@ -31,13 +31,15 @@ class TagPattern:
     """A checked pattern."""
 
     text: str
+    fixed: str = field(compare=False)
+    """The one tag that it can match; empty where it can match several."""
     _whole: SchemaValidator = field(repr=False, compare=False)
     _before: SchemaValidator = field(repr=False, compare=False)
     """Whether a beginning of the tag can stand before the version."""
+    _rest: SchemaValidator = field(repr=False, compare=False)
+    """Whether the version and all that follows it can begin here."""
     _version: SchemaValidator = field(repr=False, compare=False)
     _after: SchemaValidator = field(repr=False, compare=False)
-    fixed: str = field(default="", compare=False)
-    """The one tag that it can match; empty where it can match several."""
 
     @classmethod
     def parse(cls, text: str) -> "TagPattern":
@@ -51,24 +53,27 @@ class TagPattern:
         whole = _compiled(text)
         flags, before, version, after = _cut(text)
         try:
-            parts = (rf"{flags}(?:{before})\z", rf"{flags}\A(?:{version})\z", rf"{flags}\A(?:{after})")
-            one, two, three = (_engine(part) for part in parts)
+            begins, whole_version, goes_on = (rf"(?:{before})\z", rf"\A(?:{version})\z", rf"\A(?:{after})")
+            rest = rf"\A(?:{version})(?:{after})"
+            parts = [_engine(flags + part) for part in (begins, rest, whole_version, goes_on)]
         except SchemaError:
             raise DeclarationError(f"{shown(text)} cannot be cut at its group version", _EXAMPLE) from None
-        return cls(text, whole, one, two, three, _fixed(before, version, after) if not flags else "")
+        fixed = _fixed(before, version, after) if not flags else ""
+        return cls(text, fixed, whole, *parts)
 
     def version_of(self, tag: str) -> str:
         """The version in a tag; empty where the tag does not match, is none, or leaves the group empty."""
         if not is_tag(tag) or not self._whole.isinstance_python(tag):
             return ""
-        length = len(tag)
-        for begin in range(length):
-            if not self._before.isinstance_python(tag[:begin]):
-                continue
-            for end in range(length, begin, -1):
-                if self._after.isinstance_python(tag[end:]) and self._version.isinstance_python(tag[begin:end]):
-                    return tag[begin:end]
+        for begin in range(len(tag)):
+            rest = tag[begin:]
+            if self._before.isinstance_python(tag[:begin]) and self._rest.isinstance_python(rest):
+                ends = range(len(rest), 0, -1)
+                return next((rest[:end] for end in ends if self._parted(rest[:end], rest[end:])), "")
         return ""
+
+    def _parted(self, version: str, after: str) -> bool:
+        return self._after.isinstance_python(after) and self._version.isinstance_python(version)
 
 
 @lru_cache(maxsize=1024)

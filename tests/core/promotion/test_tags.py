@@ -38,7 +38,7 @@ def test_precedence_is_that_of_the_standard() -> None:
     rising += ["1.0.0-rc.1", "1.0.0", "2.0.0", "2.1.0", "2.1.1"]
     for some in permutations(rising[:6]):
         assert sorted(some, key=lambda each: read_semver(each) or pytest.fail(each)) == rising[:6]
-    assert sorted(rising[::-1], key=lambda each: read_semver(each) or pytest.fail(each)) == rising
+    assert sorted(set(rising), key=lambda each: read_semver(each) or pytest.fail(each)) == rising
 
 
 @pytest.mark.parametrize(
