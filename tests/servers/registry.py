@@ -95,6 +95,12 @@ class DockerRegistry:
         if self.tokens is not None:
             self.tokens.receiver.__exit__(kind, error, trace)
 
+    def restart(self) -> None:
+        """End the process and start another one, with the same storage and port."""
+        self._stop()
+        self._process = self._spawn()
+        assert self._ready(), (self._folder / "log").read_text()[-2000:]
+
     def push(self, path: str, pushed: Image, tag: str = "") -> str:
         """Push an image with all that belongs to it; without a tag by its digest alone. Returns the digest."""
         for child in pushed.children:

@@ -89,12 +89,13 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a URL, each port written; empty where it is none of http or https."""
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        port = parts.port
     except ValueError:
         return ""
-    if not parts.hostname or not port or parts.username is not None:
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname or port == 0 or parts.username is not None:
         return ""
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    return f"{parts.scheme}://{parts.hostname}:{port or usual}"
 
 
 def same_host(one: str, other: str) -> bool:

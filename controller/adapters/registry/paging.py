@@ -70,8 +70,8 @@ def _check_number(tags: dict[str, None], where: str) -> None:
 def _page(answer: Answer, conversation: Conversation) -> tuple[dict[str, None], str]:
     """The tags of one page, in order, and the address of the next one (empty: this is the last)."""
     where = str(conversation.repository)
-    listed: Any = json_object(answer, where).get("tags")
-    if listed is None:  # as some registries tell of a repository whose tags were all deleted
+    listed: Any = json_object(answer, where).get("tags", "")
+    if listed is None:  # as registries tell of a repository whose tags were all deleted
         listed = []
     if not isinstance(listed, list):
         raise RegistryMalformed(f"{where}: the answer has no list of tags: is there a registry at this address?")
