@@ -96,7 +96,7 @@ class OciRegistry:
                 with self._session.operation(self._timeout) as operation:
                     yield Conversation(repository, self._access, self._login, operation, self._clock)
             except RegistryBusy as error:
-                self._quiet_until = self._clock.monotonic() + error.retry_after
+                self._quiet_until = max(self._quiet_until, self._clock.monotonic() + error.retry_after)
                 raise
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -462,6 +463,57 @@ def test_a_redirect_to_another_host_sees_no_credential(
     (fetched,) = elsewhere.requests
     assert fetched.path == "/bucket/blob?signature=s"
     assert "authorization" not in fetched.headers
+
+
+def test_pages_at_a_mirror_are_asked_without_the_registrys_login(
+    make_stage: StageMaker, tmp_path: Path, password: Path
+) -> None:
+    """A registry that hands its lists to another host: the pages after the first are that host's."""
+    certificate = make_certificate(tmp_path)
+    stage, mirror = make_stage(certificate), make_stage(certificate)
+    asks = answer(401, b"{}", WWW_Authenticate='Basic realm="x"')
+    redirects = answer(302, b"", Location=f"{mirror.receiver.url}{TAGS}")
+
+    def guarded(handler: BaseHTTPRequestHandler, receiver: Receiver) -> None:
+        (redirects if handler.headers.get("Authorization") else asks)(handler, receiver)
+
+    stage.answers[TAGS] = guarded
+    mirror.answers = {TAGS: listing("v1", Link=f'<{TAGS}?last=v1>; rel="next"'), f"{TAGS}?last=v1": listing("v2")}
+    client = stage.client(token_file=password, ca_file=certificate)
+    assert client.tags(stage.repository).tags == ("v1", "v2")
+    assert len(mirror.requests) == 2
+    assert all("authorization" not in each.headers for each in mirror.requests)
+
+
+def test_a_kept_connection_that_is_closed_at_the_next_request_is_no_failure() -> None:
+    """The registry closes an idle connection just when it is used again: asked once more, on a new one."""
+    body = b'{"tags": ["v1"]}'
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    connections = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            connection.recv(65536)
+            connection.sendall(reply)
+            if len(connections) == 1:
+                connection.recv(65536)  # the second request on the first connection: never answered
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        client = OciRegistry(RegistryAccess.to(host), ManualClock())
+        repository = ImageRepository(host, PATH)
+        assert client.tags(repository).tags == client.tags(repository).tags == ("v1",)
+        assert len(connections) == 2
+        client.close()
+        connections[1].close()
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_redirect_from_tls_to_none_is_not_followed(make_stage: StageMaker, tmp_path: Path) -> None:
