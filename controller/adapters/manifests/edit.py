@@ -136,6 +136,5 @@ def _prove(before: Text, path: FieldPath, node: ScalarNode, after: Text, value: 
 
 def not_in_place(text: Text, path: object) -> FieldRefused:
     """What is said where an edit would have changed more than it should."""
-    return FieldRefused(
-        f"{text.file}: {path} cannot be changed in place; write it as key: value on a line of its own"
-    )
+    remedy = "write it once by hand, as key: value on a line of its own"
+    return FieldRefused(f"{text.file}: {path} cannot be changed in place without changing more; {remedy}")

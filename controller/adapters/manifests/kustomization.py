@@ -129,7 +129,7 @@ def _with_entry(text: Text, root: MappingNode, edit: ImageEdit) -> Text:
 def _proven(before: Text, path: FieldPath, after: str | None, values: Sequence[str]) -> Text:
     """The new text, once it is shown that it has the new values and else nothing new."""
     if after is None:
-        raise FieldRefused(f"{before.file}: {path} cannot be added in the style of the file; add it by hand once")
+        raise not_in_place(before, path)
     text = reread(before, path, after)
     changes = changed_fields(before, text)
     gone = [each for each in changes if each.old is not None]

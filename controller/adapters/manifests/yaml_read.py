@@ -27,7 +27,7 @@ from controller.ports.manifests import ManifestUnreadable
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
-_PROPERTIES = re.compile(r"(?:&\S+[ \t]*)(?:\r?\n[ \t]*)?")
+_ANCHOR = re.compile(r"&\S+(?:[ \t\r\n]+(?:#[^\r\n]*)?)*")
 _TEMPLATE_LINE = re.compile(r"^[ \t]*\{\{|^[^#\"'\n]*?(?::|-)[ \t]+[^#\"'\n]*\{\{", re.MULTILINE)
 
 TEMPLATED = "looks like a template ({{ … }}), which is rendered before it is YAML; write into a values file instead"
@@ -103,7 +103,7 @@ class _Builder:
         at = self._spot(event)
         style = event.style or ""
         if event.anchor and not event.tag:
-            found = _PROPERTIES.match(self.out.text, at.start, at.end)
+            found = _ANCHOR.match(self.out.text, at.start, at.end)
             at.start = found.end() if found else at.start
         kind = kind_of(event.value) if not style and event.tag in (None, "") else ScalarKind.TEXT
         return ScalarNode(at, event.value, style, kind, event.anchor, event.tag)
