@@ -5,6 +5,7 @@ alias is found too, and how it was come by is kept, so that nothing shared is wr
 """
 
 import difflib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -49,16 +50,16 @@ def own(mapping: MappingNode, key: str) -> Node | None:
 def merges(mapping: MappingNode) -> Iterator[tuple[ScalarNode, MappingNode]]:
     """The mappings that are merged into one, the strongest first, with the ``<<`` of this one; each once."""
     seen = {id(mapping)}
-    waiting = [(key, node) for key, node in mapping.pairs.values() if _is_merge(key)]
+    waiting = deque((key, node) for key, node in mapping.pairs.values() if _is_merge(key))
     while waiting:
-        key, node = waiting.pop(0)
+        key, node = waiting.popleft()
         target = behind(node)
         if isinstance(target, ListNode):
-            waiting[:0] = [(key, item) for item in target.items]
+            waiting.extendleft((key, item) for item in reversed(target.items))
         elif isinstance(target, MappingNode) and id(target) not in seen:
             seen.add(id(target))
             yield key, target
-            waiting[:0] = [(key, inner) for name, inner in target.pairs.values() if _is_merge(name)]
+            waiting.extendleft((key, inner) for name, inner in target.pairs.values() if _is_merge(name))
 
 
 def _is_merge(key: ScalarNode) -> bool:
@@ -183,11 +184,11 @@ def _some(names: list[str]) -> str:
 def _elsewhere(text: Text, path: FieldPath) -> str | None:
     """Another place in the document whose last key is the same."""
     root = _document(text, path)
-    waiting: list[tuple[tuple[Step, ...], Node]] = [((), root)]
+    waiting: deque[tuple[tuple[Step, ...], Node]] = deque([((), root)])
     for _ in range(_MOST_SEARCHED):
         if not waiting:
             return None
-        steps, node = waiting.pop(0)
+        steps, node = waiting.popleft()
         if steps and steps[-1] == path.steps[-1] and isinstance(node, ScalarNode):
             return str(FieldPath(steps, path.document))
         if isinstance(node, MappingNode):

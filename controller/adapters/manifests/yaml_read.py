@@ -28,7 +28,7 @@ from controller.ports.manifests import ManifestUnreadable
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
 _ANCHOR = re.compile(r"&\S+(?:[ \t\r\n]+(?:#[^\r\n]*)?)*")
-_TEMPLATE_LINE = re.compile(r"^[ \t]*\{\{|^[^#\"'\n]*?(?::|-)[ \t]+[^#\"'\n]*\{\{", re.MULTILINE)
+_QUOTE_OR_COMMENT = re.compile(r"[#\"']")
 
 TEMPLATED = "looks like a template ({{ … }}), which is rendered before it is YAML; write into a values file instead"
 
@@ -56,7 +56,7 @@ def parse_yaml(file: str, text: str) -> Text:
 def _unreadable(file: str, text: str, error: yaml.MarkedYAMLError) -> ManifestUnreadable:
     mark = error.problem_mark or error.context_mark
     where = f"{file}:{mark.line + 1}" if mark else file
-    if _TEMPLATE_LINE.search(text):
+    if any("{{" in _QUOTE_OR_COMMENT.split(line, maxsplit=1)[0] for line in text.split("\n")):
         return ManifestUnreadable(f"{where}: {TEMPLATED}")
     said = (error.problem or "cannot be read").splitlines()[0][:160]
     lines = text.split("\n")[mark.line : mark.line + 1] if mark else []
