@@ -122,6 +122,25 @@ class BuiltCommit:
     """The commit object's bytes, Base64."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """A tree with some files exchanged, ready to be committed."""
+
+    tree: str
+    """The id of the whole tree; that of the revision's own where nothing changed."""
+    changed: tuple[str, ...]
+    """The files that are not as they were, sorted; none: there is nothing to commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag of a repository, as its server tells it."""
+
+    name: str
+    revision: Revision
+    """The commit that it names."""
+
+
 class PushResult(StrEnum):
     """What became of a push."""
 

@@ -10,7 +10,7 @@ Invariant: nothing here decides; ``push`` changes the remote only when its branc
     └── RepositoryBroken        disk full, or a mirror that could not be made again
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from controller.core.git import (
     RestoreFacts,
     RestoreRequest,
     RollbackPath,
+    Tag,
+    WrittenFiles,
 )
 
 
@@ -115,5 +117,54 @@ class Repository(Protocol):
 
         Raises:
             RepositoryDenied: none is, since the credentials are missing or refused.
+        """
+        ...
+
+    def files(self, revision: Revision, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """What some files hold at a revision, each within 1 MiB; None where there is none.
+
+        Raises:
+            InvalidReference: a path is a folder, a link or a submodule, or there is more than may be read.
+        """
+        ...
+
+    def write(self, revision: Revision, files: Mapping[str, bytes], *, create: bool = False) -> WrittenFiles:
+        """The revision's tree with the files exchanged, in the mirror: to be built on that revision. Modes are kept.
+
+        Raises:
+            InvalidReference: a path is a folder, a link or a submodule, or leads through one, or is a new file and
+                ``create`` is not set; or there is more than may be written.
+        """
+        ...
+
+    def tags(self, pattern: str = "*") -> tuple[Tag, ...]:
+        """The server's tags whose names match a pattern with ``*``, ``?`` and ``[…]``, by name.
+
+        Tags of anything but commits may be among them; what is no tag that Git allows is left out.
+
+        Raises:
+            InvalidReference: more match than may be listed.
+        """
+        ...
+
+    def branch_commits(self, branch: str, since: Revision | None, paths: Sequence[str]) -> tuple[CommitFacts, ...]:
+        """Fetch, then list the branch's own commits after ``since`` that change the paths, oldest first, without files.
+
+        A merge is one commit. Where there are more than 500 (or ``since`` is None) the newest are told.
+        """
+        ...
+
+    def commits_between(self, old: Revision, new: Revision, paths: Sequence[str]) -> tuple[CommitFacts, ...]:
+        """The commits of ``new`` that ``old`` does not contain and that change the paths, side lines too, oldest first.
+
+        Raises:
+            InvalidReference: there are more than 5,000; who wrote them could not be told in full.
+        """
+        ...
+
+    def diff(self, revision: Revision, tree: str) -> str:
+        """What a tree changes against a revision, as a unified diff for people; cut after 60,000 characters.
+
+        The text is untrusted: it may hold anything that the files hold.
         """
         ...

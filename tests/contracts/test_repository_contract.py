@@ -10,7 +10,7 @@ import pytest
 
 from controller.adapters.repository import GitRepository
 from controller.core.application import Revision
-from controller.core.git import CommitIdentity, PushResult, RestoreFacts, RestoreRequest, RollbackPath
+from controller.core.git import CommitIdentity, PushResult, RestoreFacts, RestoreRequest, RollbackPath, Tag
 from controller.core.policy import Scope
 from controller.ports.repository import InvalidReference, Repository, RevisionUnknown
 from tests.fakes.repository import InMemoryRemote, InMemoryRepository
@@ -541,3 +541,140 @@ def test_the_way_is_open(story: tuple[Case, Revision, Revision]) -> None:
     assert case.repository.rollback_path("main") is RollbackPath.PUSH
     with pytest.raises(RevisionUnknown):
         case.repository.rollback_path("nowhere")
+
+
+DEV = "envs/dev/values.yaml"
+
+
+def test_files_are_read_and_exchanged(case: Case) -> None:
+    """What is read, changed, built and pushed is there; all else is as it was, and nothing is checked out."""
+    first = case.commit({DEV: "tag: v1\n", "envs/prod/values.yaml": "tag: v0\n", "run.sh": "#!/bin/sh\n"})
+    assert case.repository.files(first, [DEV, "envs/none.yaml", "nowhere/x"]) == {
+        DEV: b"tag: v1\n",
+        "envs/none.yaml": None,
+        "nowhere/x": None,
+    }
+    written = case.repository.write(first, {DEV: b"tag: v2\n"})
+    assert written.changed == (DEV,)
+    commit = case.repository.build(
+        parent=first, tree=written.tree, message="Promote\n", identity=CommitIdentity(), at=1_800_000_000.0
+    )
+    assert case.repository.push(commit, "main", first).result is PushResult.PUSHED
+    assert case.remote.files() == case.remote.files(first) | {DEV: b"tag: v2\n"}
+
+
+def test_writing_what_is_there_changes_nothing(case: Case) -> None:
+    """The same bytes, or no file at all, give the revision's own tree; the same write gives the same tree."""
+    first = case.commit({DEV: "tag: v1\n", "other/x": "1"})
+    same = case.repository.write(first, {DEV: b"tag: v1\n"})
+    assert same == case.repository.write(first, {})
+    assert same.changed == ()
+    one, two = (case.repository.write(first, {DEV: b"2", "other/x": b"1"}) for _ in range(2))
+    assert one == two
+    assert one.changed == (DEV,)
+    assert one.tree != same.tree
+
+
+def test_a_new_file_only_where_it_is_wanted(case: Case) -> None:
+    """A path that does not exist is refused, unless it is to be made; then its folders are made too."""
+    first = case.commit({DEV: "tag: v1\n"})
+    with pytest.raises(InvalidReference):
+        case.repository.write(first, {"envs/dve/values.yaml": b"x"})
+    written = case.repository.write(first, {"new/deep/a.yaml": b"x"}, create=True)
+    assert written.changed == ("new/deep/a.yaml",)
+    commit = case.repository.build(
+        parent=first, tree=written.tree, message="New\n", identity=CommitIdentity(), at=1e9
+    )
+    case.repository.push(commit, "main", first)
+    assert case.remote.files() == case.remote.files(first) | {"new/deep/a.yaml": b"x"}
+
+
+@pytest.mark.parametrize(
+    "path", ["", "envs", "envs/dev", f"{DEV}/x", "../x", "/x", ".git/config", "a/.GIT/x", "a//b", "a\nb", ":x"]
+)
+def test_what_is_no_file_is_not_written(case: Case, path: str) -> None:
+    """Folders, ways out, and paths behind a file are refused, to be made or not."""
+    first = case.commit({DEV: "tag: v1\n"})
+    for create in (False, True):
+        with pytest.raises(InvalidReference):
+            case.repository.write(first, {path: b"x"}, create=create)
+    if path != f"{DEV}/x":
+        with pytest.raises(InvalidReference):
+            case.repository.files(first, [path])
+
+
+def test_reading_and_writing_are_bounded(case: Case) -> None:
+    """A file that is too large, too many files, a file inside another, and what is no revision are refused."""
+    first = case.commit({"large": "x" * ((1 << 20) + 1), "small": "x"})
+    with pytest.raises(InvalidReference):
+        case.repository.files(first, ["large"])
+    with pytest.raises(InvalidReference):
+        case.repository.files(first, [f"f{number}" for number in range(201)])
+    for files in ({"small": b"x" * ((1 << 20) + 1)}, {f"f{n}": b"" for n in range(201)}, {"n": b"", "n/m": b""}):
+        with pytest.raises(InvalidReference):
+            case.repository.write(first, files, create=True)
+    with pytest.raises(RevisionUnknown):
+        case.repository.files(UNKNOWN, ["small"])
+    with pytest.raises(RevisionUnknown):
+        case.repository.write(UNKNOWN, {"small": b"x"})
+    with pytest.raises(InvalidReference):
+        case.repository.write(Revision("main"), {"small": b"x"})
+
+
+def test_tags_of_the_server(case: Case) -> None:
+    """Matching names, sorted; an annotated one is told by its commit; a moved one is told anew."""
+    first, second = case.commit({"a": "1"}), case.commit({"a": "2"})
+    assert case.repository.tags() == ()
+    case.remote.tag("v1.0.0", first)
+    case.remote.tag("v1.1.0", second, annotated=True)
+    case.remote.tag("nightly/1", second)
+    assert case.repository.tags("v*") == (Tag("v1.0.0", first), Tag("v1.1.0", second))
+    assert [tag.name for tag in case.repository.tags()] == ["nightly/1", "v1.0.0", "v1.1.0"]
+    case.remote.tag("v1.0.0", second)
+    assert case.repository.tags("v1.0.?") == (Tag("v1.0.0", second),)
+    for pattern in ("", "a\nb", "x" * 300):
+        with pytest.raises(InvalidReference):
+            case.repository.tags(pattern)
+
+
+def test_commits_of_a_branch(case: Case) -> None:
+    """The branch's own line since a revision, as far as it touches the paths, oldest first; a merge is one."""
+    first = case.commit({"app/a": "1", "doc": "1"}, "First")
+    case.commit({"doc": "2"}, "Docs")
+    side = case.commit({"app/b": "1"}, "Side", branch="side", parents=[first], author="Sid <sid@example.com>")
+    merged = Revision(case.remote.merge(side, {"app/b": "1"}, "Merge"))
+    last = case.commit({"app/a": "2"}, "Last")
+    found = case.repository.branch_commits("main", first, ["app"])
+    assert [(each.revision, each.subject) for each in found] == [(merged, "Merge"), (last, "Last")]
+    assert [each.revision for each in case.repository.branch_commits("main", None, ["app"])] == [first, merged, last]
+    assert case.repository.branch_commits("main", last, ["app"]) == ()
+    assert len(case.repository.branch_commits("main", first, [""])) == 3
+    between = case.repository.commits_between(first, last, ["app"])
+    assert {each.revision for each in between} == {side, merged, last}
+    assert "Sid <sid@example.com>" in {each.author for each in between}
+    assert case.repository.commits_between(last, first, [""]) == ()
+    for call in (
+        lambda: case.repository.branch_commits("main", UNKNOWN, [""]),
+        lambda: case.repository.commits_between(UNKNOWN, last, [""]),
+        lambda: case.repository.branch_commits("nowhere", None, [""]),
+    ):
+        with pytest.raises(RevisionUnknown):
+            call()
+    with pytest.raises(InvalidReference):
+        case.repository.branch_commits("--all", None, [""])
+
+
+def test_a_diff_for_people(case: Case) -> None:
+    """What a written tree changes, as a unified diff; a long one is cut and says so."""
+    first = case.commit({DEV: "image:\n  tag: v1\n", "long": "x\n"})
+    written = case.repository.write(first, {DEV: b"image:\n  tag: v2\n"})
+    told = case.repository.diff(first, written.tree)
+    assert f"--- a/{DEV}\n+++ b/{DEV}\n" in told
+    assert "\n image:\n-  tag: v1\n+  tag: v2\n" in told
+    assert case.repository.diff(first, case.repository.write(first, {}).tree) == ""
+    longer = case.repository.write(first, {"long": b"line\n" * 50_000})
+    told = case.repository.diff(first, longer.tree)
+    assert len(told) < 60_200
+    assert told.endswith("… cut: the whole difference has more than 60000 characters\n")
+    with pytest.raises(RevisionUnknown):
+        case.repository.diff(first, UNKNOWN)

@@ -4,17 +4,21 @@ Trees are mappings of path to bytes. Merges go by whole files: two different cha
 """
 
 import base64
+import difflib
+import fnmatch
 import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from controller.adapters.repository.editing import LARGEST_FILE, checked_bodies, checked_files, cut
 from controller.adapters.repository.history import ROLLBACK_OF, trailers
 from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.manifests import guessed, is_manifest, read_manifest
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision, covers
+from controller.adapters.repository.versions import MOST_BRANCH_COMMITS, checked_pattern
 from controller.core.application import Content, Revision
 from controller.core.git import (
     BuiltCommit,
@@ -26,6 +30,8 @@ from controller.core.git import (
     RestoreFacts,
     RestoreRequest,
     RollbackPath,
+    Tag,
+    WrittenFiles,
 )
 from controller.core.policy import Scope
 from controller.ports.repository import InvalidReference, RepositoryDenied, RepositoryUnavailable, RevisionUnknown
@@ -61,6 +67,7 @@ class InMemoryRemote:
     before_push: Callable[[], object] | None = None
     """Called once, just before the next push reaches the server."""
     branches: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     pushes: list[str] = field(default_factory=list)
     """Each revision that a push brought in."""
 
@@ -108,6 +115,10 @@ class InMemoryRemote:
     def move(self, branch: str, revision: str) -> None:
         """Move a branch by force."""
         self.branches[branch] = revision
+
+    def tag(self, name: str, revision: str, *, annotated: bool = False) -> None:
+        """Make or move a tag."""
+        self.tags[name] = revision
 
     def files(self, revision: str | None = None) -> dict[str, bytes]:
         """All files at a revision (the head)."""
@@ -245,6 +256,66 @@ class InMemoryRepository:
         self.fetch(branch)
         return (
             RollbackPath.PULL_REQUEST if self.remote.refuses and branch == self.remote.branch else RollbackPath.PUSH
+        )
+
+    def files(self, revision: Revision, paths: Sequence[str]) -> dict[str, bytes | None]:
+        wanted = checked_files(paths)
+        self._require(revision)
+        tree = self.remote.tree(revision)
+        _only_files(tree, wanted)
+        if any(len(tree.get(path, b"")) > LARGEST_FILE for path in wanted):
+            raise InvalidReference("a file is larger than may be read")
+        return {path: tree.get(path) for path in wanted}
+
+    def write(self, revision: Revision, files: Mapping[str, bytes], *, create: bool = False) -> WrittenFiles:
+        wanted = checked_bodies(files)
+        self._require(revision)
+        tree = self.remote.tree(revision)
+        _only_files(tree, list(wanted))
+        if not create and not wanted.keys() <= tree.keys():
+            raise InvalidReference("there is no such file")
+        after = {**tree, **wanted}
+        return WrittenFiles(self.remote.keep(after), tuple(_differing(tree, after)))
+
+    def tags(self, pattern: str = "*") -> tuple[Tag, ...]:
+        checked_pattern(pattern)
+        self._network()
+        names = sorted(name for name in self.remote.tags if fnmatch.fnmatchcase(name, pattern))
+        return tuple(Tag(name, Revision(self.remote.tags[name])) for name in names)
+
+    def branch_commits(self, branch: str, since: Revision | None, paths: Sequence[str]) -> tuple[CommitFacts, ...]:
+        wanted = checked_paths(paths)
+        name: str = self.fetch(branch)
+        if since is not None:
+            self._require(since)
+        known = self.remote.reach(since) if since is not None else set()
+        line: list[str] = []
+        while name and name not in known:
+            line.append(name)
+            name = next(iter(self.remote.commits[name].parents), "")
+        return self._touching(line[::-1], wanted)[-MOST_BRANCH_COMMITS:]
+
+    def commits_between(self, old: Revision, new: Revision, paths: Sequence[str]) -> tuple[CommitFacts, ...]:
+        wanted = checked_paths(paths)
+        self._require(new)
+        self._require(old)
+        within = self.remote.reach(new) - self.remote.reach(old)
+        return self._touching([revision for revision in self.remote.commits if revision in within], wanted)
+
+    def diff(self, revision: Revision, tree: str) -> str:
+        checked_revision(tree)
+        self._require(revision)
+        if tree not in self.remote.trees:
+            raise RevisionUnknown("the tree is not here")
+        before, after = self.remote.tree(revision), self.remote.trees[tree]
+        return cut("".join(_diff(path, before.get(path), after.get(path)) for path in _differing(before, after)))
+
+    def _touching(self, commits: Iterable[str], paths: Sequence[str]) -> tuple[CommitFacts, ...]:
+        facts = [self.remote.commit_facts(revision) for revision in commits]
+        return tuple(
+            replace(each, files=())
+            for each in facts
+            if any(covers(path, file) for path in paths for file in each.files)
         )
 
     def _network(self) -> None:
@@ -386,6 +457,21 @@ def _three_way(base: Tree, ours: Tree, theirs: Tree) -> tuple[dict[str, bytes], 
         else:
             merged[path] = wanted
     return merged, sorted(conflicts)
+
+
+def _only_files(tree: Tree, paths: Sequence[str]) -> None:
+    """Neither a folder at a path, nor a file where a folder must be."""
+    for path in paths:
+        if any(name.startswith(f"{path}/") or path.startswith(f"{name}/") for name in tree):
+            raise InvalidReference(f"{path!r} is no file")
+
+
+def _diff(path: str, before: bytes | None, after: bytes | None) -> str:
+    def lines(body: bytes | None) -> list[str]:
+        return (body or b"").decode(errors="replace").splitlines(keepends=True)
+
+    names = ("/dev/null" if before is None else f"a/{path}", "/dev/null" if after is None else f"b/{path}")
+    return "".join(difflib.unified_diff(lines(before), lines(after), *names))
 
 
 def _differing(before: Tree, after: Tree) -> list[str]:

@@ -130,6 +130,12 @@ class GitRemote:
         """Move a branch by force."""
         run_git("update-ref", f"refs/heads/{branch}", revision, cwd=self.folder)
 
+    def tag(self, name: str, revision: str, *, annotated: bool = False) -> None:
+        """Make or move a tag."""
+        who = ("-c", "user.name=Ann Author", "-c", "user.email=ann@example.com")
+        options = ("-a", "-m", "Release") if annotated else ()
+        run_git(*who, "tag", "-f", *options, "--", name, revision, cwd=self.folder)
+
     def read(self, revision: str, path: str) -> bytes | None:
         """A file at a revision; None where it does not exist."""
         with contextlib.suppress(AssertionError):

@@ -22,6 +22,7 @@ from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.landed import landed
 from controller.adapters.repository.mirror import Mirror
 from controller.adapters.repository.objects import bodies_at, content_of
+from controller.adapters.repository.promoting import ForPromotions
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision
 from controller.adapters.repository.remote import parse_remote
 from controller.core.application import Content, Revision
@@ -50,7 +51,7 @@ _REMEMBERED = 24 * 3600.0
 MOST_REMEMBERED = 1000
 
 
-class GitRepository:
+class GitRepository(ForPromotions):
     """One remote Git repository, by https, http, ssh or file."""
 
     def __init__(

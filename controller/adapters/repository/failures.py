@@ -40,7 +40,7 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
-    r"couldn't find remote ref|not our ref|unadvertised object|unknown revision|not a valid (?:object name|commit name)"
+    r"couldn't find remote ref|not our ref|unadvertised object|unknown revision|not a valid (?:object|commit name)"
     r"|bad revision|ambiguous argument|remote branch .* not found|no such remote ref",
     re.IGNORECASE,
 )

@@ -155,11 +155,14 @@ class Mirror:
             raise MirrorCorrupt("the fetched branch is not there")
         return head
 
+    def listed(self, option: str, *patterns: str, ok: tuple[int, ...] = (0,)) -> Finished:
+        """What the server says of its refs (``ls-remote``); needs nothing here. Only inside ``use``."""
+        asked = ("ls-remote", option, "--", self.address, *patterns)
+        return self._command.run(*asked, deadline=self._deadline, network=True, ok=ok)
+
     def default_branch(self) -> str:
         """The branch that the server's HEAD names. Raises RevisionUnknown where it names none."""
-        asked = self._command.run(
-            "ls-remote", "--symref", "--", self.address, "HEAD", deadline=self._deadline, network=True
-        )
+        asked = self.listed("--symref", "HEAD")
         named = re.match(rb"ref: refs/heads/(\S+)\tHEAD\n", asked.out)
         if named is None:
             raise RevisionUnknown("the repository's HEAD names no branch: set targetRevision to one")
@@ -244,9 +247,7 @@ class Mirror:
 
     def _object_format(self, branch: str) -> str:
         ref = f"refs/heads/{branch}"
-        asked = self._command.run(
-            "ls-remote", "--exit-code", "--", self.address, ref, deadline=self._deadline, network=True, ok=(0, 2)
-        )
+        asked = self.listed("--exit-code", ref, ok=(0, 2))
         name = asked.out.split(b"\t")[0]
         if not name:
             raise RevisionUnknown(f"the repository has no branch {branch}")

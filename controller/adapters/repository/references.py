@@ -45,6 +45,11 @@ def _branch_fault(name: str) -> str:
     return ""
 
 
+def is_tag(name: str) -> bool:
+    """Whether Git allows a tag of this name; it follows the rules of a branch."""
+    return not _branch_fault(name)
+
+
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
