@@ -35,6 +35,7 @@ PAGE_SIZE = 50
 """Gitea gives no more at once unless told to."""
 _SERVER_ERROR = 500
 _LOCKED = 423
+_NOT_ACCEPTED = 401
 _LATER = {408, 425}
 _INVALID = {400, 422}
 _HIDDEN = "the forge knows no such thing, or hides it from this token"
@@ -86,11 +87,13 @@ class ForgeClient:
         authorise: Authorise,
         clock: Clock,
         *,
+        renew: Callable[[], bool] = lambda: False,
         accept: str = "application/json",
         seconds: float = 15.0,
         ca_file: Path | None = None,
     ) -> None:
-        """``root`` is the API's; ``seconds`` the total for one request."""
+        """``root`` is the API's; ``seconds`` the total for one request; ``renew`` drops a token that was refused."""
+        self._renew = renew
         self._root = root.rstrip("/")
         self._authorise = authorise
         self._clock = clock
@@ -121,16 +124,24 @@ class ForgeClient:
         Raises:
             ForgeError: no success.
         """
-        authorised, secrets = self._authorise()
         url = self._root + path + (f"?{urlencode(params)}" if params else "")
+        reply = self._sent(method, url, body)
+        if reply.status == _NOT_ACCEPTED and reply.status not in allow and self._renew():
+            reply = self._sent(method, url, body)
+        if reply.status < 300 or reply.status in allow:  # noqa: PLR2004  the class of HTTP success
+            return reply
+        raise refusal(reply, unclear=method not in SAFE)
+
+    def _sent(self, method: str, url: str, body: Any) -> Reply:
+        with self._lock:
+            self._keep_pause()
+        authorised, secrets = self._authorise()
         request = Request(method, url, self._headers(authorised, body), _encoded(body))
         with self._lock:
             self._keep_pause()
             answer = self._exchange.send(request)
             reply = self._taken(answer, secrets)
-        if reply.status < 300 or reply.status in allow:  # noqa: PLR2004  the class of HTTP success
-            return self._readable(reply, answer)
-        raise refusal(reply, unclear=method not in SAFE)
+        return _readable(reply, answer)
 
     def pages(
         self,
@@ -178,11 +189,12 @@ class ForgeClient:
             raise ForgeBusy(f"the forge limits its rate: asked again in {asked:.0f} s{_told(said)}", asked)
         return Reply(answer.status, data, said, answer.headers)
 
-    def _readable(self, reply: Reply, answer: Answer) -> Reply:
-        if reply.data is None and answer.body.strip() and reply.status < 300:  # noqa: PLR2004
-            kind = answer.headers.get("content-type", "").partition(";")[0][:40]
-            raise ForgeMalformed(f"the forge's answer is no JSON ({kind or 'of no type'}): is forge.url right?")
-        return reply
+
+def _readable(reply: Reply, answer: Answer) -> Reply:
+    if reply.data is None and answer.body.strip() and reply.status < 300:  # noqa: PLR2004
+        kind = answer.headers.get("content-type", "").partition(";")[0][:40]
+        raise ForgeMalformed(f"the forge's answer is no JSON ({kind or 'of no type'}): is forge.url right?")
+    return reply
 
 
 def refusal(reply: Reply, *, unclear: bool = False) -> ForgeError:
