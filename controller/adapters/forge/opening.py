@@ -54,7 +54,7 @@ def open_forge(access: ForgeAccess, clock: Clock, seen: Seen = unseen) -> Forge:
 
 
 def _client(
-    root: str, access: ForgeAccess, project: str, clock: Clock, seen: Seen, accept: str = "application/json"
+    root: str, access: ForgeAccess, project: str, clock: Clock, seen: Seen, *, accept: str = "application/json"
 ) -> ForgeClient:
     authorise, renew = _login(access, project, clock, seen)
     return ForgeClient(
