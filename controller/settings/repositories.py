@@ -60,14 +60,29 @@ class Credentials(Part):
 
 
 class ForgeSettings(Part):
-    """The web service around a repository, for pull requests and links."""
+    """The web service around a repository, for pull requests and links: reached by one of tokenFile and githubApp."""
 
     type: Literal["github", "gitlab", "gitea"]
-    """What it runs."""
+    """What it runs; ``gitea`` is Forgejo too."""
     url: ServerUrl
     """Root of the web service."""
-    token_file: NamedFile
+    token_file: NamedFile | None = None
     """File with a token that may open pull requests."""
+    github_app: GithubAppSettings | None = None
+    """An App's installation, in place of a token; it may be the one that Git logs in with."""
+    ca_file: NamedFile | None = None
+    """Certificate authorities that the web service is checked by, in place of the system's."""
+    webhook_secret_file: NamedFile | None = None
+    """File with the secret of the forge's webhooks; left out: they are refused, and polling alone finds what is new."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.token_file is None) == (self.github_app is None):
+            said = "neither tokenFile nor githubApp is given" if self.token_file is None else "both are given"
+            raise DeclarationError(said, "give exactly one: tokenFile or githubApp")
+        if self.github_app is not None and self.type != "github":
+            raise DeclarationError(f"githubApp does not go with type {self.type}", "use tokenFile")
+        return self
 
 
 class SigningSettings(Part):

@@ -9,8 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.adapters.repository import GitRepository
-from controller.adapters.repository.github_api import api_root
-from controller.adapters.repository.github_app import GithubAppTokens, Installation
+from controller.adapters.repository.github_app import GithubAppTokens, Installation, api_root
 from controller.adapters.repository.private_files import PrivateFiles
 from controller.adapters.repository.remote import parse_remote
 from controller.ports.repository import RepositoryDenied, RepositoryError, RepositoryUnavailable

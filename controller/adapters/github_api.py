@@ -1,7 +1,12 @@
-"""The two requests that a GitHub App needs: one bounded exchange, no redirects, no proxy, no cookies.
+"""The request that a GitHub App needs: one bounded exchange, no redirects, no proxy, no cookies.
 
-Invariant: an exchange ends at its total deadline and reads no more than its bound; a failure is of the port's tree, and
-neither it nor a log line has the JSON Web Token or the token that was minted, even where the server repeats them.
+Invariant: an exchange ends at its total deadline and reads no more than its bound; a failure is a GithubError, and neither
+it nor a log line has the JSON Web Token or the token that was minted, even where the server repeats them.
+
+    GithubError
+    ├── GithubDenied        the App cannot have a token
+    └── GithubUnavailable   no answer that can be read
+        └── RateLimited     later
 """
 
 import json
@@ -14,9 +19,7 @@ import requests
 import urllib3
 
 from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
-from controller.adapters.repository.failures import words
-from controller.adapters.repository.remote import Remote
-from controller.ports.repository import RepositoryDenied, RepositoryError, RepositoryUnavailable
+from controller.adapters.server_words import shown
 
 LARGEST_ANSWER = 256 * 1024
 _CHUNK = 16 * 1024
@@ -33,7 +36,19 @@ _REFUSALS = {
 }
 
 
-class RateLimited(RepositoryUnavailable):
+class GithubError(Exception):
+    """No token; the text names no secret."""
+
+
+class GithubDenied(GithubError):  # noqa: N818
+    """GitHub refuses, or the App's key cannot be used."""
+
+
+class GithubUnavailable(GithubError):  # noqa: N818
+    """No answer that can be read."""
+
+
+class RateLimited(GithubUnavailable):
     """GitHub wants to be left alone for so many seconds."""
 
     def __init__(self, message: str, seconds: float) -> None:
@@ -50,33 +65,42 @@ class Minted:
     """As GitHub writes it: ISO 8601."""
 
 
-def api_root(remote: Remote) -> str:
-    """Where the API of a repository's server is: GitHub's own, or a GitHub Enterprise Server's."""
-    host = remote.origin.partition("://")[2].lower()
+def api_root(origin: str) -> str:
+    """Where the API of a server (``https://host:port``) is: GitHub's own, or a GitHub Enterprise Server's."""
+    host = origin.partition("://")[2].lower()
     if host in ("github.com", "www.github.com"):
         return "https://api.github.com"
-    return f"https://api.{host}" if host.endswith(".ghe.com") else f"{remote.origin}/api/v3"
+    return f"https://api.{host}" if host.endswith(".ghe.com") else f"{origin}/api/v3"
 
 
 def mint(
-    root: str, installation: str, repository: str, web_token: str, *, seconds: float, ca_file: Path | None = None
+    root: str,
+    installation: str,
+    repository: str,
+    web_token: str,
+    *,
+    permissions: Mapping[str, str] | None,
+    seconds: float,
+    ca_file: Path | None = None,
 ) -> Minted:
-    """Ask for a token that may write the contents of one repository (its name without the owner's), and nothing else.
+    """Ask for a token for one repository (its name without the owner's), with these permissions or all that there are.
 
     Raises:
         RateLimited: later.
-        RepositoryDenied: GitHub refuses.
-        RepositoryUnavailable: no answer that can be read.
+        GithubDenied: GitHub refuses.
+        GithubUnavailable: no answer that can be read.
     """
-    wanted = {"repositories": [repository], "permissions": {"contents": "write"}}
+    wanted: dict[str, Any] = {"repositories": [repository]}
+    if permissions is not None:
+        wanted["permissions"] = dict(permissions)
     url = f"{root}/app/installations/{installation}/access_tokens"
     status, headers, body = _exchange(url, wanted, web_token, seconds, ca_file)
     answer = _object(body)
     if status != _CREATED:
-        raise _refusal(status, headers, words(str(answer.get("message", "")), (web_token,)))
+        raise _refusal(status, headers, shown(str(answer.get("message", "")), (web_token,)))
     token, expires_at = answer.get("token"), answer.get("expires_at")
     if not isinstance(token, str) or not token or not isinstance(expires_at, str):
-        raise RepositoryUnavailable("GitHub's answer holds no token with the time of its end")
+        raise GithubUnavailable("GitHub's answer holds no token with the time of its end")
     return Minted(token, expires_at)
 
 
@@ -108,16 +132,16 @@ def _body(response: requests.Response) -> bytes:
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise RepositoryUnavailable(f"GitHub's answer is larger than {LARGEST_ANSWER} bytes")
+            raise GithubUnavailable(f"GitHub's answer is larger than {LARGEST_ANSWER} bytes")
     return body
 
 
-def _failure(error: Exception, seconds: float) -> RepositoryUnavailable:
+def _failure(error: Exception, seconds: float) -> GithubUnavailable:
     if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
-        return RepositoryUnavailable(f"GitHub's API gave no whole answer within {seconds:g} s")
+        return GithubUnavailable(f"GitHub's API gave no whole answer within {seconds:g} s")
     if isinstance(error, requests.exceptions.SSLError):
-        return RepositoryUnavailable("the certificate of GitHub's API is not trusted: is caFile right?")
-    return RepositoryUnavailable(f"GitHub's API cannot be reached: {type(error).__name__}")
+        return GithubUnavailable("the certificate of GitHub's API is not trusted: is caFile right?")
+    return GithubUnavailable(f"GitHub's API cannot be reached: {type(error).__name__}")
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
@@ -128,19 +152,19 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _refusal(status: int, headers: Mapping[str, str], said: str) -> RepositoryError:
+def _refusal(status: int, headers: Mapping[str, str], said: str) -> GithubError:
     """What an answer other than success means; ``said`` is safe to show."""
     told = f" ({said[:120]})" if said else ""
     limited = "secondary rate limit" in said.lower() or headers.get("x-ratelimit-remaining") == "0"
     if status == _TOO_MANY or (status == _FORBIDDEN and (limited or "retry-after" in headers)):
         return RateLimited(f"GitHub's API limits its rate{told}", _pause(headers))
     if status in _REFUSALS:
-        return RepositoryDenied(_REFUSALS[status] + told)
+        return GithubDenied(_REFUSALS[status] + told)
     if 300 <= status < 400:  # noqa: PLR2004  redirects
-        return RepositoryUnavailable("GitHub's API redirects, which is not followed: set githubApp.apiUrl")
+        return GithubUnavailable("GitHub's API redirects, which is not followed: set githubApp.apiUrl")
     if status >= _SERVER_ERROR:
-        return RepositoryUnavailable(f"GitHub's API answered {status}{told}")
-    return RepositoryDenied(f"GitHub's API answered {status}{told}: is githubApp.apiUrl right?")
+        return GithubUnavailable(f"GitHub's API answered {status}{told}")
+    return GithubDenied(f"GitHub's API answered {status}{told}: is githubApp.apiUrl right?")
 
 
 def _pause(headers: Mapping[str, str]) -> float:

@@ -1,0 +1,1 @@
+"""Speaks to forges: GitHub, GitLab, and Gitea with Forgejo; and understands what their webhooks tell."""
