@@ -53,7 +53,7 @@ def view_of(
     key: ApplicationKey, stored: StoredRollout | None, pauses: Iterable[Pause], now: float, maximum: Mode
 ) -> View:
     """How an application is, from what is stored of it. ``now`` is Unix seconds."""
-    held = [_paused(each) for each in pauses if applies(each, key, now)]
+    held = [Condition("Paused", paused_sentence(each)) for each in pauses if applies(each, key, now)]
     if stored is None:
         unseen = Condition("NotSeen", "nothing of it was deployed since it is declared")
         return View(key, None, (*held, unseen))
@@ -64,10 +64,11 @@ def view_of(
     return View(key, rollout, (*held, *_conditions(rollout, now, maximum)))
 
 
-def _paused(pause: Pause) -> Condition:
+def paused_sentence(pause: Pause) -> str:
+    """Until when, by whom and why."""
     end = "until it is resumed" if pause.until is None else f"until {moment(pause.until)}"
     scope = "every application is paused" if pause.application is None else "paused"
-    return Condition("Paused", f"{scope} {end} by {pause.by}: {pause.reason}")
+    return f"{scope} {end} by {pause.by}: {pause.reason}"
 
 
 def _conditions(rollout: Rollout, now: float, maximum: Mode) -> list[Condition]:
