@@ -23,7 +23,7 @@ from controller.cli.output import (
     short,
 )
 from controller.cli.pause import applies, called, pause_data
-from controller.cli.views import View, data_of, paused_sentence, rollback_sentence, unjudged, view_of
+from controller.cli.views import View, data_of, paused_sentence, rollback_sentence, view_of
 from controller.core.state import Rollout
 from controller.ports.store import Pause
 
@@ -146,8 +146,6 @@ def _print_whole(view: View, now: float) -> None:
     for condition in view.conditions:
         _line(screen, condition.name, condition.sentence, _COLOURS.get(condition.name, ""))
     if rollout is not None:
-        for sentence in unjudged(rollout):
-            _line(screen, "not judged", sentence)
         for alert in rollout.alerts:
             _line(
                 screen,

@@ -11,10 +11,8 @@ from controller.cli.output import iso, lasted, moment, short
 from controller.cli.pause import applies
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import ApplicationKey
-from controller.core.past import is_judged
 from controller.core.policy import Mode
 from controller.core.state import Analysis, Phase, Rollback, Rollout, Stage, Way, load_rollout
-from controller.core.wording import not_judged
 from controller.ports.store import Pause, StoredRollout
 
 
@@ -166,16 +164,9 @@ def data_of(view: View) -> dict[str, Any]:
         "analysis": None if rollout.analysis is None else analysis_data(rollout.analysis),
         "rollback": None if rollout.rollback is None else rollback_data(rollout.rollback),
         "rollback_path": None if rollout.rollback_path is None else rollout.rollback_path.value,
-        "not_judged": unjudged(rollout),
         "known_bad": len(rollout.known_bad),
         "alerts": [alert_data(each) for each in rollout.alerts],
     }
-
-
-def unjudged(rollout: Rollout) -> list[str]:
-    """Why some objectives are not judged, a sentence each."""
-    policy = rollout.policy
-    return [not_judged(each) for each in policy.objectives if not is_judged(each)] if policy is not None else []
 
 
 def analysis_data(analysis: Analysis) -> dict[str, Any]:

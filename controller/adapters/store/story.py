@@ -123,7 +123,6 @@ def _objectives(shown: Rollout, analysis: Analysis) -> list[dict[str, Any]]:
             "totalEvents": round(each.total),
         }
         for each in judged
-        if each.judged
     ]
 
 
