@@ -10,7 +10,7 @@ from controller.adapters.policies.files import InvalidPolicy, LoadedPolicy, load
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import PolicyChanged
 from controller.core.policy import SLOPolicy
-from controller.core.policy_matching import MatchingRules, Resolution, policy_key, resolve_policies
+from controller.core.policy_matching import Conflict, MatchingRules, Resolution, policy_key, resolve_policies
 from controller.runtime.policy_watch import BrokenPolicy, Policies
 from controller.settings import Settings
 
@@ -43,7 +43,7 @@ def policies_of(found: Mapping[ApplicationKey, Resolution], broken: Iterable[Bro
 def _event(resolution: Resolution) -> PolicyChanged:
     if isinstance(resolution, SLOPolicy):
         return PolicyChanged(policy_key(resolution), resolution.spec)
-    return PolicyChanged("", None, resolution.message)
+    return PolicyChanged("", None, resolution.message, conflict=isinstance(resolution, Conflict))
 
 
 def matching_rules(settings: Settings, applications: Iterable[Application]) -> MatchingRules:

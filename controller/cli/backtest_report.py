@@ -72,8 +72,6 @@ def write_backtest(found: Found, output: Format, *, plots: bool) -> None:
         return
     _print_chains(screen, found.chains)
     screen.print(_totals(found), soft_wrap=True)
-    for each in sorted({said for chain in found.chains for said in chain.verdict.not_judged}):
-        screen.print(f"not judged: {clean(each)}", soft_wrap=True)
     if plots:
         _print_plots(screen, found.chains)
 
@@ -190,7 +188,6 @@ def _analysis(found: Backtested, *, plots: bool) -> dict[str, object]:
         "saved_until": iso(found.saved_until),
         "measured_until": iso(found.recorded_until),
         "evidence": {"slo": verdict.slo, "baseline": verdict.baseline, "controls": verdict.controls},
-        "not_judged": verdict.not_judged,
     }
     if path is not None:
         data["path"] = {"threshold": path.threshold, "after": path.at, "log_e": path.log_e}

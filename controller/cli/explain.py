@@ -108,7 +108,7 @@ def _print_numbers(screen: Console, record: Record) -> None:
     if judgement is None:
         return
     _heading(screen, f"What was measured, until {moment(judgement.decided_at or judgement.at)}")
-    judged = [each for each in judgement.objectives if each.judged]
+    judged = judgement.objectives
     restore = record.analysis.kind is AnalysisKind.RECOVERY
     columns = ["objective", "target", "measured", "before", "bad of all"]
     rows = [_numbers(record.analysis, each) for each in judged]
@@ -123,7 +123,7 @@ def _print_numbers(screen: Console, record: Record) -> None:
         for question, answer in zip(QUESTIONS, answers(judgement.reason), strict=True):
             screen.print(f"  {question:<27} {answer}")
     for each in judgement.objectives:
-        if not each.judged or each.objective != judgement.objective:
+        if each.objective != judgement.objective:
             screen.print(f"  {clean(each.sentence)}", soft_wrap=True)
 
 

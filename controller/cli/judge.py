@@ -44,8 +44,7 @@ def judge(
     {"t": 15, "objective": "availability", "bad": 4, "total": 151}. t counts seconds from the start of the sync; ticks with
     t ≤ 0 are the time before. docs/traces.md has the whole format.
 
-    Out comes a line for each trace: verdict, when it was decided, the evidence, and what is not judged yet. Exits 1 when
-    any is Breached.
+    Out comes a line for each trace: verdict, when it was decided, and the evidence. Exits 1 when any is Breached.
     """
     rules = None if policy is None else read_policy(policy)
     report, progress = Report(output), Progress()

@@ -56,7 +56,6 @@ def as_json(verdict: TraceVerdict) -> str:
         "bad_served": _short(verdict.bad_served),
         "looks": verdict.looks,
         "evidence": {"slo": verdict.slo, "baseline": verdict.baseline, "controls": verdict.controls},
-        "not_judged": verdict.not_judged,
     }
     return json.dumps(line, allow_nan=False)
 

@@ -61,7 +61,7 @@ def pause(
         print_json(pause_data(made))
     else:
         end = "until it is resumed" if until is None else f"until {moment(until)}"
-        typer.echo(f"{_called(key)} is paused {end}: nothing is changed in Git; judging and alerts go on")
+        typer.echo(f"{called(key)} is paused {end}: nothing is changed in Git; judging and alerts go on")
 
 
 def resume(
@@ -89,11 +89,9 @@ def resume(
         data = {"application": None if key is None else str(key), "was_paused": was_paused}
         print_json({**data, "still_paused_by": [pause_data(each) for each in others]})
         return
-    typer.echo(
-        f"the pause of {_called(key)} is taken back" if was_paused else f"there was no pause of {_called(key)}"
-    )
+    typer.echo(f"the pause of {called(key)} is taken back" if was_paused else f"there was no pause of {called(key)}")
     for each in others:
-        typer.echo(f"still paused by the pause of {_called(each.application)}: {clean(each.reason)}", err=True)
+        typer.echo(f"still paused by the pause of {called(each.application)}: {clean(each.reason)}", err=True)
 
 
 def applies(pause: Pause, key: ApplicationKey | None, now: float) -> bool:
@@ -118,5 +116,6 @@ def _scope(place: Opened, application: str | None, *, every: bool) -> Applicatio
     return None if application is None else place.application(application)
 
 
-def _called(key: ApplicationKey | None) -> str:
+def called(key: ApplicationKey | None) -> str:
+    """An application, or all of them, in a sentence."""
     return "every application" if key is None else str(key)

@@ -22,9 +22,10 @@ from controller.cli.output import (
     print_table,
     short,
 )
-from controller.cli.pause import applies, pause_data
-from controller.cli.views import View, data_of, rollback_sentence, unjudged, view_of
+from controller.cli.pause import applies, called, pause_data
+from controller.cli.views import View, data_of, paused_sentence, rollback_sentence, view_of
 from controller.core.state import Rollout
+from controller.ports.store import Pause
 
 _COLOURS = {
     "Paused": "yellow",
@@ -66,7 +67,7 @@ def status(
         for view in views:
             _print_whole(view, now)
     else:
-        _print_overview(views, pending, now)
+        _print_overview(views, pauses, pending, now)
 
 
 def _views(place: Opened, application: str | None, now: float) -> list[View]:
@@ -76,21 +77,29 @@ def _views(place: Opened, application: str | None, now: float) -> list[View]:
     return [view_of(key, stored.get(key), pauses, now, maximum) for key in keys]
 
 
-def _print_overview(views: list[View], pending: int, now: float) -> None:
+def _print_overview(views: list[View], pauses: list[Pause], pending: int, now: float) -> None:
     screen = console()
+    notes = [(str(view.key), name, sentence) for view in views for name, sentence in _notes(view)]
     if not views:
         screen.print("no application is declared or known yet")
-        return
-    _print_table(screen, views, now)
-    notes = [(str(view.key), name, sentence) for view in views for name, sentence in _notes(view)]
+    else:
+        _print_table(screen, views, now)
     if not is_wide(screen):
         notes = [(str(view.key), "so far", view.so_far) for view in views if view.so_far] + notes
+    notes += _pauses_of_none(views, pauses)
     if notes:
         screen.print()
     for note in notes:
         _print_note(screen, *note)
     if pending:
         screen.print(f"\n{pending} alert{'' if pending == 1 else 's'} not delivered yet")
+
+
+def _pauses_of_none(views: list[View], pauses: list[Pause]) -> list[tuple[str, str, str]]:
+    """Pauses that no application shown has: of one that is not known, and of all where none is."""
+    shown = {view.key for view in views}
+    left = [each for each in pauses if each.application not in shown and (each.application or not shown)]
+    return [(called(each.application), "Paused", paused_sentence(each)) for each in left]
 
 
 def _print_table(screen: Console, views: list[View], now: float) -> None:
@@ -137,8 +146,6 @@ def _print_whole(view: View, now: float) -> None:
     for condition in view.conditions:
         _line(screen, condition.name, condition.sentence, _COLOURS.get(condition.name, ""))
     if rollout is not None:
-        for sentence in unjudged(rollout):
-            _line(screen, "not judged", sentence)
         for alert in rollout.alerts:
             _line(
                 screen,

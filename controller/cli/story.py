@@ -91,13 +91,12 @@ def objective_data(policy: PolicySpec, found: ObjectiveJudgement) -> dict[str, A
     """One objective's figures."""
     return {
         "objective": found.objective,
-        "judged": found.judged,
         "reason": found.reason.value,
         "sentence": found.sentence,
         "verdict": None if found.verdict is None else found.verdict.value,
         "target": target_of(policy, found.objective),
-        "measured": measured_text(found) if found.judged else None,
-        "before": before_text(found) if found.judged else None,
+        "measured": measured_text(found),
+        "before": before_text(found),
         "bad": found.bad,
         "total": found.total,
         "bad_since_start": found.bad_since_start,

@@ -11,10 +11,8 @@ from controller.cli.output import iso, lasted, moment, short
 from controller.cli.pause import applies
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import ApplicationKey
-from controller.core.past import is_judged
 from controller.core.policy import Mode
 from controller.core.state import Analysis, Phase, Rollback, Rollout, Stage, Way, load_rollout
-from controller.core.wording import not_judged
 from controller.ports.store import Pause, StoredRollout
 
 
@@ -53,7 +51,7 @@ def view_of(
     key: ApplicationKey, stored: StoredRollout | None, pauses: Iterable[Pause], now: float, maximum: Mode
 ) -> View:
     """How an application is, from what is stored of it. ``now`` is Unix seconds."""
-    held = [_paused(each) for each in pauses if applies(each, key, now)]
+    held = [Condition("Paused", paused_sentence(each)) for each in pauses if applies(each, key, now)]
     if stored is None:
         unseen = Condition("NotSeen", "nothing of it was deployed since it is declared")
         return View(key, None, (*held, unseen))
@@ -64,10 +62,11 @@ def view_of(
     return View(key, rollout, (*held, *_conditions(rollout, now, maximum)))
 
 
-def _paused(pause: Pause) -> Condition:
+def paused_sentence(pause: Pause) -> str:
+    """Until when, by whom and why."""
     end = "until it is resumed" if pause.until is None else f"until {moment(pause.until)}"
     scope = "every application is paused" if pause.application is None else "paused"
-    return Condition("Paused", f"{scope} {end} by {pause.by}: {pause.reason}")
+    return f"{scope} {end} by {pause.by}: {pause.reason}"
 
 
 def _conditions(rollout: Rollout, now: float, maximum: Mode) -> list[Condition]:
@@ -165,16 +164,9 @@ def data_of(view: View) -> dict[str, Any]:
         "analysis": None if rollout.analysis is None else analysis_data(rollout.analysis),
         "rollback": None if rollout.rollback is None else rollback_data(rollout.rollback),
         "rollback_path": None if rollout.rollback_path is None else rollout.rollback_path.value,
-        "not_judged": unjudged(rollout),
         "known_bad": len(rollout.known_bad),
         "alerts": [alert_data(each) for each in rollout.alerts],
     }
-
-
-def unjudged(rollout: Rollout) -> list[str]:
-    """Why some objectives are not judged, a sentence each."""
-    policy = rollout.policy
-    return [not_judged(each) for each in policy.objectives if not is_judged(each)] if policy is not None else []
 
 
 def analysis_data(analysis: Analysis) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def take_proof(step: Step, event: PathProven) -> Step:
 def tell_path(step: Step, message: str = "") -> Step:
     """People are told where the policy needs a way that is not open."""
     rollout = step.rollout
-    path, needed = rollout.rollback_path, _needed(rollout.policy)
+    path, needed = rollout.rollback_path, needed_path(rollout.policy)
     enough = path is RollbackPath.PUSH or (path is RollbackPath.PULL_REQUEST and needed is not RollbackPath.PUSH)
     if path is None or needed is None or enough:
         return step.resolve(AlertName.ROLLBACK_PATH_LOST)
@@ -116,7 +116,7 @@ def tell_path(step: Step, message: str = "") -> Step:
     )
 
 
-def _needed(policy: PolicySpec | None) -> RollbackPath | None:
+def needed_path(policy: PolicySpec | None) -> RollbackPath | None:
     """The way that the policy's actions need; None: it only alerts."""
     actions = (policy.on_breach.action, policy.on_unhealthy.action) if policy is not None else ()
     if BreachAction.ROLLBACK in actions:

@@ -1,7 +1,8 @@
 """From a restore in Git to what runs, where the deployer stands in the way; and what runs without being in Git.
 
 Invariant: a sync is only ever ended when it deploys what the restore undoes, and never while a person's confirmation is
-waited for. Where the policy does not allow it to be done, people are told at once what stands in the way.
+waited for. Where the policy does not allow it to be done, or the deployer cannot do it, people are told at once what
+stands in the way, and what they can do.
 """
 
 from controller.core.alerts import AlertName
@@ -11,7 +12,7 @@ from controller.core.events import DeliveryObserved, Limits, OperationEnded, Syn
 from controller.core.never_pushed import policy_of
 from controller.core.policy import Mode, PolicySpec
 from controller.core.policy_actions import Landing
-from controller.core.revert import one_line
+from controller.core.revert import ended, one_line
 from controller.core.rollback import Rollback
 from controller.core.state import Rollout
 from controller.core.step import Step
@@ -61,7 +62,8 @@ def operation_in_the_way(rollout: Rollout, now: float) -> Operation | None:
         return None
     if rollback.ended_sync_at is not None and now < rollback.ended_sync_at + ASK_AGAIN:
         return None
-    return _stuck(rollout, rollback, now)
+    stuck = _stuck(rollout, rollback, now)
+    return stuck if stuck is not None and stuck.endable else None
 
 
 def sync_to_ask_for(rollout: Rollout, now: float) -> str:
@@ -132,14 +134,14 @@ def _in_the_way(rollout: Rollout, rollback: Rollback, now: float) -> tuple[str, 
     delivery, rules = rollout.delivery, _rules(rollout)
     by_hand = rules is None or not rules.sync_when_manual
     if delivery.blocked:
-        return one_line(delivery.blocked, 200), "Wait for it to end, or sync by hand."
+        return one_line(delivery.blocked, 200), delivery.remedy or "Wait for it to end, or sync by hand."
     if not delivery.automated and by_hand:
         remedy = "Sync it by hand, or allow Rollguard to: landing.syncWhenManual: true in the policy."
         return "auto-sync is off", remedy
     stuck = _stuck(rollout, rollback, now)
-    if stuck is not None and (rules is None or rules.stuck_sync != "Terminate"):
-        why = one_line(stuck.message, 200) or "it waits for what never becomes healthy"
-        return f"the sync of {stuck.revision[:12]} goes on", f"{why}. End it: `argocd app terminate-op NAME`."
+    if stuck is not None and stuck.by_hand and not (stuck.endable and rules and rules.stuck_sync == "Terminate"):
+        why = ended(one_line(stuck.message, 200) or "It waits for what never becomes healthy")
+        return f"the sync of {stuck.revision[:12]} goes on", f"{why} {stuck.by_hand}".strip()
     if delivery.operation is not None and delivery.operation.held_by_person:
         return "its sync waits for a person's confirmation", one_line(delivery.operation.message, 300)
     return "", ""

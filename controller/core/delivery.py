@@ -21,6 +21,10 @@ class Operation:
     """What it waits for, in the deployer's own words."""
     held_by_person: bool = False
     """It waits for a person's confirmation (of a prune, say): never ended by us."""
+    endable: bool = True
+    """Whether the deployer can be asked to end it."""
+    by_hand: str = ""
+    """How a person ends it, in one sentence; empty: it gives way to a newer commit by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Delivery:
     """Whether a commit is deployed without a person."""
     blocked: str = ""
     """Why nothing is deployed now although it is automated (a deny window, suspended), in one sentence; else empty."""
+    remedy: str = ""
+    """What a person can do about what blocks it, in one sentence; empty: wait for its end, or sync by hand."""
     paused: str = ""
     """Why nothing may be restored by itself, as somebody has noted at the application; empty: nobody has."""
     operation: Operation | None = None

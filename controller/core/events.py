@@ -24,6 +24,8 @@ class PolicyChanged:
     policy: PolicySpec | None
     error: str = ""
     """Why there is none, where one was meant to be."""
+    conflict: bool = False
+    """There is none because several would guard it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
 from controller.core.weighed import Weighed, log_threshold
 from controller.core.weighing import weigh
-from controller.core.wording import not_judged
 
 EXPECTED_ERRORS = 10.0
 LATE_LOOKS = 2.0
@@ -75,8 +74,6 @@ def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | Non
     """
     panel = Panel.of(policy, evidence) if panel is None else panel
     due, threshold = is_due(evidence, now), log_threshold(policy)
-    if not panel.deciding:
-        return _nothing_judged(policy, evidence, due=due)
     breached, by_traffic = first_breach(policy, panel, threshold)
     together = Look(policy, evidence, now, due, panel.deciding, threshold, bool(panel.acting), breached, by_traffic)
     alone = [
@@ -191,25 +188,6 @@ def _sentence(verdict: VerdictKind | None, named: Finding, findings: tuple[Findi
 
 
 def _in_order(policy: PolicySpec, findings: tuple[Finding, ...]) -> tuple[ObjectiveJudgement, ...]:
-    """As the policy lists them, with those that are not judged."""
+    """As the policy lists them."""
     found = {each.judgement.objective: each.judgement for each in findings}
-    return tuple(found.get(each.name) or _unjudged(each) for each in policy.objectives)
-
-
-def _unjudged(objective: Objective) -> ObjectiveJudgement:
-    return ObjectiveJudgement(objective.name, Reason.NOT_JUDGED, not_judged(objective), judged=False)
-
-
-def _nothing_judged(policy: PolicySpec, evidence: Evidence, *, due: bool) -> Judgement:
-    at = newest_tick(evidence)
-    return Judgement(
-        at=at,
-        verdict=VerdictKind.INCONCLUSIVE if due else None,
-        reason=Reason.NOT_JUDGED,
-        sentence="no objective of this policy is judged yet: " + "; ".join(map(not_judged, policy.objectives)),
-        objective=None,
-        objectives=_in_order(policy, ()),
-        threshold=log_threshold(policy),
-        blind=True,
-        decided_at=at if due else None,
-    )
+    return tuple(found[each.name] for each in policy.objectives)

@@ -129,7 +129,6 @@ def figures_table(rollout: Rollout, judgement: Judgement) -> str:
     rows.extend(
         (each.objective, target_text(rollout, each.objective), measured_text(each), before_text(each))
         for each in judgement.objectives
-        if each.judged
     )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(

@@ -121,7 +121,8 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
 def _policy_changed(step: Step, event: PolicyChanged) -> Step:
     """An edit applies from the next chain: what is being judged keeps the policy that was in force before it."""
     since = step.now if event.policy != step.rollout.policy else step.rollout.policy_since
-    step = step.set(policy=event.policy, policy_name=event.name, policy_error=event.error, policy_since=since)
+    step = step.set(policy=event.policy, policy_name=event.name, policy_since=since)
+    step = step.set(policy_error=event.error, policy_conflict=event.conflict)
     step, key = tell_path(step), step.rollout.application.key
     if event.error:
         why = ": ".join(each for each in (event.name, event.error) if each)
@@ -144,6 +145,7 @@ def _application_changed(step: Step, event: ApplicationChanged) -> Step:
         policy_name=old.policy_name,
         policy=old.policy,
         policy_error=old.policy_error,
+        policy_conflict=old.policy_conflict,
         policy_since=old.policy_since,
         restores=old.restores,
         alerts=step.rollout.alerts,

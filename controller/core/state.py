@@ -104,6 +104,8 @@ class Rollout:
     policy: PolicySpec | None = None
     """The policy in force now; None: not guarded."""
     policy_error: str = ""
+    policy_conflict: bool = False
+    """Several policies would guard it, so none does."""
     policy_since: float = 0.0
     """Since when that policy is in force."""
     live: Deployed | None = None

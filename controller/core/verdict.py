@@ -37,7 +37,6 @@ class Reason(StrEnum):
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
     NO_DATA = "NoData"
     SELECTOR_LOST = "SelectorLost"
-    NOT_JUDGED = "NotJudged"
     NEVER_HEALTHY = "NeverHealthy"
     TRAFFIC_LOST = "TrafficLost"
     GATHERING = "Gathering"
@@ -61,8 +60,6 @@ class ObjectiveJudgement:
     objective: str
     reason: Reason
     sentence: str
-    judged: bool = True
-    """False where the objective's kind is parsed but not judged yet."""
     verdict: VerdictKind | None = None
     bad: float = 0.0
     total: float = 0.0

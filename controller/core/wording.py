@@ -10,7 +10,7 @@ from controller.core.durations import format_duration
 from controller.core.history import ROUNDING
 from controller.core.observation import MissingReason
 from controller.core.past import is_gauge
-from controller.core.policy import Objective, PolicySpec
+from controller.core.policy import PolicySpec
 from controller.core.statistics.grids import CERTAIN_SHARE
 from controller.core.verdict import ObjectiveJudgement, Reason
 from controller.core.weighed import Weighed
@@ -160,14 +160,3 @@ def _what_could_be_seen(weighed: Weighed, found: ObjectiveJudgement) -> str:
 def _share(bad: float) -> str:
     """A bad share in per cent, to two digits."""
     return f"{float(f'{100 * bad:.2g}'):g} %"
-
-
-def not_judged(objective: Objective) -> str:
-    """Why an objective is parsed and not judged."""
-    kind = objective.indicator.kind
-    why = (
-        "it declares no target"
-        if objective.target is None and kind != "gauge"
-        else f"{kind} objectives are not judged yet"
-    )
-    return f"{objective.name}: {why}; it counts neither for nor against the deployment"

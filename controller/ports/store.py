@@ -126,6 +126,8 @@ class Change:
     """Added, or replaced by id."""
     rollout: Rollout | None = None
     """The same state as ``body``, for stores that show it to people."""
+    at: float = 0.0
+    """When the step was made, Unix seconds."""
 
 
 class Store(Protocol):

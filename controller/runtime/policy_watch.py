@@ -90,7 +90,7 @@ class PolicyWatch:
             if self._clock.monotonic() > until:
                 return False
             event = policies.by_application.get(rollout.application.key) or _lost(rollout, broken)
-            if (event.name, event.policy, event.error) != (rollout.policy_name, rollout.policy, rollout.policy_error):
+            if _is_news(event, rollout):
                 taken = self._reconciler.submit(rollout.application.key, event) and taken
         return taken
 
@@ -125,6 +125,11 @@ class PolicyWatch:
             and not alert.analysis
             and alert.policy
         }
+
+
+def _is_news(event: PolicyChanged, rollout: Rollout) -> bool:
+    known = PolicyChanged(rollout.policy_name, rollout.policy, rollout.policy_error, rollout.policy_conflict)
+    return event != known
 
 
 def _lost(rollout: Rollout, broken: Mapping[str, str]) -> PolicyChanged:

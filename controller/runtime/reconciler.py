@@ -277,6 +277,7 @@ class Reconciler:
             alerts=tuple((sink, alert) for alert in step.alerts for sink in self._addressees(alert)),
             consumed=tuple(consumed),
             rollout=step.rollout,
+            at=step.now,
             decisions=tuple(
                 Decision(
                     id=f"{made.id}@{key}",

@@ -120,7 +120,6 @@ def _objectives(policy: PolicySpec, found: Iterable[ObjectiveJudgement]) -> list
 def _objective(declared: Objective, found: ObjectiveJudgement) -> dict[str, Any]:
     return {
         "name": found.objective,
-        "judged": found.judged,
         "reason": found.reason.value,
         "gauge": None if found.gauge is None else {"measured": found.gauge.measured, "before": found.gauge.before},
         "target": declared.target,

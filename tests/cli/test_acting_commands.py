@@ -32,6 +32,29 @@ def test_pause_is_written_down_and_told(run: Run, scenario: Scenario) -> None:
     assert "Paused" in run("status", "checkout").stdout
 
 
+def test_a_pause_on_all_is_told_where_no_application_is_known(run: Run, tmp_path: Path) -> None:
+    """A brake that was pulled before the first deployment is seen: the first one would not be restored."""
+    settings = tmp_path / "empty.yaml"
+    settings.write_text("applications: []\nstore: {sqlite: empty/state.db}\n")
+    SqliteStore(tmp_path / "empty" / "state.db").close()
+    at = ("--settings", str(settings))
+    assert run("status", *at).stdout == "no application is declared or known yet\n"
+    assert run("pause", "--all", "--until-resumed", "--reason", "incident 4711", *at).exit_code == 0
+    told = run("status", *at)
+    assert told.exit_code == 0
+    assert "no application is declared or known yet" in told.stdout
+    assert "every application  Paused  every application is paused until it is resumed by" in told.stdout
+    assert "incident 4711" in told.stdout
+
+
+def test_a_pause_on_all_is_told_with_each_application(run: Run) -> None:
+    """Where applications are known it stands with each, and not once more below them."""
+    run("pause", "--all", "--until-resumed", "--reason", "incident 4711")
+    shown = run("status").stdout
+    assert shown.count("incident 4711") == 3
+    assert "\nevery application " not in shown
+
+
 def test_pause_of_everything_and_its_end(run: Run, scenario: Scenario) -> None:
     """--all is a pause of its own: taking back another leaves it, and that is said."""
     assert run("pause", "--all", "--until-resumed", "--reason", "incident").exit_code == 0

@@ -21,7 +21,7 @@ from tests.core.recordings import AVAILABILITY, Written
 
 Judge: TypeAlias = Callable[..., Any]
 FIELDS = ["trace", "verdict", "rollback", "decided_at", "passed_at", "objective", "reason", "sentence", "bad_served"]
-FIELDS += ["looks", "evidence", "not_judged"]
+FIELDS += ["looks", "evidence"]
 WINDOW = 1800
 CHAPTER = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
 

@@ -17,6 +17,8 @@ from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.adapters.store.stories import Stories
 from controller.app.clocks import SystemClock
 from controller.core.alerts import AlertName
+from controller.core.events import PathProven
+from controller.core.git import RollbackPath
 from controller.core.state import dump_record
 from controller.ports.store import AnalysisRecord, Change, PreconditionFailed, Store, StoreUnavailable
 from tests.cluster.stack.control_plane import ControlPlane
@@ -140,6 +142,38 @@ def test_kubectl_tells_the_story(
         assert said in described, said
     again = store.analysis(stored.id)
     assert again == stored
+
+
+def test_kubectl_waits_for_conditions(
+    control_plane: ControlPlane, api: Api, telling: Callable[[], CustomResourceStore], own: str, namespace: str
+) -> None:
+    """``kubectl wait`` knows how an application and an analysis stand; times move only with the status."""
+    model, stored = judged()
+    key, store = model.rollout.application.key, telling()
+    store.commit(Change(key, 0, model.stored, (stored,), rollout=model.rollout, at=model.now))
+    until(lambda: not store.untold(), "the story")
+    name = stories_in(api, namespace)[0]["metadata"]["name"]
+    for condition in ("Breached", "Restored", "Complete=False", "Healthy=False"):
+        control_plane.kubectl("wait", f"syncanalysis/{name}", f"--for=condition={condition}", "-n", namespace)
+    object_name = f"guardedapplication/{key.namespace}.{key.name}"
+    for condition in ("Ready", "Analysing=True", "Conflict=False", "RollbackPath=Unknown"):
+        control_plane.kubectl("wait", object_name, f"--for=condition={condition}", "-n", own)
+
+    first = conditions_of(api, own)
+    model.take(PathProven(RollbackPath.PULL_REQUEST))
+    model.now += 60
+    later = CustomResourceStore(api, own)  # another process reads what stands there
+    assert later.rollout(key) is not None
+    later.commit(Change(key, 1, model.stored, rollout=model.rollout, at=model.now))
+    second = conditions_of(api, own)
+    assert second["RollbackPath"]["reason"] == "PullRequest"
+    moved = {each for each in first if first[each]["lastTransitionTime"] != second[each]["lastTransitionTime"]}
+    assert moved == {"RollbackPath"}
+
+
+def conditions_of(api: Api, own: str) -> dict[str, dict[str, Any]]:
+    (found,) = api.list(GUARDED_APPLICATIONS, own).items
+    return {each["type"]: each for each in found["status"]["conditions"]}
 
 
 def test_a_story_that_a_crash_left_untold_is_told(

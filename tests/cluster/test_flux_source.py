@@ -190,7 +190,11 @@ def test_flux_waits_for_the_bad_version_before_it_looks_at_the_restore(deployed:
     ear.await_report("Started", bad)
     back = app.commit("one")
     source.refresh(app.key)
-    assert f"waits for the health of {bad[:12]}" in ear.await_delivery(lambda each: each.blocked).blocked
+    told = ear.await_delivery(lambda each: each.blocked)
+    assert f"waits for the health of {bad[:12]}" in told.blocked
+    assert "rollout restart deployment/kustomize-controller" in told.remedy
+    assert told.operation is not None
+    assert not told.operation.endable
     ear.await_report("Healthy", back)
     ear.await_delivery(lambda each: not each.blocked)
 

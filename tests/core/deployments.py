@@ -28,7 +28,7 @@ def restarts(name: str = "restarts", per_hour: float = 2, **more: Any) -> dict[s
 
 
 def gauge(name: str = "memory") -> dict[str, Any]:
-    """An objective that is parsed and not judged."""
+    """An objective of a level with a limit."""
     return {"name": name, "indicator": {"gauge": {"query": "max(memory_used/memory_limit)", "max": 0.9}}}
 
 

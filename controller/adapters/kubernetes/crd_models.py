@@ -172,7 +172,7 @@ class GuardedApplicationStatus(_Fields):
     policy_namespace: Word | None = None
     """Where the SyncAnalyses of the application are."""
     conditions: Conditions | None = None
-    """Conditions in the Kubernetes manner."""
+    """Ready, RollbackPath, Conflict and Analysing, as of the last step that was written."""
 
 
 class SyncAnalysisSpec(_Fields):
@@ -285,4 +285,4 @@ class SyncAnalysisStatus(_Fields):
     record: Packed | None = None
     """All of it for `rollguard explain`: JSON, compressed, in base64."""
     conditions: Conditions | None = None
-    """Conditions in the Kubernetes manner."""
+    """Complete, Healthy, Breached, and Restored where a restore was decided: for `kubectl wait`."""

@@ -87,12 +87,14 @@ def sync_analyses() -> dict[str, Any]:
 def guarded_applications() -> dict[str, Any]:
     """What is known of each application, in Rollguard's own namespace."""
     columns = (
+        _column("Ready", _condition("Ready", "status"), "Whether it is guarded, and could be restored"),
         _column("Phase", ".status.phase", "How far the guard is"),
         _column("Policy", ".status.policy", "What guards it"),
         _column("Paused", ".spec.pause.reason", "Why nothing is rolled back"),
         _column("Frozen", ".status.frozen", "Why nothing is restored until a person acts", wide=True),
         _column("Live", ".status.live", "What was deployed last", wide=True),
         _column("Last good", ".status.lastGood", "What a breach would bring back", wide=True),
+        _column("Rollback path", _condition("RollbackPath", "reason"), "Which way a restore can take", wide=True),
         _column("Alerts", ".status.openAlerts", "The alerts that are open", wide=True),
         _age(),
         _column("So far", ".status.sentence", "What to know first"),

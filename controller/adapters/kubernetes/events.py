@@ -4,7 +4,6 @@ Invariant: best effort. Nobody waits for an Event, none is told twice as a new o
 and when more come than can be written the oldest waiting ones are dropped: alerts are what must arrive, not these.
 """
 
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import EVENTS, Resource
+from controller.adapters.kubernetes.writer import Writer
 from controller.ports.clock import Clock
 
 MOST_WAITING = 1000
@@ -63,41 +63,31 @@ class EventRecorder:
         self._controller = controller
         self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
         self._series: OrderedDict[Told, _Series] = OrderedDict()
-        self._wake = threading.Condition()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._writer = Writer("events", self._next, self._done)
 
     def tell(self, told: Told) -> None:
         """Take one in; returns at once."""
-        with self._wake:
+        with self._writer.changing():
             self._waiting.append(told)
-            self._wake.notify()
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self._thread.start()
+        self._writer.start()
 
     def stop(self, within: float = 1.0) -> None:
         """Write what waits, for at most ``within`` seconds."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(within)
+        self._writer.stop(within)
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._stopping:
-                    self._wake.wait()
-                if not self._waiting:
-                    return
-                told = self._waiting.popleft()
-            try:
-                self._write(told)
-            except KubernetesError as error:
-                _log.debug("an Event was not written", object=f"{told.namespace}/{told.name}", why=str(error))
+    def _next(self) -> Told | None:
+        return self._waiting.popleft() if self._waiting else None
+
+    def _done(self, told: Told) -> bool:
+        """Write one; what fails is not tried again."""
+        try:
+            self._write(told)
+        except KubernetesError as error:
+            _log.debug("an Event was not written", object=f"{told.namespace}/{told.name}", why=str(error))
+        return True
 
     def _write(self, told: Told) -> None:
         now = self._clock.monotonic()

@@ -9,8 +9,9 @@ Invariant: pure; a condition's time moves only when its status does, and the sam
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from controller.adapters.kubernetes.conditions import Condition, transitions, written
 from controller.core.alerts import AlertName
 from controller.core.application import ApplicationKey
 from controller.core.git import RollbackPath
@@ -18,19 +19,6 @@ from controller.core.state import Rollout
 
 MOST_NAMED = 50
 _ALERTS = (AlertName.ROLLBACK_PATH_LOST, AlertName.NO_CREDENTIALS)
-_LONGEST_MESSAGE = 2000
-
-Truth = Literal["True", "False", "Unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, without its times."""
-
-    type: str
-    status: Truth
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +88,9 @@ def _told(guarded: list[Rollout]) -> list[str]:
 
 def status_of(told: Standing, generation: int, before: Mapping[str, Any], now: str) -> dict[str, Any]:
     """The object's status; ``before`` is what it has, ``now`` the time as the API writes it."""
-    given = before.get("conditions")
-    old = {each.get("type"): each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)}
     return {
         "observedGeneration": generation,
         "applications": told.applications,
         "guarded": list(told.guarded),
-        "conditions": [_written(each, generation, old.get(each.type), now) for each in told.conditions],
-    }
-
-
-def _written(condition: Condition, generation: int, before: Mapping[str, Any] | None, now: str) -> dict[str, Any]:
-    same = before is not None and before.get("status") == condition.status and before.get("lastTransitionTime")
-    return {
-        "type": condition.type,
-        "status": condition.status,
-        "reason": condition.reason,
-        "message": condition.message[:_LONGEST_MESSAGE],
-        "observedGeneration": generation,
-        "lastTransitionTime": before["lastTransitionTime"] if same and before is not None else now,
+        "conditions": written(told.conditions, transitions(before), now, generation),
     }

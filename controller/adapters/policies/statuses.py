@@ -4,7 +4,6 @@ Invariant: nothing is written that is there already; what could not be written i
 loop never waits for it.
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +13,12 @@ from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import SLO_POLICIES
+from controller.adapters.kubernetes.writer import Writer
 from controller.adapters.policies.cluster import DeclaredPolicy
 from controller.adapters.policies.standing import Standing, status_of
 from controller.ports.clock import Clock
+
+_Told = tuple[DeclaredPolicy, Standing]
 
 _log = structlog.get_logger(__name__)
 
@@ -28,27 +30,22 @@ class PolicyStatuses:
         self._api = api
         self._clock = clock
         self._written: dict[str, tuple[Standing, int]] = {}
-        self._waiting: dict[str, tuple[DeclaredPolicy, Standing]] = {}
-        self._wake = threading.Condition()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._waiting: dict[str, _Told] = {}
+        self._writer = Writer("policy statuses", self._next, self._done)
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="policy statuses", daemon=True)
-        self._thread.start()
+        self._writer.start()
 
     def stop(self, within: float = 1.0) -> None:
-        """Stop."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(within)
+        """Stop; what waits is told by whoever leads next."""
+        with self._writer.changing():
+            self._waiting = {}
+        self._writer.stop(within)
 
-    def offer(self, standings: Mapping[str, tuple[DeclaredPolicy, Standing]]) -> None:
+    def offer(self, standings: Mapping[str, _Told]) -> None:
         """How all policies stand now, by name; returns at once."""
-        with self._wake:
+        with self._writer.changing():
             for name in self._written.keys() - standings.keys():
                 del self._written[name]
             self._waiting = {
@@ -56,26 +53,23 @@ class PolicyStatuses:
                 for name, each in standings.items()
                 if self._written.get(name) != (each[1], each[0].generation)
             }
-            self._wake.notify()
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._stopping:
-                    self._wake.wait()
-                if self._stopping:
-                    return
-                name = next(iter(self._waiting))
-                declared, told = self._waiting.pop(name)
-            try:
-                self._write(declared, told)
-            except ApiNotFound:
-                continue
-            except KubernetesError as error:
-                _log.warning("the status of a policy is written later", policy=name, why=str(error))
-                continue
-            with self._wake:  # ``offer`` walks through what is written
-                self._written[name] = told, declared.generation
+    def _next(self) -> _Told | None:
+        return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
+
+    def _done(self, told: _Told) -> bool:
+        """Write one; what fails comes again with the next round."""
+        declared, standing = told
+        try:
+            self._write(declared, standing)
+        except ApiNotFound:
+            return True
+        except KubernetesError as error:
+            _log.warning("the status of a policy is written later", policy=declared.name, why=str(error))
+            return True
+        with self._writer.changing():  # ``offer`` walks through what is written
+            self._written[declared.name] = standing, declared.generation
+        return True
 
     def _write(self, declared: DeclaredPolicy, told: Standing) -> None:
         namespace, _, name = declared.name.partition("/")

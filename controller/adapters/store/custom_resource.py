@@ -12,9 +12,12 @@ from typing import Any, Literal
 
 import structlog
 
+from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
+from controller.adapters.kubernetes.conditions import transitions, written
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
 from controller.adapters.store import retention
+from controller.adapters.store.conditions import of_application
 from controller.adapters.store.guarded_object import (
     Guarded,
     Letter,
@@ -144,8 +147,8 @@ class CustomResourceStore:
         def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
             if held.version != change.expected_version:
                 raise PreconditionFailed(f"{change.application} was written by somebody else: read it again")
-            after = self._after(held, change)
-            return after, {**bookkeeping(after), **state}
+            after, stands = _standing(self._after(held, change), change)
+            return after, {**bookkeeping(after), **state, **stands}
 
         after = self._objects.write_status(change.application, step)
         if after is None:
@@ -357,6 +360,15 @@ def _handled(held: Guarded, more: set[str]) -> tuple[str, ...]:
     """Requests that were taken in, as long as they stand in ``spec``."""
     there = {each.id for each in held.requests}
     return tuple(sorted(({*held.handled} | more) & there))
+
+
+def _standing(after: Guarded, change: Change) -> tuple[Guarded, Mapping[str, Any]]:
+    """With the conditions that stand in it from now on, and those as they are written."""
+    if change.rollout is None:
+        return after, {}
+    now = times.written_to_the_second(change.at)
+    stands = {"conditions": written(of_application(change.rollout), after.transitions, now)}
+    return replace(after, transitions=transitions(stands)), stands
 
 
 def _namespace_of(change: Change) -> str:

@@ -8,10 +8,11 @@ that one spoilt object stops no other.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.adapters.kubernetes import times
+from controller.adapters.kubernetes.conditions import Transitions, transitions
 from controller.adapters.kubernetes.names import object_name_of
 from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
 from controller.adapters.store import retention
@@ -68,6 +69,8 @@ class Guarded:
     """Where the stories of its analyses are told."""
     requests: tuple[Request, ...] = ()
     pause: Pause | None = None
+    transitions: Transitions = field(default_factory=dict)
+    """The conditions that stand in it, and since when."""
     kept: bool = False
     """Whether our finalizer keeps the object from being deleted."""
 
@@ -110,6 +113,7 @@ def read(document: Mapping[str, Any]) -> Guarded | None:
         policy_namespace=str(status.get("policyNamespace") or ""),
         requests=tuple(_requests(spec.get("requests"))),
         pause=_pause(application, spec.get("pause")),
+        transitions=transitions(status),
         kept=FINALIZER in _list(metadata.get("finalizers")),
     )
 

@@ -5,7 +5,6 @@ unwritten stands in the application's own object and is handed in again at the n
 """
 
 import contextlib
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,12 +13,14 @@ import structlog
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiConflict, ApiInvalid, ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
+from controller.adapters.kubernetes.writer import Writer
 from controller.adapters.store import retention
 from controller.adapters.store.packing import PackingError
 from controller.adapters.store.story import APPLICATION_LABEL, label_of, record_of, story, story_name, story_status
 from controller.ports.store import AnalysisRecord
 
-_RETRY_SECONDS = 5.0
+_Story = tuple[AnalysisRecord, str]
+"""A record, and the namespace where it is told."""
 
 _log = structlog.get_logger(__name__)
 
@@ -29,51 +30,34 @@ class Stories:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._waiting: dict[str, tuple[AnalysisRecord, str]] = {}
-        self._changed = threading.Condition()
+        self._waiting: dict[str, _Story] = {}
         self._told: Callable[[AnalysisRecord], None] = lambda _: None
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._writer = Writer("stories", self._next, self._done)
 
     def tell(self, record: AnalysisRecord, namespace: str) -> None:
         """Take a record in; returns at once. A later one of the same id takes its place."""
-        with self._changed:
-            self._waiting[record.id] = (record, namespace)
-            self._changed.notify()
+        with self._writer.changing():
+            self._waiting[record.id] = record, namespace
 
     def start(self, told: Callable[[AnalysisRecord], None]) -> None:
         """Begin to write; ``told`` hears of each that is written."""
         self._told = told
-        self._thread = threading.Thread(target=self._run, name="stories", daemon=True)
-        self._thread.start()
+        self._writer.start()
 
     def stop(self, within: float) -> None:
         """Write what waits, for at most ``within`` seconds."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join(within)
+        self._writer.stop(within)
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._waiting and not self._stopping:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
-                name = next(iter(self._waiting))
-                record, namespace = self._waiting.pop(name)
-            if not self._written(record, namespace) and not self._again(record, namespace):
-                return
+    def _next(self) -> _Story | None:
+        return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
 
-    def _again(self, record: AnalysisRecord, namespace: str) -> bool:
-        """Keep a record for later, unless a newer one has come; False where all is to end."""
-        with self._changed:
-            self._waiting.setdefault(record.id, (record, namespace))
-            if not self._stopping:
-                self._changed.wait(_RETRY_SECONDS)
-            return not self._stopping
+    def _done(self, story: _Story) -> bool:
+        """Write one; where that fails it is kept for later, unless a newer one has come."""
+        if self._written(*story):
+            return True
+        with self._writer.changing():
+            self._waiting.setdefault(story[0].id, story)
+        return False
 
     def _written(self, record: AnalysisRecord, namespace: str) -> bool:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from controller.adapters.kubernetes import fields, times
 from controller.adapters.kubernetes.names import analysis_object_name
 from controller.adapters.kubernetes.resources import SYNC_ANALYSES
+from controller.adapters.store.conditions import of_analysis
 from controller.adapters.store.guarded_object import read_record, record_fields
 from controller.core.analysis import Analysis, Sync
 from controller.core.application import ApplicationKey
@@ -87,6 +88,7 @@ def _told(record: Record) -> dict[str, Any]:
         "syncs": [_sync(each) for each in analysis.syncs[-_MOST_SYNCS:]],
         "objectives": _objectives(shown, analysis),
         "restore": _restore(restore) if restore is not None else None,
+        "conditions": of_analysis(record),
     }
 
 
@@ -121,7 +123,6 @@ def _objectives(shown: Rollout, analysis: Analysis) -> list[dict[str, Any]]:
             "totalEvents": round(each.total),
         }
         for each in judged
-        if each.judged
     ]
 
 

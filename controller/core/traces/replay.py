@@ -3,7 +3,7 @@
 The engine's evidence is a path, and Breached is the first look at which it reached the threshold, so one look at the
 whole window says what looking after every tick would have said (a property-based test compares the two).
 
-Invariant: only ticks until the deciding look count, and what is not judged yet is said with every verdict.
+Invariant: only ticks until the deciding look count.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ from controller.core.traces.before import reference_of
 from controller.core.traces.header import Header
 from controller.core.traces.recording import Trace
 from controller.core.verdict import Judgement, Reason, VerdictKind
-from controller.core.wording import not_judged
 
 NEVER_HEALTHY = "the deployment never became healthy, so nothing good can be said of it"
 _DECIMALS = 6
@@ -53,7 +52,6 @@ class TraceVerdict:
     baseline: float | None
     controls: float | None
     """Evidence (ln E) of that objective's legs at that look; None: a leg was not used."""
-    not_judged: tuple[str, ...]
     """What the trace or its policy has, and the engine does not judge yet."""
 
 
@@ -159,7 +157,6 @@ def _verdict(
         slo=_rounded(named.log_e_slo) if named is not None else None,
         baseline=_rounded(named.log_e_baseline) if named is not None else None,
         controls=_rounded(named.log_e_controls) if named is not None else None,
-        not_judged=_not_judged(policy),
     )
 
 
@@ -172,7 +169,3 @@ def _bad_served(trace: Trace, objective: str | None, end: float) -> float | None
     if objective is None or objective in {each.name for each in trace.header.policy.objectives if is_gauge(each)}:
         return None
     return float(np.nansum(trace.seen_bad[objective].between(0.0, end + ROUNDING).bad))
-
-
-def _not_judged(policy: PolicySpec) -> tuple[str, ...]:
-    return tuple(not_judged(each) for each in policy.objectives if not is_judged(each))

@@ -29,7 +29,9 @@ def restored(spec: object = None, **world: object) -> Model:
 def stuck(model: Model, **changes: object) -> Delivery:
     """The sync of the bad version does not end."""
     assert model.rollout.live is not None
-    return Delivery(operation=replace(Operation(model.rollout.live.revision, model.now - 60), **changes))
+    return Delivery(
+        operation=replace(Operation(model.rollout.live.revision, model.now - 60, by_hand="End it."), **changes)
+    )
 
 
 def test_a_sync_of_the_bad_version_is_ended_and_git_looked_at_again() -> None:
@@ -63,6 +65,38 @@ def test_it_is_asked_again_after_a_while_and_not_before() -> None:
     assert len(model.asked) == 1
     model.pass_time(15, 5)
     assert len(model.asked) == 2
+
+
+def test_a_deployer_that_cannot_end_its_sync_is_not_asked_to() -> None:
+    """Flux ends no wait for health when it is asked: people are told how they can, and it is asked for nothing."""
+    model = restored()
+    by_hand = "Restart the kustomize-controller."
+    model.take(DeliveryObserved(stuck(model, endable=False, by_hand=by_hand, message="waiting for health")))
+    model.pass_time(STUCK_AFTER + 3 * ASK_AGAIN, 5)
+    assert model.asked == []
+    told = model.rollout.open_alert(AlertName.SYNC_BLOCKED)
+    assert told is not None
+    assert told.description == f"waiting for health. {by_hand}"
+    model.sync_head()
+    assert model.rollout.open_alert(AlertName.SYNC_BLOCKED) is None
+
+
+def test_what_a_deployer_leaves_by_itself_is_not_told() -> None:
+    """A failure that is tried again, and left for what is newer: nobody need do anything."""
+    model = restored()
+    model.take(DeliveryObserved(stuck(model, endable=False, retrying=True, by_hand="")))
+    model.pass_time(ASK_AGAIN, 5)
+    assert model.asked == []
+    assert model.rollout.open_alert(AlertName.SYNC_BLOCKED) is None
+
+
+def test_what_blocks_a_restore_is_told_with_what_helps() -> None:
+    """The deployer's own remedy, where it names one."""
+    model = restored()
+    model.take(DeliveryObserved(Delivery(blocked="it waits", remedy="Restart it.")))
+    told = model.rollout.open_alert(AlertName.SYNC_BLOCKED)
+    assert told is not None
+    assert told.description == "Restart it."
 
 
 @pytest.mark.parametrize("case", ["confirmation", "policy", "restore itself", "somebody else's"])

@@ -81,6 +81,7 @@ def _operation(seen: SeenApplication, revision: Revision | None, now: float) -> 
         retrying=running.retrying,
         message=running.message,
         held_by_person=CONFIRMATION in running.message,
+        by_hand=f"End it: `argocd app terminate-op {seen.key}`.",
     )
 
 

@@ -14,11 +14,12 @@ from controller.adapters.gitops.argocd.application import SeenApplication
 from controller.adapters.gitops.argocd.delivery import CONFIRMATION
 from controller.adapters.gitops.argocd.progress import is_idle
 from controller.adapters.gitops.argocd.reading import NotAnApplicationError, seen_application
+from controller.adapters.gitops.refused import port_error
 from controller.adapters.kubernetes.client import Api
-from controller.adapters.kubernetes.errors import ApiConflict, ApiDenied, ApiInvalid, KubernetesError
+from controller.adapters.kubernetes.errors import ApiConflict, ApiInvalid, KubernetesError
 from controller.adapters.kubernetes.resources import APPLICATIONS
 from controller.core.application import ApplicationKey
-from controller.ports.gitops import SyncSourceDenied, SyncSourceError, SyncSourceUnavailable
+from controller.ports.gitops import SyncSourceUnavailable
 
 Patch: TypeAlias = list[dict[str, Any]]
 
@@ -26,11 +27,6 @@ REFRESH = "argocd.argoproj.io/refresh"
 USERNAME = "rollguard"
 TRIES = 5
 """How often an object is read again that somebody else wrote meanwhile."""
-
-
-def port_error(error: KubernetesError) -> SyncSourceError:
-    """The port's error for one of the API server's."""
-    return SyncSourceDenied(str(error)) if isinstance(error, ApiDenied) else SyncSourceUnavailable(str(error))
 
 
 def refresh(api: Api, key: ApplicationKey) -> None:

@@ -12,6 +12,11 @@ from controller.core.delivery import Delivery, Operation
 
 SETTLES = 5.0
 """Seconds that Flux may work on a revision before that counts: most commits of a repository change nothing of it."""
+BY_HAND = (
+    "Flux cannot be asked to end it: it ends by spec.timeout, or when the kustomize-controller is restarted: "
+    "`kubectl --namespace flux-system rollout restart deployment/kustomize-controller`. Its feature gate "
+    "CancelHealthCheckOnNewRevision ends such waits by itself."
+)
 _LONGEST_REASON = 200
 _FOR_A_WHILE = {
     "DependencyNotReady": "what it depends on is not ready",
@@ -22,8 +27,9 @@ _FOR_A_WHILE = {
 def delivery_of(seen: SeenKustomization, git: SeenGit | None, memory: Memory, now: float) -> Delivery:
     """All that is told, after a look was taken in."""
     operation = _operation(seen, memory, now)
-    blocked = _blocked(seen, git) or _waited_for(seen, git, operation)
-    return Delivery(automated=True, blocked=blocked, operation=operation)
+    blocked, waited_for = _blocked(seen, git), _waited_for(seen, git, operation)
+    remedy = "" if blocked or not waited_for else BY_HAND
+    return Delivery(automated=True, blocked=blocked or waited_for, remedy=remedy, operation=operation)
 
 
 def _operation(seen: SeenKustomization, memory: Memory, now: float) -> Operation | None:
@@ -37,6 +43,8 @@ def _operation(seen: SeenKustomization, memory: Memory, now: float) -> Operation
         started_at=attempt.at,
         retrying=attempt.failing_since is not None,
         message=seen.ready.message if seen.ready.fails else seen.reconciling.message,
+        endable=False,
+        by_hand="" if attempt.failing_since is not None else BY_HAND,
     )
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import structlog
 
 from controller.adapters.gitops.flux.seen import Key
+from controller.adapters.gitops.refused import port_error
 from controller.adapters.kubernetes.client import Api
-from controller.adapters.kubernetes.errors import ApiDenied, ApiNotFound, KubernetesError
+from controller.adapters.kubernetes.errors import ApiNotFound, KubernetesError
 from controller.adapters.kubernetes.resources import GIT_REPOSITORIES, KUSTOMIZATIONS, Resource
 from controller.core.application import ApplicationKey
 from controller.ports.clock import Clock
-from controller.ports.gitops import SyncSourceDenied, SyncSourceError, SyncSourceUnavailable
+from controller.ports.gitops import SyncSourceError
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 ANSWERED_WITHIN = 30.0
@@ -129,8 +130,3 @@ class ReconcileRequests:
             _log.info("what was to be reconciled is gone", kind=resource.kind, name="/".join(key))
         except KubernetesError as error:
             raise port_error(error) from error
-
-
-def port_error(error: KubernetesError) -> SyncSourceError:
-    """As the port has it."""
-    return SyncSourceDenied(str(error)) if isinstance(error, ApiDenied) else SyncSourceUnavailable(str(error))

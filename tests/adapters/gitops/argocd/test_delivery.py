@@ -52,7 +52,9 @@ def test_an_operation_is_told_with_its_message() -> None:
     """Its revision, start, and what it waits for."""
     state = operation_state("Running", B, 0.0, message="waiting for healthy state of apps/Deployment/checkout")
     told = delivery(running(operation={"sync": {"revision": B, "source": SOURCE}}, operationState=state))
-    assert told.operation == Operation(B, NOON, message="waiting for healthy state of apps/Deployment/checkout")
+    message, by_hand = "waiting for healthy state of apps/Deployment/checkout", told.operation.by_hand
+    assert told.operation == Operation(B, NOON, message=message, by_hand=by_hand)
+    assert "argocd app terminate-op argocd/" in by_hand
 
 
 def test_a_persons_confirmation_is_theirs() -> None:

@@ -312,3 +312,15 @@ def test_a_release_that_was_lost_before_says_nothing_of_this_deployment(watched:
     )
     watched.look(APPLIED, 9106, [lost])
     assert watched.look(APPLIED, 9105 + HELM_SETTLES, [lost]) == [("Healthy", B)]
+
+
+def test_a_wait_for_health_can_only_be_ended_by_hand(watched: Watched) -> None:
+    """Nobody need ask Flux to end it, and people are told how; a failure gives way by itself."""
+    watched.look(trying(A, B, entry("1", A, first=2), since=9100), 9100)
+    watched.look(trying(A, B, entry("1", A, first=2), since=9100), 9100 + SETTLES)
+    operation = watched.delivery.operation
+    assert not operation.endable
+    assert "rollout restart deployment/kustomize-controller" in operation.by_hand
+    head = entry("2", B, first=9220, status="HealthCheckFailed")
+    watched.look(failing(A, B, head, entry("1", A, first=2), since=9220), 9221)
+    assert (watched.delivery.operation.endable, watched.delivery.operation.by_hand) == (False, "")
