@@ -31,8 +31,15 @@ from controller.core.policy import PolicySpec
 from controller.core.policy_templates import render_control, render_indicator
 from controller.core.series import control_of, is_new, objective_of
 from controller.core.traces.series import Column
-from controller.ports.metrics import MetricsSource, MetricsUnavailable, Question, SeriesDescription
-from controller.runtime.measuring import measured_before
+from controller.ports.metrics import (
+    MetricsError,
+    MetricsSource,
+    MetricsUnavailable,
+    Question,
+    SeriesDescription,
+    one_by_one,
+)
+from controller.runtime.references import Before, measured_before
 
 _Answer = TypeVar("_Answer")
 Spans = Sequence[tuple[float, float]]
@@ -57,6 +64,18 @@ class Patient:
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
         """As the port says."""
         return _patiently(lambda: self.source.describe(question, at, version_label))
+
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.history(each, start, end, step))
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         """As the port says; asked once, since it comes first and tells whether anybody is there."""
@@ -125,7 +144,7 @@ def backtested(
 
 def _judged(asked: Asked, chain: PastChain, now: float, excluded: Spans) -> tuple[Backtested, Spans]:
     """What would have been decided about one chain, and the times that it cuts out of later baselines."""
-    reference = measured_before(asked.source, asked.question, chain.policy, chain.start, excluded)
+    reference = measured_before(asked.source, Before(asked.question, chain.policy, chain.start, excluded))
     until = chain.recorded_until(now - reference.interval)
     columns = _measured_since(asked, chain, reference, until)
     found = judge_chain(chain, replace(reference, until=0.0), columns, until)

@@ -1,7 +1,8 @@
 """The port to the metrics: asks for the counts of a tick, or of the time before.
 
 Invariant: ``observe`` never raises for what a server did; each question gets a typed observation. ``history``,
-``describe`` and ``server_time`` raise ``MetricsError``; numbers that they return are exact counts, never estimates.
+``describe`` and ``server_time`` raise ``MetricsError``; ``histories`` and ``descriptions`` return it in place of an
+answer, so that one question spoils no other. Numbers that they return are exact counts, never estimates.
 
     MetricsError
     ├── MetricsUnavailable     no answer in time, refused, 5xx: asking later may help
@@ -9,13 +10,15 @@ Invariant: ``observe`` never raises for what a server did; each question gets a 
     └── MetricsMalformed       the answer is no Prometheus answer
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from controller.core.evidence import History
 from controller.core.observation import MissingReason, Observation
 from controller.core.policy import Indicator
+
+_Said = TypeVar("_Said")
 
 
 class MetricsError(Exception):
@@ -71,6 +74,28 @@ class SeriesDescription:
     """The ``le`` values that a classic histogram has."""
 
 
+def answered(said: _Said | MetricsError) -> _Said:
+    """What was said about one question.
+
+    Raises:
+        MetricsError: there was no answer.
+    """
+    if isinstance(said, MetricsError):
+        raise said
+    return said
+
+
+def one_by_one(questions: Iterable[Question], ask: Callable[[Question], _Said]) -> Mapping[str, _Said | MetricsError]:
+    """The answer to each question by its key, or why there is none; each is asked alone."""
+    said: dict[str, _Said | MetricsError] = {}
+    for each in questions:
+        try:
+            said[each.key] = ask(each)
+        except MetricsError as error:
+            said[each.key] = error
+    return said
+
+
 class MetricsSource(Protocol):
     """A Prometheus, or something that answers as one does."""
 
@@ -86,8 +111,20 @@ class MetricsSource(Protocol):
         """Counts over disjoint steps of (start, end]. The request's objective in the answer is the question's key."""
         ...
 
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        """The same of each question by its key, or why there is none. Questions of one shape share queries."""
+        ...
+
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
         """What the question's total selector finds around ``at``."""
+        ...
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        """The same of each question by its key, but for ``duplicates`` and ``edges``, or why there is none."""
         ...
 
     def server_time(self) -> float:

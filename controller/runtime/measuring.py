@@ -1,32 +1,49 @@
-"""Measures the time before a chain: the scrape interval, whether pods can be told apart, and the baseline's counts.
+"""Measures the time before a chain, of several applications at once: as many as wait when it is their turn.
 
-The interval and the label of pods are those of the counters that the objectives read. A gauge's query tells neither,
-and a control may well be scraped otherwise, and need not be told apart.
-
-Invariant: a reference is built from complete answers only; where the source fails, the whole is asked again later.
+Invariant: a reference is built from complete answers only; where the source fails, the whole is asked again later. Who
+failed in company is asked alone the next time, so that nobody fails for what another one brings with it for ever.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from math import ceil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 from zlib import crc32
+
+import structlog
 
 from controller.core.application import ApplicationKey
 from controller.core.events import Event, ReferenceFailed, ReferenceMeasured
-from controller.core.evidence import History, HistoryRequest, Reference
 from controller.core.intents import Measure
-from controller.core.past import is_judged
-from controller.core.policy import PolicySpec
-from controller.core.reference import Times, build_reference, further_history, plan_history
+from controller.core.observation import MissingReason
 from controller.core.state import Rollout
-from controller.ports.metrics import MetricsError, MetricsSource, Question, SeriesDescription
+from controller.ports.metrics import MetricsError, MetricsSource
 from controller.runtime.lanes import Lanes
 from controller.runtime.questions import Questions
+from controller.runtime.references import Before, Told, references
 
-AT_ONCE = 4
-"""References that are measured at once, of one source: most of one is waiting for answers."""
-SHORTEST_INTERVAL = 15.0
-"""Seconds of a tick where the policy leaves it to the scrape interval: shorter ticks only cost queries."""
+LANES = 2
+"""Lanes of one source: while one waits for answers, another makes references of what it was told."""
+MOST_TOGETHER = 50
+"""Applications that are measured together: they share some queries, and none waits long for the others."""
+MOST_ALONE = 1000
+"""Applications of which it is remembered that they failed in company."""
+
+_Key: TypeAlias = tuple[ApplicationKey, str]
+"""An application and its analysis."""
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A reference that is waited for."""
+
+    rollout: Rollout
+    intent: Measure
+
+    @property
+    def key(self) -> _Key:
+        return self.rollout.application.key, self.intent.analysis_id
 
 
 class Measuring:
@@ -44,81 +61,80 @@ class Measuring:
         self._questions = questions
         self._lanes = lanes
         self._answer = answer
+        self._lock = threading.Lock()
+        self._waiting: dict[str, dict[_Key, _Wanted]] = {}
+        """By source, in the order in which they came."""
+        self._running: set[_Key] = set()
+        self._alone: set[_Key] = set()
+        """Those that failed in company."""
 
     def submit(self, rollout: Rollout, intent: Measure) -> None:
         """Measure in one of the source's own lanes; returns at once."""
+        wanted, source = _Wanted(rollout, intent), intent.policy.metrics
+        with self._lock:
+            if wanted.key in self._running:
+                return
+            self._waiting.setdefault(source, {})[wanted.key] = wanted
+        turn = crc32(str(wanted.key[0]).encode()) % LANES
+        self._lanes.lane(f"measure:{source}:{turn}").submit(wanted.key, lambda: self._serve(source, wanted.key))
 
-        def task() -> None:
-            self._answer(rollout.application.key, self._measure(rollout, intent))
-
-        key = rollout.application.key
-        turn = crc32(str(key).encode()) % AT_ONCE
-        self._lanes.lane(f"measure:{intent.policy.metrics}:{turn}").submit((key, intent.analysis_id), task)
-
-    def _measure(self, rollout: Rollout, intent: Measure) -> Event:
-        source = self._metrics.get(intent.policy.metrics)
-        if source is None:
-            return ReferenceFailed(intent.analysis_id, f"no metrics source is named {intent.policy.metrics!r}")
+    def _serve(self, source: str, key: _Key) -> None:
+        """Measure what waits for its turn, and others with it; nothing, where it was measured with another."""
+        some = self._taken(source, key)
         try:
-            return ReferenceMeasured(intent.analysis_id, self._reference(rollout, intent, source))
-        except MetricsError as error:
-            return ReferenceFailed(intent.analysis_id, f"{error.reason}: {error}")
+            for wanted, event in zip(some, self._measured(source, some), strict=True):
+                self._answer(wanted.rollout.application.key, event)
+        finally:
+            with self._lock:
+                self._running.difference_update(each.key for each in some)
 
-    def _reference(self, rollout: Rollout, intent: Measure, source: MetricsSource) -> Reference:
-        def question(series: str) -> Question:
-            return self._questions.of_history(rollout, intent.policy, series)
+    def _taken(self, source: str, key: _Key) -> list[_Wanted]:
+        with self._lock:
+            waiting = self._waiting.get(source, {})
+            if key not in waiting:
+                return []
+            others = () if key in self._alone else (each for each in waiting if each not in {key, *self._alone})
+            keys = [key, *others][:MOST_TOGETHER]
+            self._running.update(keys)
+            return [waiting.pop(each) for each in keys]
 
-        return measured_before(source, question, intent.policy, intent.until, intent.excluded)
+    def _measured(self, name: str, some: Sequence[_Wanted]) -> list[Event]:
+        """What is answered to each."""
+        source = self._metrics.get(name)
+        if source is None:
+            why = f"no metrics source is named {name!r}"
+            return [ReferenceFailed(each.intent.analysis_id, why) for each in some]
+        told = references(source, [self._before(each) for each in some])
+        self._remember(some, told)
+        return [_event(each, one) for each, one in zip(some, told, strict=True)]
 
+    def _before(self, wanted: _Wanted) -> Before:
+        rollout, intent = wanted.rollout, wanted.intent
+        return Before(
+            lambda series: self._questions.of_history(rollout, intent.policy, series),
+            intent.policy,
+            intent.until,
+            intent.excluded,
+        )
 
-def measured_before(
-    source: MetricsSource,
-    question: Callable[[str], Question],
-    policy: PolicySpec,
-    until: float,
-    excluded: Times = (),
-) -> Reference:
-    """What was before a chain.
-
-    Args:
-        source: the metrics source.
-        question: what is asked about a series, of an objective or a control.
-        policy: the policy in force before the chain.
-        until: start of the chain's first sync, Unix seconds.
-        excluded: times that are cut out of baselines.
-
-    Raises:
-        MetricsError: the source did not answer.
-    """
-
-    def ask(requests: tuple[HistoryRequest, ...]) -> list[History]:
-        return [_history(source, question(each.objective), each) for each in requests]
-
-    counted = [each.name for each in policy.objectives if is_judged(each) and each.indicator.gauge is None]
-    described = [source.describe(question(each), until, policy.version_label) for each in counted]
-    interval = tick_interval(policy, described)
-    found = ask(plan_history(policy, until=until, interval=interval, excluded=excluded))
-    found += ask(further_history(policy, found, until=until, interval=interval, excluded=excluded))
-    return build_reference(
-        policy, found, until=until, interval=interval, excluded=excluded, pod_label=common_pod_label(described)
-    )
-
-
-def _history(source: MetricsSource, question: Question, request: HistoryRequest) -> History:
-    found = source.history(question, request.start, request.end, request.step)
-    return replace(found, request=request)
-
-
-def tick_interval(policy: PolicySpec, described: list[SeriesDescription]) -> float:
-    """Seconds of a tick: what the policy says, else the longest scrape interval among the series, 15 at least."""
-    declared = policy.analysis.interval
-    if declared != "auto":
-        return declared
-    scraped = [each.scrape_interval for each in described if each.scrape_interval is not None]
-    return float(max(SHORTEST_INTERVAL, *(ceil(each) for each in scraped))) if scraped else SHORTEST_INTERVAL
+    def _remember(self, some: Sequence[_Wanted], told: Sequence[Told]) -> None:
+        """Who failed in company is alone the next time; but not where nobody is there who answers."""
+        with self._lock:
+            if len(self._alone) > MOST_ALONE:  # mostly of analyses that are over
+                self._alone.clear()
+            for wanted, one in zip(some, told, strict=True):
+                away = isinstance(one, MetricsError) and one.reason is MissingReason.UNREACHABLE
+                if isinstance(one, Exception) and len(some) > 1 and not away:
+                    self._alone.add(wanted.key)
+                elif not isinstance(one, Exception):
+                    self._alone.discard(wanted.key)
 
 
-def common_pod_label(described: list[SeriesDescription]) -> str | None:
-    """The label that tells pods apart in the series of every objective that has any; None where one lacks it."""
-    labels = {each.pod_label for each in described if each.series}
-    return labels.pop() if len(labels) == 1 else None
+def _event(wanted: _Wanted, told: Told) -> Event:
+    analysis_id = wanted.intent.analysis_id
+    if isinstance(told, MetricsError):
+        return ReferenceFailed(analysis_id, f"{told.reason}: {told}")
+    if isinstance(told, Exception):
+        _log.error("a reference could not be made", application=str(wanted.key[0]), exc_info=told)
+        return ReferenceFailed(analysis_id, f"a fault in Rollguard: {type(told).__name__}")
+    return ReferenceMeasured(analysis_id, told)

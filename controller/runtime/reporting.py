@@ -82,9 +82,25 @@ class TimedSource:
         self._telemetry.query(self._name, self._clock.monotonic() - begun)
         return found
 
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        """As the source's own."""
+        begun = self._clock.monotonic()
+        found = self._source.histories(questions, start, end, step)
+        reason = next((each.reason.value for each in found.values() if isinstance(each, MetricsError)), None)
+        self._telemetry.query(self._name, self._clock.monotonic() - begun, reason)
+        return found
+
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
         """As the source's own."""
         return self._source.describe(question, at, version_label)
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        """As the source's own."""
+        return self._source.descriptions(questions, at, version_label)
 
     def server_time(self) -> float:
         """As the source's own."""

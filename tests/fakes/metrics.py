@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from controller.adapters.metrics.counting import Tally
+from controller.adapters.metrics.columns import Tally
 from controller.adapters.metrics.deltas import LOOKBACK, Count, Counter
 from controller.adapters.metrics.gauges import moments_in
 from controller.adapters.metrics.outcomes import failed, observation
@@ -22,7 +22,7 @@ from controller.adapters.metrics.remembering import Answers
 from controller.core.evidence import History, HistoryRequest
 from controller.core.observation import Measured, MissingReason, NoData, Observation
 from controller.core.promql import PromQLError, Selector, parse_selector
-from controller.ports.metrics import MetricsError, MetricsRefused, Question, SeriesDescription
+from controller.ports.metrics import MetricsError, MetricsRefused, Question, SeriesDescription, one_by_one
 from tests.servers.remote_write import Labels, NativeHistogram, Samples
 
 Series: TypeAlias = tuple[Labels, Samples]
@@ -99,6 +99,18 @@ class InMemoryMetrics:
             _twice([labels for labels, _ in found], pods),
             tuple(sorted(edges, key=float)),
         )
+
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.history(each, start, end, step))
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         """As the port says."""

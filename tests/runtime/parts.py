@@ -17,7 +17,7 @@ from controller.core.observation import Measured, MissingReason, NoData, Observa
 from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
-from controller.ports.metrics import MetricsError, Question, SeriesDescription
+from controller.ports.metrics import MetricsError, Question, SeriesDescription, one_by_one
 from controller.runtime.executor import Executor, Outside
 from controller.runtime.intake import Intake
 from controller.runtime.measuring import Measuring
@@ -138,6 +138,16 @@ class ScriptedMetrics:
             raise self.fail_with
         self.described.append(question.key)
         return SeriesDescription(1, 15.0, self.pod_label, self.rate)
+
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        return one_by_one(questions, lambda each: self.history(each, start, end, step))
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         if self.fail_with is not None:

@@ -11,8 +11,8 @@ from controller.core.observation import MissingReason
 from controller.core.policy import PolicySpec
 from controller.core.reference import build_reference
 from controller.ports.metrics import MetricsMalformed, MetricsRefused, MetricsUnavailable, SeriesDescription
-from controller.runtime import measuring
-from controller.runtime.measuring import common_pod_label, tick_interval
+from controller.runtime import references
+from controller.runtime.references import common_pod_label, tick_interval
 from tests.runtime.parts import CART, CHECKOUT, Bench, ScriptedMetrics, application, spec
 
 DECLARED = spec().model_dump(by_alias=True, exclude_none=True)["objectives"]
@@ -127,9 +127,9 @@ def test_the_time_before_a_control_is_asked_like_that_before_an_objective(monkey
         answered.extend(found)
         return build_reference(policy, found, **more)
 
-    monkeypatch.setattr(measuring, "plan_history", planned)
-    monkeypatch.setattr(measuring, "further_history", lambda *_, **__: ())
-    monkeypatch.setattr(measuring, "build_reference", built)
+    monkeypatch.setattr(references, "plan_history", planned)
+    monkeypatch.setattr(references, "further_history", lambda *_, **__: ())
+    monkeypatch.setattr(references, "build_reference", built)
     bench = Bench().guard(spec(objectives=[*DECLARED, GAUGE], controls=[CONTROL]))
     bench.metrics.pod_label = "pod"
     bench.deploy("two")
@@ -147,7 +147,7 @@ def test_gauges_and_controls_have_no_say_in_the_interval_and_the_label_of_pods(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only what the objectives count is described: a gauge of another scrape interval, without pods, spoils nothing."""
-    monkeypatch.setattr(measuring, "is_judged", lambda _: True)
+    monkeypatch.setattr(references, "is_judged", lambda _: True)
     bench = Bench().guard(spec(objectives=[*DECLARED, GAUGE], controls=[CONTROL]))
     bench.metrics.pod_label = "pod"
     bench.deploy("two")

@@ -8,16 +8,19 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import numpy as np
 import requests
 import urllib3
+from numpy.typing import NDArray
 from prometheus_api_client import PrometheusConnect
 
 from controller.adapters.metrics.session import Access, GuardedSession
+from controller.core.evidence import Floats
 from controller.core.observation import MissingReason
 from controller.ports.metrics import MetricsError, MetricsMalformed
 
@@ -42,13 +45,37 @@ class Grid:
         return self.start + index * self.step
 
 
-@dataclass(frozen=True, slots=True)
+_FIRST = np.zeros(1, dtype=np.intp)
+_LONGEST_NUMBER = 64
+_PLAIN: tuple[set[type], ...] = ({str}, {int}, {float}, {int, float})
+"""Kinds of values among which there is nothing that is no number by its type alone."""
+_OFF_GRID = 0.002
+"""Seconds by which a time may miss its point: rounding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One series of an answer."""
 
     labels: Mapping[str, str]
-    values: Mapping[int, float]
-    """By the index of the grid's point; a point without a value is missing."""
+    places: NDArray[np.intp]
+    """The indices of the grid's points that have a value, rising."""
+    numbers: Floats
+    """The values there."""
+
+    @classmethod
+    def at_once(cls, labels: Mapping[str, str], number: float) -> "Row":
+        """A series at the one point of a grid."""
+        return cls(labels, _FIRST, np.array((number,)))
+
+    @property
+    def first(self) -> float:
+        """The first value."""
+        return float(self.numbers[0])
+
+    def cells(self) -> Iterator[tuple[int, float]]:
+        """Pairs of a point's index and its value."""
+        return zip(self.places.tolist(), self.numbers.tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +107,14 @@ class PrometheusApi:
             return self._instant(expression, grid.start, until)
         return self._range(expression, grid, until)
 
-    def samples(self, selector: str, at: float) -> Sequence[Sequence[float]]:
-        """The timestamps of the raw samples that a range selector finds, for each series."""
-        rows, kind, _ = self._ask(
-            math.inf, lambda connect, extra: connect.custom_query(selector, params=extra), at=at
-        )
+    def samples(
+        self, selector: str, at: float, until: float = math.inf
+    ) -> Sequence[tuple[Mapping[str, str], Sequence[float]]]:
+        """The labels of each series that a range selector finds, with the timestamps of its raw samples."""
+        rows, kind, _ = self._ask(until, lambda connect, extra: connect.custom_query(selector, params=extra), at=at)
         if kind != "matrix":
             raise _malformed(f"a {kind}, where a matrix is due")
-        return [[_number(pair[0]) for pair in _pairs(row)] for row in rows]
+        return [(_labels(row), _numbers([pair[0] for pair in _pairs(row)]).tolist()) for row in rows]
 
     def time(self) -> float:
         """The server's clock, Unix seconds."""
@@ -111,10 +138,10 @@ class PrometheusApi:
             until, lambda connect, extra: connect.custom_query(expression, params=extra), at=at
         )
         if kind == "scalar" and len(rows) == 2:  # noqa: PLR2004  time and value
-            return Reply([Row({}, {0: _number(rows[1])})], warnings)
+            return Reply([Row.at_once({}, _number(rows[1]))], warnings)
         if kind != "vector":
             raise _malformed(f"a {kind}, where a vector is due")
-        return Reply([Row(_labels(row), {0: _number(_pair(row)[1])}) for row in rows], warnings)
+        return Reply([Row.at_once(_labels(row), _number(_pair(row)[1])) for row in rows], warnings)
 
     def _range(self, expression: str, grid: Grid, until: float) -> Reply:
         # The client rounds both ends to whole seconds; what is in ``params`` goes before.
@@ -128,7 +155,7 @@ class PrometheusApi:
         )
         if kind != "matrix":
             raise _malformed(f"a {kind}, where a matrix is due")
-        return Reply([Row(_labels(row), _on_grid(_pairs(row), grid)) for row in rows], warnings)
+        return Reply([Row(_labels(row), *_on_grid(_pairs(row), grid)) for row in rows], warnings)
 
     def _ask(
         self, until: float, call: Callable[[PrometheusConnect, dict[str, str]], Any], at: float | None = None
@@ -196,25 +223,39 @@ def _pair(row: Any) -> Sequence[Any]:
 
 def _pairs(row: Any) -> Sequence[Sequence[Any]]:
     pairs = (row.get("values") or row.get("histograms")) if isinstance(row, dict) else None
-    if not isinstance(pairs, list) or not all(isinstance(each, list) and len(each) == 2 for each in pairs):  # noqa: PLR2004
+    if not isinstance(pairs, list) or {*map(type, pairs)} != {list} or {*map(len, pairs)} != {2}:
         raise _malformed("samples that are no pairs")
     return pairs
 
 
-def _on_grid(pairs: Sequence[Sequence[Any]], grid: Grid) -> Mapping[int, float]:
-    values = {}
-    for at, value in pairs:
-        place = (_number(at) - grid.start) / grid.step
-        index = round(place) if math.isfinite(place) else -1
-        if not 0 <= index < grid.points or abs(place - index) * grid.step > 0.002:  # noqa: PLR2004  2 ms: rounding
-            raise _malformed("samples at times that were not asked for")
-        values[index] = _number(value)
-    return values
+def _on_grid(pairs: Sequence[Sequence[Any]], grid: Grid) -> tuple[NDArray[np.intp], Floats]:
+    """The indices of the points, and the values there."""
+    places = (_numbers([at for at, _ in pairs]) - grid.start) / grid.step
+    nearest = np.rint(places)
+    inside = np.isfinite(places) & (nearest >= 0) & (nearest < grid.points)
+    with np.errstate(invalid="ignore"):
+        inside &= np.abs(places - nearest) * grid.step <= _OFF_GRID
+        rising = bool((np.diff(nearest) > 0).all())
+    if not inside.all() or not rising:
+        raise _malformed("samples at times that were not asked for")
+    return nearest.astype(np.intp), _numbers([value for _, value in pairs])
+
+
+def _numbers(values: list[Any]) -> Floats:
+    """Numbers of an answer, as ``_number`` reads each."""
+    if set(map(type, values)) == {str} and max(map(len, values)) > _LONGEST_NUMBER:
+        raise _malformed("a value that is no number")
+    if set(map(type, values)) in _PLAIN:
+        try:
+            return np.array(list(map(float, values)))
+        except (ValueError, OverflowError):
+            raise _malformed("a value that is no number") from None
+    return np.array([_number(each) for each in values])
 
 
 def _number(value: Any) -> float:
     """A number of an answer: text or JSON number; NaN and infinite pass here and are named by who counts."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > 64:  # noqa: PLR2004
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > _LONGEST_NUMBER:
         raise _malformed("a value that is no number")
     try:
         return float(value)

@@ -4,25 +4,32 @@ Invariant: nothing here is evidence. It serves to choose an interval and to tell
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median
+from typing import TypeAlias
 
 from controller.adapters.metrics.api import Grid, PrometheusApi, Row
-from controller.adapters.metrics.deltas import PART, sums
+from controller.adapters.metrics.deltas import PART, Count, Counter, sums
 from controller.adapters.metrics.expressions import Enforced, first_selector, sendable
+from controller.adapters.metrics.grouping import Group, shared
 from controller.adapters.metrics.planning import speaks_for_others
-from controller.adapters.metrics.selectors import enforce, plain_selector
+from controller.adapters.metrics.selectors import alternatives, enforce, plain_selector
+from controller.core.observation import MissingReason
 from controller.core.policy import Expression, Indicator, Ratio
-from controller.core.promql import Matcher, Selector
-from controller.ports.metrics import Question, SeriesDescription
+from controller.core.promql import Matcher, PromQLError, Selector
+from controller.ports.metrics import MetricsError, MetricsRefused, Question, SeriesDescription, answered
 
 _WINDOW = 300.0
 _LOOKED_AT = "15m"
 _SERIES_LOOKED_AT = 3
 _FEWEST_GAPS = 2
 _SHOWN = 5
+_MOST_MEMBERS = 50
+_SPLIT_ON = {MissingReason.REFUSED_QUERY, MissingReason.TOO_LARGE, MissingReason.TIMED_OUT}
+Key: TypeAlias = tuple[str, ...]
+"""The values of the labels that tell a group's members apart."""
 _SCRAPED_TWICE = ("job", "replica", "prometheus", "prometheus_replica")
 
 
@@ -32,27 +39,128 @@ def describe(
     """What the question's total finds.
 
     Raises:
-        MetricsError: no answer, or none that can be read.
-        PromQLError: a selector or an expression is not what it must be.
+        MetricsError: no answer, or none that can be read; the question cannot be asked.
     """
+    told = answered(descriptions(api, [question], at, version_label, enforced)[question.key])
     total = _total(question.indicator)
-    grid = Grid(at, 1.0)
     if total.metric is None:
-        return _of_query(api, total.query or "", grid, enforced)
-    selector = enforce(plain_selector(total.metric), enforced)
-    native = question.indicator.latency_native is not None
-    label = {"auto": "pod", "none": None}.get(version_label, version_label)
-    found = _totals(api, selector, _part(question.indicator, enforced), grid, label, native=native)
-    labelled = found.get("labelled") == found.get("all", 0) and not found.get("bare")
-    pods = label if label and found.get("all") and labelled else None
-    return SeriesDescription(
-        series=int(found.get("all", 0)),
-        scrape_interval=_scrape_interval(api, selector, at, native=native),
-        pod_label=pods,
-        events_per_second=_finite(found.get("rate", 0.0)),
-        duplicates=_duplicates(api, selector, grid, told_by_pod=pods is not None),
+        return told
+    selector, grid = enforce(plain_selector(total.metric), enforced), Grid(at, 1.0)
+    return replace(
+        told,
+        duplicates=_duplicates(api, selector, grid, told_by_pod=told.pod_label is not None),
         edges=_edges(api, question.indicator, grid, enforced),
     )
+
+
+def descriptions(
+    api: PrometheusApi,
+    questions: Sequence[Question],
+    at: float,
+    version_label: str,
+    enforced: Enforced,
+    *,
+    until: float = math.inf,
+) -> dict[str, SeriesDescription | MetricsError]:
+    """What each question's total finds, but for duplicates and edges, or why that is not known; by the question's key.
+
+    Questions of one shape share queries; ``until`` is when to have done, by the monotonic clock.
+    """
+    found: dict[str, SeriesDescription | MetricsError] = {}
+    counted: dict[str, Count] = {}
+    for question in questions:
+        total = _total(question.indicator)
+        try:
+            if total.metric is None:
+                found[question.key] = _of_query(api, total.query or "", Grid(at, 1.0), enforced)
+            else:
+                counted[question.key] = _counted(question.indicator, total.metric, enforced)
+        except PromQLError as error:
+            found[question.key] = MetricsRefused(MissingReason.REFUSED_QUERY, str(error))
+        except MetricsError as error:
+            found[question.key] = error
+    label = {"auto": "pod", "none": None}.get(version_label, version_label)
+    asking = _Describing(api, at, label, until)
+    told: dict[Count, SeriesDescription | MetricsError] = {}
+    for group in shared(counted.values(), _MOST_MEMBERS):
+        told |= asking.of_group(group)
+    return found | {key: told[count] for key, count in counted.items()}
+
+
+def _counted(indicator: Indicator, metric: str, enforced: Enforced) -> Count:
+    """The total as a target, and the errors or fast requests (the total, where there are none) as what is counted."""
+    selector, native = enforce(plain_selector(metric), enforced), indicator.latency_native is not None
+    total = Counter(selector, math.inf if native else None)
+    part = _part(indicator, enforced)
+    return Count(total if part is None else Counter(part), total, ("le",))
+
+
+class _Describing:
+    """Asks about groups at one time."""
+
+    def __init__(self, api: PrometheusApi, at: float, label: str | None, until: float) -> None:
+        self._api = api
+        self._at = at
+        self._label = label
+        self._until = until
+
+    def of_group(self, group: Group) -> dict[Count, SeriesDescription | MetricsError]:
+        """What each member finds; where the server refuses, or cannot answer, a group is divided."""
+        try:
+            return self._described(group)
+        except MetricsError as error:
+            if len(group.members) == 1 or error.reason not in _SPLIT_ON:
+                return dict.fromkeys(group.members.values(), error)
+        first, second = group.halves()
+        return self.of_group(first) | self.of_group(second)
+
+    def _described(self, group: Group) -> dict[Count, SeriesDescription | MetricsError]:
+        totals, intervals = self._totals(group), self._scrape_intervals(group)
+        found: dict[Count, SeriesDescription | MetricsError] = {}
+        for key, count in group.members.items():
+            told = totals.get(key, {})
+            labelled = told.get("labelled") == told.get("all", 0) and not told.get("bare")
+            found[count] = SeriesDescription(
+                series=int(told.get("all", 0)),
+                scrape_interval=intervals.get(key),
+                pod_label=self._label if self._label and told.get("all") and labelled else None,
+                events_per_second=_finite(told.get("rate", 0.0)),
+            )
+        return found
+
+    def _totals(self, group: Group) -> Mapping[Key, Mapping[str, float]]:
+        total, part = group.shape.target, group.shape.counter
+        by = f" by ({', '.join(group.by)})" if group.by else ""
+        rate = f"sum{by} (rate({total.selector}[10m]))"
+        parts = {"all": f"count{by} ({total.selector})", "rate": rate}
+        if total.threshold is not None:
+            parts["rate"] = f"histogram_count({rate})"
+        if self._label:
+            parts["labelled"] = f"count{by} ({_with(total.selector, Matcher(self._label, '!=', ''))})"
+        if self._label and part != total:
+            parts["bare"] = f"count{by} ({_with(part.selector, Matcher(self._label, '=', ''))})"
+        found: dict[Key, dict[str, float]] = {}
+        for row in self._evaluated(sums(**parts)):
+            found.setdefault(_key(group, row.labels), {})[row.labels.get(PART, "")] = row.first
+        return found
+
+    def _scrape_intervals(self, group: Group) -> Mapping[Key, float]:
+        """Median seconds between the samples of a few series of each member."""
+        total = group.shape.target
+        by = f" by ({', '.join(group.by)})" if group.by else ""
+        values = str(total.selector) if total.threshold is None else f"histogram_count({total.selector})"
+        rows = self._evaluated(f"topk{by} ({_SERIES_LOOKED_AT}, {values})")
+        gaps: dict[Key, list[float]] = {}
+        for labels, times in _samples(self._api, total.selector, [row.labels for row in rows], self._at, self._until):
+            gaps.setdefault(_key(group, labels), []).extend(after - before for before, after in pairwise(times))
+        return {key: round(median(each), 1) for key, each in gaps.items() if len(each) >= _FEWEST_GAPS}
+
+    def _evaluated(self, expression: str) -> Sequence[Row]:
+        return self._api.evaluate(expression, Grid(self._at, 1.0), self._until).rows
+
+
+def _key(group: Group, labels: Mapping[str, str]) -> Key:
+    return tuple(labels.get(label, "") for label in group.by)
 
 
 def _total(indicator: Indicator) -> Expression:
@@ -78,37 +186,35 @@ def _part(indicator: Indicator, enforced: Enforced) -> Selector | None:
 def _of_query(api: PrometheusApi, text: str, grid: Grid, enforced: Enforced) -> SeriesDescription:
     rows = api.evaluate(sendable(text, f"{_WINDOW:g}s", enforced), grid).rows
     inside = first_selector(text, enforced)
-    interval = None if inside is None else _scrape_interval(api, inside, grid.start, native=False)
-    events = sum(_finite(row.values[0]) for row in rows)
+    interval = None if inside is None else _scrape_interval(api, inside, grid.start)
+    events = sum(_finite(row.first) for row in rows)
     return SeriesDescription(len(rows), interval, None, max(0.0, events) / _WINDOW)
 
 
-def _totals(
-    api: PrometheusApi, selector: Selector, part: Selector | None, grid: Grid, label: str | None, *, native: bool
-) -> Mapping[str, float]:
-    rate = f"sum(rate({selector}[10m]))"
-    parts = {"all": f"count({selector})", "rate": f"histogram_count({rate})" if native else rate}
-    if label:
-        parts["labelled"] = f"count({_with(selector, Matcher(label, '!=', ''))})"
-    if label and part is not None:
-        parts["bare"] = f"count({_with(part, Matcher(label, '=', ''))})"
-    return {row.labels[PART]: row.values[0] for row in api.evaluate(sums(**parts), grid).rows if PART in row.labels}
-
-
-def _scrape_interval(api: PrometheusApi, selector: Selector, at: float, *, native: bool) -> float | None:
+def _scrape_interval(api: PrometheusApi, selector: Selector, at: float) -> float | None:
     """Median seconds between the samples of a few series."""
-    values = f"histogram_count({selector})" if native else str(selector)
-    gaps: list[float] = []
-    for row in api.evaluate(f"topk({_SERIES_LOOKED_AT}, {values})", Grid(at, 1.0)).rows:
-        for times in api.samples(f"{_exactly(selector, row)}[{_LOOKED_AT}]", at):
-            gaps += [after - before for before, after in pairwise(times)]
-    return round(median(gaps), 1) if len(gaps) >= _FEWEST_GAPS else None
+    alone = Count(Counter(selector), Counter(selector))
+    told = _Describing(api, at, None, math.inf).of_group(shared([alone])[0])[alone]
+    return answered(told).scrape_interval
 
 
-def _exactly(selector: Selector, row: Row) -> Selector:
-    """The selector of one series; what was enforced stays."""
-    own = (Matcher(label, "=", value) for label, value in row.labels.items() if label != "__name__")
-    return _with(selector, *own)
+def _samples(
+    api: PrometheusApi, selector: Selector, wanted: Sequence[Mapping[str, str]], at: float, until: float = math.inf
+) -> Iterator[tuple[Mapping[str, str], Sequence[float]]]:
+    """The times of the samples of some of a selector's series, those with the labels ``wanted``.
+
+    A selector of all their values may find others too, where they differ in several labels.
+    """
+    if not wanted:
+        return
+    bare = [{k: v for k, v in labels.items() if k != "__name__"} for labels in wanted]
+    own = (
+        Matcher(label, "=~", alternatives(sorted({labels.get(label, "") for labels in bare})))
+        for label in sorted({label for labels in bare for label in labels})
+    )
+    for labels, times in api.samples(f"{_with(selector, *own)}[{_LOOKED_AT}]", at, until):
+        if {k: v for k, v in labels.items() if k != "__name__"} in bare:
+            yield labels, times
 
 
 def _with(selector: Selector, *matchers: Matcher) -> Selector:

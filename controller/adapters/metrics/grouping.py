@@ -42,12 +42,12 @@ class Group:
         return _group(members[:middle], self.by), _group(members[middle:], self.by)
 
 
-def shared(counts: Iterable[Count]) -> Sequence[Group]:
-    """The fewest groups for these counts; equal counts are one."""
+def shared(counts: Iterable[Count], most: int = MOST_MEMBERS) -> Sequence[Group]:
+    """The fewest groups of at most ``most`` members for these counts; equal counts are one."""
     shapes: dict[Any, list[Count]] = {}
     for number, count in _numbered(dict.fromkeys(counts)):
         shapes.setdefault((*_shape(count), number), []).append(count)
-    return [group for members in shapes.values() for group in _chunks(members)]
+    return [group for members in shapes.values() for group in _chunks(members, most)]
 
 
 def _numbered(counts: Iterable[Count]) -> Iterator[tuple[int, Count]]:
@@ -98,12 +98,12 @@ def _with_values(count: Count, matchers: Mapping[str, Matcher]) -> Count:
     )
 
 
-def _chunks(members: Sequence[Count]) -> Iterator[Group]:
+def _chunks(members: Sequence[Count], most: int) -> Iterator[Group]:
     values = [_tellable(each) for each in members]
     by = tuple(label for label in values[0] if len({each[label] for each in values}) > 1)
     ordered = sorted(members, key=lambda each: _key(each, by))
-    for first in range(0, len(ordered), MOST_MEMBERS):
-        yield _group(ordered[first : first + MOST_MEMBERS], by)
+    for first in range(0, len(ordered), most):
+        yield _group(ordered[first : first + most], by)
 
 
 def _key(count: Count, by: Sequence[str]) -> tuple[str, ...]:

@@ -6,8 +6,11 @@ without series is zero errors only where there was traffic; it is never 100 % ba
 
 import math
 
-from controller.adapters.metrics.counting import Tally
+import numpy as np
+
+from controller.adapters.metrics.columns import Column, Flags, Tally
 from controller.adapters.metrics.planning import Plan
+from controller.core.evidence import Floats
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Observation, Partial
 from controller.core.policy import IndicatorKind
 from controller.core.promql import PromQLError
@@ -30,6 +33,51 @@ def observation(planned: Plan, question: Question, part: Tally | None, whole: Ta
     if not part.present and total > 0 and (success or question.errors_expected):
         return _lost(success=success)
     return _ratio(bad, total)
+
+
+def counts(planned: Plan, question: Question, part: Column | None, whole: Column) -> Floats:
+    """Bad and all events of each tick, shape (ticks, 2), as ``observation`` says; NaN where it says no numbers.
+
+    Ticks of which nothing is to be said beside their numbers, by far the most, are worked out at once.
+    """
+    bad, total, sure = _alone(planned, whole) if part is None else _shares(planned, question, part, whole)
+    sure &= whole.present
+    found = np.where(sure[:, None], np.stack((bad, total), axis=1), np.nan)
+    for index in np.flatnonzero(~sure & ~whole.nothing).tolist():
+        tally = None if part is None else part.tally(index)
+        found[index] = numbers(observation(planned, question, tally, whole.tally(index)))
+    return found
+
+
+def _alone(planned: Plan, whole: Column) -> tuple[Floats, Floats, Flags]:
+    """Values or events of each tick, no total, and in which ticks they surely are."""
+    plain = whole.plain
+    values, nothing = np.where(plain, whole.values, 0.0), np.zeros_like(whole.values)
+    if planned.kind is IndicatorKind.GAUGE:
+        return values, nothing, plain
+    return _wholes(np.maximum(values, 0.0)), nothing, plain & (values >= -_ROUNDING)
+
+
+def _shares(planned: Plan, question: Question, part: Column, whole: Column) -> tuple[Floats, Floats, Flags]:
+    """Bad and all events of each tick, and in which ticks they surely are."""
+    success, plain = planned.kind is not IndicatorKind.RATIO, whole.plain & part.plain
+    total, counted = (np.where(plain, each.values, 0.0) for each in (whole, part))
+    bad = total - counted if success else counted
+    slack = _ROUNDING * np.maximum(1.0, np.abs(total))
+    sure = plain & (bad >= -slack) & (bad <= total + slack)
+    if success or question.errors_expected:
+        sure &= part.present | ~(total > 0)
+    traffic = (total > slack) | (_wholes(total) != 0)
+    bad = np.where(traffic, _wholes(np.minimum(np.maximum(bad, 0.0), total)), 0.0)
+    return bad, np.where(traffic, _wholes(total), 0.0), sure
+
+
+def numbers(said: Observation) -> tuple[float, float]:
+    """Bad and all events that an observation says; NaN where it says none."""
+    if isinstance(said, Measured):
+        return said.bad, said.total
+    empty = isinstance(said, NoData) and said.reason is MissingReason.NO_TRAFFIC
+    return (0.0, 0.0) if empty else (math.nan, math.nan)
 
 
 def failed(error: MetricsError | PromQLError) -> Failed:
@@ -90,3 +138,9 @@ def _events(count: float) -> Observation:
 def _whole(value: float) -> float:
     """The value, freed of the rounding errors of fractions that should add up to a whole number."""
     return float(round(value)) if abs(value - round(value)) < _ROUNDING else value
+
+
+def _wholes(values: Floats) -> Floats:
+    """``_whole`` of each."""
+    nearest = np.rint(values)
+    return np.where(np.abs(values - nearest) < _ROUNDING, nearest, values)

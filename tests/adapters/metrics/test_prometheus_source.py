@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from controller.adapters.metrics import counting
-from controller.adapters.metrics import prometheus as module
+from controller.adapters.metrics import histories as module
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.core.observation import Failed, Measured, MissingReason
 from controller.core.policy import Indicator
