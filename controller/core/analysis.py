@@ -16,6 +16,8 @@ from controller.core.verdict import Judgement, VerdictKind
 
 CHAIN_WINDOWS = 4
 """A chain closes at the latest so many windows after its start."""
+LONGEST_STAGE = 7 * 86400.0
+"""Seconds for which a promotion's further steps may keep a chain open."""
 KEPT_AT_LEAST = 6 * 3600.0
 """Seconds of ticks that are kept where nothing is decided from them any more but that a breach is over."""
 

@@ -112,7 +112,7 @@ def _verified(step: Step) -> Step:
 def too_long(step: Step) -> bool:
     """Whether the chain is to be cut: it closes now, and some of its syncs are younger than a window."""
     analysis = step.rollout.analysis
-    if analysis is None or step.now < analysis.closes_at or len(analysis.syncs) == 1:
+    if analysis is None or step.now < analysis.closes_at or len(analysis.syncs) == 1 or step.stage_open:
         return False
     return analysis.newest.started_at > step.now - analysis.policy.analysis.window
 

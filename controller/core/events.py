@@ -209,6 +209,14 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSteps:
+    """A promotion brings a version in by several commits, or has brought in the last one."""
+
+    open: str
+    """Stage and version while further steps are to come, as people call them; empty: there are none."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryObserved:
     """How the deployer stands with the application."""
 
@@ -285,6 +293,7 @@ Event: TypeAlias = (
     | Pushed
     | PushWithheld
     | Refreshed
+    | StageSteps
     | DeliveryObserved
     | OperationEnded
     | SyncAsked

@@ -103,7 +103,8 @@ def _undecided(step: Step, evidence: Evidence, judgement: Judgement, limits: Lim
         return step
     if analysis.verdict is not None:
         return settle(step, evidence, judgement)
-    if judgement.verdict is not None:
+    further_steps = step.stage_open and judgement.verdict in (VerdictKind.HEALTHY, VerdictKind.INCONCLUSIVE)
+    if judgement.verdict is not None and not further_steps:
         return conclude(step, judgement, judgement.verdict)
     active = rollback is not None and (rollback.in_flight or rollback.offered)
     if active or not too_long(step):

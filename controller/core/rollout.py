@@ -46,6 +46,7 @@ from controller.core.events import (
     Released,
     Restarted,
     RollbackRequested,
+    StageSteps,
     SyncAsked,
     SyncReported,
     TimePassed,
@@ -98,6 +99,8 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return step.set_rollback(refreshed_at=step.now)
         case Restarted():
             return take_restart(step)
+        case StageSteps():
+            return step.set(stage_open=event.open)
         case DeliveryObserved():
             return take_delivery(step, event)
         case OperationEnded():

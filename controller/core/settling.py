@@ -59,7 +59,8 @@ def settle(step: Step, evidence: Evidence, judgement: Judgement) -> Step:
     step = _settled(step, analysis, evidence, judgement)
     step = presume(step)
     analysis = step.rollout.analysis
-    if analysis is None or analysis.over or step.now < analysis.closes_at or restore_pending(step):
+    early = analysis is None or step.now < analysis.closes_at or step.stage_open
+    if analysis is None or analysis.over or early or restore_pending(step):
         return step
     return rest_analysis(step, "closed unjudged: the last good revision stays what it was")
 
@@ -79,7 +80,7 @@ def _settled(step: Step, analysis: Analysis, evidence: Evidence, judgement: Judg
 def presume(step: Step) -> Step:
     """Presumed good, once it has been live for long enough."""
     analysis = step.rollout.analysis
-    if analysis is None or analysis.settled_from is None or analysis.newest.healthy_at is None:
+    if analysis is None or analysis.settled_from is None or analysis.newest.healthy_at is None or step.stage_open:
         return step
     patience = _patience(analysis)
     if step.now < analysis.settled_from + patience:

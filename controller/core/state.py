@@ -130,6 +130,8 @@ class Rollout:
     """Alerts that are open."""
     delivery: Delivery = NOTHING_TOLD
     """How the deployer stands with it, as last told; told again after a start."""
+    stage_open: str = ""
+    """The stage of a promotion that brings in more steps, as people call it: until its last one the chain stays open."""
     resync_wanted: bool = False
     """Whether what runs is to be brought back to what Git says."""
     resync_asked_at: float | None = None

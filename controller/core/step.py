@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.alerts import Alert, AlertName
+from controller.core.analysis import LONGEST_STAGE, AnalysisKind
 from controller.core.state import Analysis, Good, Record, Rollback, Rollout
 
 
@@ -124,6 +125,14 @@ class Step:
     def decide(self, decision: MadeDecision) -> "Step":
         """With a decision noted for all applications' budgets."""
         return replace(self, decisions=(*self.decisions, decision))
+
+    @property
+    def stage_open(self) -> bool:
+        """Whether what is judged is a part of a stage: only the last step's verdict makes a last good version."""
+        analysis = self.rollout.analysis
+        if not self.rollout.stage_open or analysis is None or analysis.kind is not AnalysisKind.DEPLOYMENT:
+            return False
+        return self.now < analysis.started_at + LONGEST_STAGE
 
     @property
     def analysis(self) -> Analysis | None:

@@ -116,7 +116,7 @@ def dump_report(report: SyncReport) -> str:
         InboxBodyError: a field is not what it should be.
     """
     key, content = report.application, report.content
-    return _dumped(
+    return dumped(
         _reports(),
         {
             "application": {"namespace": key.namespace, "name": key.name},
@@ -136,7 +136,7 @@ def load_report(body: str) -> SyncReport:
     Raises:
         InboxBodyError: it is no report.
     """
-    found = _loaded(_reports(), body)
+    found = loaded(_reports(), body)
     return SyncReport(
         ApplicationKey(found.application.namespace, found.application.name),
         Revision(found.revision),
@@ -156,8 +156,8 @@ def dump_command(command: Command) -> str:
     """
     if isinstance(command, RollbackCommand):
         fields = {"command": "rollback", "to": command.to, "by": command.by, "reason": command.reason}
-        return _dumped(_commands(), fields)
-    return _dumped(_commands(), {"command": "release", "fingerprint": command.fingerprint, "by": command.by})
+        return dumped(_commands(), fields)
+    return dumped(_commands(), {"command": "release", "fingerprint": command.fingerprint, "by": command.by})
 
 
 def load_command(body: str) -> Command:
@@ -166,20 +166,25 @@ def load_command(body: str) -> Command:
     Raises:
         InboxBodyError: it is no command.
     """
-    found = _loaded(_commands(), body)
+    found = loaded(_commands(), body)
     if isinstance(found, _Release):
         return ReleaseCommand(found.fingerprint, found.by)
     return RollbackCommand(None if found.to is None else Revision(found.to), found.by, found.reason)
 
 
-def _dumped(adapter: TypeAdapter[Any], fields: Mapping[str, object]) -> str:
+def dumped(adapter: TypeAdapter[Any], fields: Mapping[str, object]) -> str:
     """The fields as JSON in ASCII, checked as a reader checks them: what is refused there must not be stored."""
     body = json.dumps(fields, separators=(",", ":"))
-    _loaded(adapter, body)
+    loaded(adapter, body)
     return body
 
 
-def _loaded(adapter: TypeAdapter[_Body], body: str) -> _Body:
+def loaded(adapter: TypeAdapter[_Body], body: str) -> _Body:
+    """What a body says.
+
+    Raises:
+        InboxBodyError: it is not what it should be.
+    """
     if len(body) > LARGEST_BODY:
         raise InboxBodyError(f"longer than {LARGEST_BODY} characters")
     try:

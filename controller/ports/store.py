@@ -11,11 +11,14 @@ step, or nothing; it refuses when the rollout was changed since it was read.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
+
+EntryKind: TypeAlias = Literal["sync", "command", "promotion"]
+"""A sync report, what a person asked about an application, what a person asked about a pipeline."""
 
 
 class StoreError(Exception):
@@ -65,8 +68,9 @@ class InboxEntry:
     """Something from outside that waits to be taken in: a sync report, or what a person asked for."""
 
     id: int
-    kind: Literal["sync", "command"]
+    kind: EntryKind
     application: ApplicationKey
+    """Of a promotion: the pipeline's key."""
     body: str
     """JSON."""
     received_at: float
@@ -153,7 +157,7 @@ class Store(Protocol):
         """One analysis by its id or an unambiguous beginning of it (8 characters at least)."""
         ...
 
-    def receive(self, kind: Literal["sync", "command"], application: ApplicationKey, body: str, at: float) -> int:
+    def receive(self, kind: EntryKind, application: ApplicationKey, body: str, at: float) -> int:
         """Put something into the inbox; it is durable when this returns. Returns the entry's id."""
         ...
 

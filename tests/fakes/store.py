@@ -7,15 +7,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Literal
 
 from controller.adapters.store import retention
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
+from controller.ports.promotions import PipelineChange, StoredPipeline
 from controller.ports.store import (
     AnalysisRecord,
     Change,
     Decision,
+    EntryKind,
     InboxEntry,
     OutboxEntry,
     Pause,
@@ -30,6 +31,7 @@ class MemoryDatabase:
     """What all handles share."""
 
     rollouts: dict[ApplicationKey, StoredRollout] = field(default_factory=dict)
+    pipelines: dict[ApplicationKey, StoredPipeline] = field(default_factory=dict)
     analyses: dict[str, AnalysisRecord] = field(default_factory=dict)
     inbox: dict[int, InboxEntry] = field(default_factory=dict)
     outbox: dict[int, OutboxEntry] = field(default_factory=dict)
@@ -84,6 +86,28 @@ class MemoryStore:
                 data.inbox.pop(entry, None)
             return version
 
+    def pipelines(self) -> Sequence[StoredPipeline]:
+        data = self._use()
+        with data.lock:
+            return [data.pipelines[key] for key in sorted(data.pipelines)]
+
+    def pipeline(self, pipeline: ApplicationKey) -> StoredPipeline | None:
+        return self._use().pipelines.get(pipeline)
+
+    def commit_pipeline(self, change: PipelineChange) -> int:
+        data = self._use()
+        with data.lock:
+            found = data.pipelines.get(change.pipeline)
+            if (found.version if found else 0) != change.expected_version:
+                raise PreconditionFailed(f"pipeline {change.pipeline} was written by somebody else: read it again")
+            self._use(write=True)
+            version = change.expected_version + 1
+            data.pipelines[change.pipeline] = StoredPipeline(change.pipeline, version, change.body)
+            self._enqueue(change.alerts)
+            for entry in change.consumed:
+                data.inbox.pop(entry, None)
+            return version
+
     def _keep_analysis(self, record: AnalysisRecord) -> None:
         analyses = self.database.analyses
         analyses[record.id] = record
@@ -123,7 +147,7 @@ class MemoryStore:
             found = [each for key, each in data.analyses.items() if key.startswith(analysis_id)]
             return found[0] if len(found) == 1 else None
 
-    def receive(self, kind: Literal["sync", "command"], application: ApplicationKey, body: str, at: float) -> int:
+    def receive(self, kind: EntryKind, application: ApplicationKey, body: str, at: float) -> int:
         data = self._use()
         with data.lock:
             if len(data.inbox) >= retention.INBOX_LIMIT:

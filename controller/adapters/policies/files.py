@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from controller.adapters.policies.yaml_documents import Document, DocumentError, Location, Mark, read_documents
 from controller.core.policy import API_VERSION, KIND, SLOPolicy
 from controller.core.policy_text import PolicyMessage, explain_errors
+from controller.core.promotion.pipeline import PIPELINE_KIND
 
 LARGEST_FILE = 4 * 1024 * 1024
 MOST_FILES = 10_000
@@ -76,17 +77,29 @@ def load_file(path: Path, shown_as: str | None = None) -> tuple[Loaded, ...]:
     """
     file = shown_as or str(path)
     try:
+        text = text_of(path)
+    except ValueError as error:
+        return (_unreadable(file, str(error)),)
+    return load_text(text, file)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ValueError: it cannot be read, is too large, or is no text.
+    """
+    try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except OSError as error:
-        return (_unreadable(file, f"cannot be read: {error.strerror or type(error).__name__}"),)
+        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from None
     if len(content) > LARGEST_FILE:
-        return (_unreadable(file, f"larger than {LARGEST_FILE // 1024 // 1024} MB"),)
+        raise ValueError(f"larger than {LARGEST_FILE // 1024 // 1024} MB")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return (_unreadable(file, "no text in UTF-8"),)
-    return load_text(text, file)
+        raise ValueError("no text in UTF-8") from None
 
 
 def load_text(text: str, file: str) -> tuple[Loaded, ...]:
@@ -125,7 +138,7 @@ def _loaded(text: str, file: str) -> Iterator[Loaded]:
         if isinstance(document, DocumentError):
             placed = PlacedMessage(PolicyMessage("", str(document)), document.mark)
             yield InvalidPolicy(file, document.mark.line, "", (placed,))
-        elif not _foreign(document.value):
+        elif not _foreign(document.value) and not is_pipeline(document.value):
             yield _policy(document, file)
 
 
@@ -138,6 +151,11 @@ def _foreign(value: object) -> bool:
     return known and kind != KIND and not str(version).startswith("rollguard.dev/")
 
 
+def is_pipeline(value: object) -> bool:
+    """Whether a document says that it is a PromotionPipeline: those are read by ``pipeline_files``."""
+    return isinstance(value, dict) and value.get("kind") == PIPELINE_KIND
+
+
 def _policy(document: Document, file: str) -> Loaded:
     if not isinstance(document.value, dict):
         message = PolicyMessage("", "no SLOPolicy", f"begin with apiVersion: {API_VERSION} and kind: {KIND}")
@@ -146,11 +164,12 @@ def _policy(document: Document, file: str) -> Loaded:
         policy = SLOPolicy.model_validate(document.value, by_alias=True, by_name=False)
     except ValidationError as error:
         messages = tuple(PlacedMessage(each, document.locate(each.location)) for each in explain_errors(error))
-        return InvalidPolicy(file, document.mark.line, _name(document.value), messages)
+        return InvalidPolicy(file, document.mark.line, name_of(document.value), messages)
     return LoadedPolicy(policy, file, document)
 
 
-def _name(value: dict[str, object]) -> str:
+def name_of(value: dict[str, object]) -> str:
+    """``namespace/name`` of a document, as far as it is known."""
     metadata = value.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         return ""

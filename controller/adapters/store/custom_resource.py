@@ -8,7 +8,7 @@ from it: a record stays in the object until it is known to be in its own.
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -39,6 +39,7 @@ from controller.ports.store import (
     AnalysisRecord,
     Change,
     Decision,
+    EntryKind,
     InboxEntry,
     OutboxEntry,
     Pause,
@@ -215,7 +216,7 @@ class CustomResourceStore:
             return exact
         return found[0] if len(found) == 1 else None
 
-    def receive(self, kind: Literal["sync", "command"], application: ApplicationKey, body: str, at: float) -> int:
+    def receive(self, kind: EntryKind, application: ApplicationKey, body: str, at: float) -> int:
         """Put something into the inbox; it is durable when this returns. Returns the entry's id.
 
         Raises:

@@ -39,7 +39,12 @@ _RETENTION = (
     "CREATE INDEX analyses_by_start ON analyses (started_at)",
     "CREATE INDEX decisions_by_time ON decisions (decided_at)",
 )
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _RETENTION)
+_PIPELINES = (
+    """CREATE TABLE pipelines (
+        namespace TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (namespace, name))""",
+)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _RETENTION, _PIPELINES)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

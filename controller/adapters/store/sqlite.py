@@ -7,16 +7,17 @@ only; everything that comes from outside is bound as a parameter, never put into
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Literal
 
-from controller.adapters.store import retention, rows
+from controller.adapters.store import pipelines, retention, rows
 from controller.adapters.store.database import Database
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
+from controller.ports.promotions import PipelineChange, StoredPipeline
 from controller.ports.store import (
     AnalysisRecord,
     Change,
     Decision,
+    EntryKind,
     InboxEntry,
     OutboxEntry,
     Pause,
@@ -84,6 +85,28 @@ class SqliteStore:
             _discard(connection, change.consumed)
         return change.expected_version + 1
 
+    def pipelines(self) -> Sequence[StoredPipeline]:
+        """Every pipeline's progress, by key."""
+        with self._database.reading() as connection:
+            return pipelines.read_all(connection)
+
+    def pipeline(self, pipeline: ApplicationKey) -> StoredPipeline | None:
+        """One pipeline's progress, or None before its first write."""
+        with self._database.reading() as connection:
+            return pipelines.read_one(connection, pipeline)
+
+    def commit_pipeline(self, change: PipelineChange) -> int:
+        """Write one move; returns the new version.
+
+        Raises:
+            PreconditionFailed: the progress is not at ``expected_version``.
+        """
+        with self._database.writing() as connection:
+            pipelines.write(connection, change)
+            _enqueue(connection, change.alerts)
+            _discard(connection, change.consumed)
+        return change.expected_version + 1
+
     def analyses(self, application: ApplicationKey | None = None, limit: int = 50) -> Sequence[AnalysisRecord]:
         """The newest analyses, newest first."""
         key = ("", "") if application is None else (application.namespace, application.name)
@@ -102,7 +125,7 @@ class SqliteStore:
         exact = bool(found) and found[0].id == analysis_id
         return found[0] if exact or len(found) == 1 else None
 
-    def receive(self, kind: Literal["sync", "command"], application: ApplicationKey, body: str, at: float) -> int:
+    def receive(self, kind: EntryKind, application: ApplicationKey, body: str, at: float) -> int:
         """Put something into the inbox; it is durable when this returns. Returns the entry's id.
 
         Raises:

@@ -1,0 +1,88 @@
+"""What a pipeline's next move is decided on: facts of Git, the forge, the guard and the trigger, gathered in one pass.
+
+Invariant: of one place, Git is read before the guard is asked: a version that a restore took out is then known to be bad.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.core.application import Revision
+from controller.core.forge import Check, Participants, PullRequest, Review
+from controller.core.promotion.progress import Place
+from controller.core.promotion.standing import AppStanding
+from controller.core.promotion.tags import Pin
+from controller.core.promotion.version import Version
+
+NOBODY, NOT_ASKED = Participants(), Participants(complete=False)
+Values = tuple[str | None, ...]
+"""What the fields of a place hold, in the order of its edits; None: the field is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullFacts:
+    """A pull request of a place."""
+
+    request: PullRequest
+    reviews: tuple[Review, ...] = ()
+    checks: tuple[Check, ...] = ()
+    pushers: Participants = NOBODY
+    """Who pushed to it, beside Rollguard."""
+    conflicts: bool = False
+    """It cannot be merged into its base as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFacts:
+    """One place, now."""
+
+    place: Place
+    repository: str = ""
+    branch: str = ""
+    head: Revision | None = None
+    """Of the branch; None: it could not be read."""
+    values: Values = ()
+    live_values: Values | None = None
+    """At the revision that is live; None: nothing is."""
+    trouble: str = ""
+    """Why it could not be read."""
+    standing: AppStanding | None = None
+    pull: PullFacts | None = None
+    branch_head: Revision | None = None
+    """Head of the branch that the pull request comes from; None: it does not exist."""
+    has_forge: bool = False
+    authors: Participants = NOT_ASKED
+    """Who wrote what the version brings into this place."""
+    authors_unknown: str = "nobody was asked"
+    """Why they cannot all be told, with the remedy; empty: they are known."""
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a trigger says."""
+
+    versions: tuple[Version, ...] | None
+    """Newest first; None: it cannot be told."""
+    trouble: str = ""
+    """Why not, or what is wrong beside."""
+    pins: tuple[tuple[str, Pin], ...] = ()
+    """Of an image trigger."""
+    moved: tuple[str, ...] = ()
+    """Tags that point to another image than before, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A pipeline, now."""
+
+    found: Found | None = None
+    """What the trigger says; None: it was not due."""
+    places: Mapping[Place, PlaceFacts] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Users of each team or group that approvals name, in lower case."""
+    stop_the_line: str = ""
+    """Why nothing at all goes forward; empty: it may."""
+
+    def at(self, place: Place) -> PlaceFacts:
+        """A place's facts."""
+        return self.places.get(place, PlaceFacts(place, trouble="it was not looked at"))

@@ -1,0 +1,147 @@
+"""What a promotion asks of Git and of the forge, and what comes of it.
+
+Invariant: a commit's bytes are in the persisted progress before it is pushed; a pull request is opened, changed and merged
+by its head, so that doing one thing twice does it once.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from controller.core.application import Revision
+from controller.core.forge_writing import MergeOutcome
+from controller.core.git import BuiltCommit, PushOutcome
+from controller.core.promotion.edits import FileEdit
+from controller.core.promotion.progress import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make a commit with the edits on top of a head."""
+
+    place: Place
+    repository: str
+    base: Revision
+    edits: tuple[FileEdit, ...]
+    message: str
+    at: float
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushCommit:
+    """Push a finished commit with a lease on where its branch was seen; None: it must not exist."""
+
+    place: Place
+    repository: str
+    commit: BuiltCommit
+    branch: str
+    expected: Revision | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPull:
+    """Open a pull request from a branch, or bring the one that is open from it up to date."""
+
+    place: Place
+    repository: str
+    branch: str
+    base: str
+    head: Revision
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePull:
+    """Close a pull request that is not wanted any more, saying why."""
+
+    place: Place
+    repository: str
+    number: int
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergePull:
+    """Merge a pull request, if its head is still this one."""
+
+    place: Place
+    repository: str
+    number: int
+    head: Revision
+    title: str
+    message: str
+
+
+PromotionIntent: TypeAlias = Prepare | PushCommit | OpenPull | ClosePull | MergePull
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The commit is made; None: the edits change nothing."""
+
+    place: Place
+    base: Revision
+    step: int
+    commit: BuiltCommit | None
+
+
+@dataclass(frozen=True, slots=True)
+class CannotEdit:
+    """The fields cannot be written: the owner has to mend the pipeline or the file."""
+
+    place: Place
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPushed:
+    """What became of a push."""
+
+    place: Place
+    commit: Revision
+    branch: str
+    outcome: PushOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class PullOpened:
+    """The pull request is there, and up to date."""
+
+    place: Place
+    number: int
+    url: str
+    head: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class PullClosed:
+    """It is closed."""
+
+    place: Place
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullMerged:
+    """What became of a merge."""
+
+    place: Place
+    number: int
+    outcome: MergeOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Git or the forge could not be asked."""
+
+    place: Place
+    sentence: str
+    retry_at: float | None = None
+    """When the server wants to be asked again, Unix seconds."""
+    denied: bool = False
+    """Credentials are missing or refused."""
+
+
+PromotionEvent: TypeAlias = Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | Failed

@@ -1,0 +1,116 @@
+"""Does what a promotion's move asks of Git and of the forge, and says what came of it.
+
+Invariant: an adapter's error becomes an event of its own kind, never a guess. Nothing is written by a process that does not
+lead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.core.declared import DeclarationError
+from controller.core.forge import PullRequestDraft
+from controller.core.forge_writing import MergeRequest
+from controller.core.git import CommitIdentity
+from controller.core.promotion.intents import (
+    CannotEdit,
+    ClosePull,
+    CommitPushed,
+    Failed,
+    MergePull,
+    OpenPull,
+    Prepare,
+    Prepared,
+    PromotionEvent,
+    PromotionIntent,
+    PullClosed,
+    PullMerged,
+    PullOpened,
+    PushCommit,
+)
+from controller.core.promotion.updates import Edit
+from controller.ports.clock import Clock
+from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused
+from controller.ports.manifests import ManifestError
+from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
+from controller.runtime.promotion_facts import PromotionPorts
+
+_NOT_LEADING = "another controller leads, or leads soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Performs intents."""
+
+    ports: PromotionPorts
+    identity: CommitIdentity
+    clock: Clock
+    leads: Callable[[], bool]
+
+    def perform(self, intent: PromotionIntent) -> PromotionEvent:
+        """Do one thing."""
+        try:
+            return self._perform(intent)
+        except (ManifestError, DeclarationError) as error:
+            return CannotEdit(intent.place, str(error))
+        except ForgeBusy as error:
+            return Failed(intent.place, str(error), retry_at=self.clock.now() + error.retry_after)
+        except ForgeRefused as error:
+            return CannotEdit(intent.place, f"the forge refuses it: {error}")
+        except (RepositoryError, ForgeError) as error:
+            denied = isinstance(error, RepositoryDenied | ForgeDenied)
+            return Failed(intent.place, str(error), denied=denied)
+
+    def _perform(self, intent: PromotionIntent) -> PromotionEvent:
+        if not isinstance(intent, Prepare) and not self.leads():
+            return Failed(intent.place, _NOT_LEADING)
+        match intent:
+            case Prepare():
+                return self._prepare(intent)
+            case PushCommit():
+                outcome = self._repository(intent.repository).push(intent.commit, intent.branch, intent.expected)
+                return CommitPushed(intent.place, intent.commit.revision, intent.branch, outcome)
+            case OpenPull():
+                return self._open(intent)
+            case ClosePull():
+                self._forge(intent.repository).close(intent.number, intent.comment)
+                return PullClosed(intent.place, intent.number)
+            case MergePull():
+                request = MergeRequest(intent.number, intent.head, title=intent.title, message=intent.message)
+                return PullMerged(intent.place, intent.number, self._forge(intent.repository).merge(request))
+
+    def _repository(self, url: str) -> Repository:
+        return self.ports.repositories[url]
+
+    def _forge(self, url: str) -> Forge:
+        forge = self.ports.forge(url)
+        if forge is None:
+            raise DeclarationError(f"the settings name no forge for {url}", "add repositories[].forge")
+        return forge
+
+    def _prepare(self, intent: Prepare) -> Prepared:
+        repository = self._repository(intent.repository)
+        edits: dict[str, list[Edit]] = {}
+        for each in intent.edits:
+            edits.setdefault(each.file, []).append(each.edit)
+        bodies = repository.files(intent.base, tuple(edits))
+        written = {file: self._written(file, bodies.get(file), edits[file]) for file in edits}
+        changed = {file: body for file, body in written.items() if body != bodies.get(file)}
+        if not changed:
+            return Prepared(intent.place, intent.base, intent.step, None)
+        tree = repository.write(intent.base, changed)
+        if not tree.changed:
+            return Prepared(intent.place, intent.base, intent.step, None)
+        commit = repository.build(
+            parent=intent.base, tree=tree.tree, message=intent.message, identity=self.identity, at=intent.at
+        )
+        return Prepared(intent.place, intent.base, intent.step, commit)
+
+    def _written(self, file: str, body: bytes | None, edits: list[Edit]) -> bytes:
+        if body is None:
+            raise DeclarationError(f"{file} is not in the repository", "write the path from the repository's root")
+        return self.ports.manifests.write(file, body, edits)
+
+    def _open(self, intent: OpenPull) -> PullOpened:
+        draft = PullRequestDraft(intent.branch, intent.base, intent.title, intent.body, frozenset(intent.labels))
+        pull = self._forge(intent.repository).open(draft)
+        return PullOpened(intent.place, pull.number, pull.url, intent.head)

@@ -1,0 +1,213 @@
+"""Gathers what a pipeline's next move is decided on, from Git, the forge and the guard.
+
+Invariant: of each place Git is read before the guard is asked. What cannot be read is said in the place's ``trouble``; the
+other places go on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from controller.core.application import Application, ApplicationKey, Revision
+from controller.core.forge import Participants
+from controller.core.git import canonical_url
+from controller.core.promotion.edits import FileField, fields_of
+from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts, Values
+from controller.core.promotion.move import Move, places_of
+from controller.core.promotion.pipeline import PromotionPipeline, Stage, StageMode, StageTarget
+from controller.core.promotion.progress import Passage, Phase, Place, Progress
+from controller.core.promotion.scope import outside_of
+from controller.core.promotion.standing import AppStanding, Judged, standing_of
+from controller.core.promotion.wording import pull_branch
+from controller.core.state import Rollout
+from controller.ports.forge import Forge, ForgeError
+from controller.ports.manifests import ManifestError, Manifests
+from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
+
+_MOST_AUTHORS_ASKED = 250
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionPorts:
+    """What promotions speak to."""
+
+    repositories: Mapping[str, Repository]
+    """By URL."""
+    forge: Callable[[str], Forge | None]
+    """By the repository's URL; None: the settings name none."""
+    manifests: Manifests
+    rollout: Callable[[ApplicationKey], Rollout | None]
+    """What the guard knows of an application; None: nothing."""
+    paused: Callable[[ApplicationKey], bool]
+    may_promote: Callable[[ApplicationKey, Application], str]
+    """Why a pipeline may not touch an application; empty: it may."""
+
+
+class Gathering:
+    """Reads facts; remembers the fields of a revision, which never change."""
+
+    def __init__(self, ports: PromotionPorts) -> None:
+        self._ports = ports
+        self._fields: dict[tuple[str, Revision, tuple[FileField, ...]], Values] = {}
+
+    def facts(self, pipeline: PromotionPipeline, progress: Progress, found: Found | None, now: float) -> Facts:
+        """All facts of a pipeline."""
+        bare = Move(pipeline, progress, Facts(), now)
+        heads: dict[tuple[str, str], Revision] = {}
+        places = {place: self._place(bare, place, heads) for place in places_of(pipeline)}
+        return Facts(found=found, places=places, members=self._members(bare, places.values()))
+
+    def _place(self, move: Move, place: Place, heads: dict[tuple[str, str], Revision]) -> PlaceFacts:
+        stage, target = move.stage(place), move.target(place)
+        key = move.application(place)
+        rollout = self._ports.rollout(key)
+        if rollout is None:
+            unknown = AppStanding(key, Judged.UNKNOWN)
+            return PlaceFacts(place, trouble=f"there is no application {key}", standing=unknown)
+        application = rollout.application
+        trouble = self._ports.may_promote(move.pipeline.key, application) or _outside(target, stage, application)
+        if trouble:
+            return PlaceFacts(place, trouble=trouble, standing=standing_of(rollout))
+        url = target.write.repository or application.source.repository
+        branch = target.write.branch or application.source.branch
+        facts = PlaceFacts(place, repository=url, branch=branch, has_forge=self._ports.forge(url) is not None)
+        try:
+            return self._read(move, stage, target, facts, heads)
+        except (RepositoryError, ForgeError, ManifestError) as error:
+            standing = standing_of(rollout, paused=self._ports.paused(key))
+            return replace(facts, trouble=str(error), standing=standing)
+
+    def _read(
+        self, move: Move, stage: Stage, target: StageTarget, facts: PlaceFacts, heads: dict[tuple[str, str], Revision]
+    ) -> PlaceFacts:
+        place, repository = facts.place, self._ports.repositories[facts.repository]
+        where = (canonical_url(facts.repository), facts.branch)
+        head = heads.get(where) or heads.setdefault(where, repository.fetch(facts.branch))
+        fields = fields_of(stage, target)
+        values = self._values(facts.repository, head, fields)
+        passage = move.progress.passage(place)
+        facts = self._proposal(move, passage, replace(facts, head=head, values=values))
+        # only now: a restore that took the version out of the branch is then known to the guard
+        key = move.application(place)
+        rollout = self._ports.rollout(key)
+        standing = standing_of(rollout, paused=self._ports.paused(key)) if rollout is not None else None
+        live = self._live(facts, fields, standing)
+        facts = replace(facts, standing=standing, live_values=live)
+        return self._with_authors(move, stage, passage, facts)
+
+    def _values(self, url: str, revision: Revision, fields: tuple[FileField, ...]) -> Values:
+        known = (canonical_url(url), revision, fields)
+        if known not in self._fields:
+            if len(self._fields) > 10_000:  # noqa: PLR2004  heads that are long gone
+                self._fields.clear()
+            self._fields[known] = self._read_fields(url, revision, fields)
+        return self._fields[known]
+
+    def _read_fields(self, url: str, revision: Revision, fields: Sequence[FileField]) -> Values:
+        files = self._ports.repositories[url].files(revision, tuple(dict.fromkeys(each.file for each in fields)))
+        values: list[str | None] = []
+        for each in fields:
+            body = files.get(each.file)
+            try:
+                values.append(
+                    self._ports.manifests.read(each.file, body, each.field).text if body is not None else None
+                )
+            except ManifestError:
+                values.append(None)  # writing says what is wrong with it
+        return tuple(values)
+
+    def _live(self, facts: PlaceFacts, fields: tuple[FileField, ...], standing: AppStanding | None) -> Values | None:
+        if standing is None or standing.live is None:
+            return None
+        try:
+            return self._values(facts.repository, standing.live, fields)
+        except RevisionUnknown:
+            return None
+
+    def _proposal(self, move: Move, passage: Passage | None, facts: PlaceFacts) -> PlaceFacts:
+        """With the pull request and its branch, where there is one or will be."""
+        if passage is None or not passage.open or not _goes_by_pull_request(move, passage):
+            return facts
+        try:
+            branch_head = self._ports.repositories[facts.repository].fetch(pull_branch(move, passage))
+        except RevisionUnknown:
+            branch_head = None
+        forge = self._ports.forge(facts.repository)
+        pull = _pull(forge, passage.pull_number) if forge is not None and passage.pull_number is not None else None
+        return replace(facts, branch_head=branch_head, pull=pull)
+
+    def _with_authors(self, move: Move, stage: Stage, passage: Passage | None, facts: PlaceFacts) -> PlaceFacts:
+        rules = stage.approvals
+        if rules is None or not rules.not_author or passage is None or passage.phase not in _ASKED:
+            return facts
+        authors, unknown = self._authors(move, passage)
+        return replace(facts, authors=authors, authors_unknown=unknown)
+
+    def _authors(self, move: Move, passage: Passage) -> tuple[Participants, str]:
+        """Who wrote the source's commits between what is there now and the version."""
+        version = passage.version
+        if not version.revision or not version.source:
+            return Participants(complete=False), (
+                "the image has no labels org.opencontainers.image.revision and source: set them in the build, or let "
+                "somebody bypass the approvals"
+            )
+        forge = self._ports.forge(version.source)
+        if forge is None:
+            return Participants(complete=False), f"the settings name no forge for {version.source}"
+        previous = next(
+            (each for each in move.progress.known if each.name == passage.previous and each.revision), None
+        )
+        if previous is None:
+            return Participants(
+                complete=False
+            ), f"the commit of {passage.previous or 'what is there now'} is not known"
+        try:
+            repository = self._ports.repositories[version.source]
+            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), ())
+            commits = [each.revision for each in between]
+            return forge.authors(commits[:_MOST_AUTHORS_ASKED]), (
+                "" if len(commits) <= _MOST_AUTHORS_ASKED else f"{len(commits)} commits are more than are asked about"
+            )
+        except (RepositoryError, ForgeError) as error:
+            return Participants(complete=False), str(error)
+
+    def _members(self, move: Move, places: Iterable[PlaceFacts]) -> Mapping[str, frozenset[str]]:
+        """For each team that approvals name: those of the reviewers who are in it."""
+        members: dict[str, set[str]] = {}
+        for facts in places:
+            rules, pull = move.stage(facts.place).approvals, facts.pull
+            forge = self._ports.forge(facts.repository) if facts.repository else None
+            if rules is None or pull is None or forge is None:
+                continue
+            users = {each.user.casefold() for each in pull.reviews if each.user}
+            for team in rules.from_:
+                members.setdefault(team, set()).update(user for user in users if _is_member(forge, user, team))
+        return {team: frozenset(users) for team, users in members.items()}
+
+
+def _is_member(forge: Forge, user: str, team: str) -> bool:
+    try:
+        return user != team.casefold() and forge.is_member(user, team)
+    except ForgeError:
+        return False  # it is a user's name, or a team that the token may not see: nobody counts by it
+
+
+_ASKED = (Phase.WAITING, Phase.WRITING, Phase.PROPOSED)
+
+
+def _goes_by_pull_request(move: Move, passage: Passage) -> bool:
+    by_mode = move.stage(passage.place).mode is StageMode.PULL_REQUEST and not passage.step
+    return by_mode or passage.by_pull_request or passage.pull_number is not None
+
+
+def _pull(forge: Forge, number: int) -> PullFacts:
+    request = forge.pull_request(number)
+    if not request.open:
+        return PullFacts(request)
+    return PullFacts(
+        request, forge.reviews(number), forge.checks(request.head), forge.pushers(number), conflicts=False
+    )
+
+
+def _outside(target: StageTarget, stage: Stage, application: Application) -> str:
+    files: Iterable[str] = [*(each.file for each in target.write.updates), *(each.file for each in stage.steps)]
+    return outside_of(target.write.repository, target.write.branch, files, application)

@@ -1,0 +1,339 @@
+"""The promotion's machine, in a small world: what goes where, what waits, and what never goes on."""
+
+import pytest
+
+from controller.core.forge import Participants
+from controller.core.promotion.intents import MergePull, OpenPull, Prepare, PushCommit
+from controller.core.promotion.progress import Approval, Freeze, Phase, Request
+from controller.core.promotion.standing import Judged
+from tests.core.promotion.world import PIPELINE, World, pipeline, place, version
+
+HOUR = 3600.0
+
+
+def in_staging() -> World:
+    """A world in which version 1 has passed dev, and is merged into staging."""
+    world = World()
+    world.run()
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    world.run()
+    return world
+
+
+def in_production() -> World:
+    """A world in which version 1 is proposed for production, and has soaked."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.run()
+    world.wait(HOUR)
+    world.run()
+    return world
+
+
+def test_a_new_version_is_written_to_the_first_stage_at_once() -> None:
+    """A found version is prepared and pushed to dev without asking anybody, and to nowhere else."""
+    world = World()
+    done = world.run()
+    assert [type(each) for each in done] == [Prepare, PushCommit]
+    assert (world.holds("dev"), world.holds("staging")) == ("v1.1.0", "v1.0.0")
+    assert world.passage("dev").phase is Phase.DEPLOYING
+
+
+def test_a_version_goes_on_once_it_has_passed() -> None:
+    """Judged good in dev, it is proposed and merged into staging; while it is judged nothing is proposed."""
+    world = World()
+    world.run()
+    world.deploy()
+    assert world.run() == []
+    world.judge(Judged.PASSED, place("dev"))
+    done = [type(each) for each in world.run()]
+    assert done == [Prepare, PushCommit, OpenPull, MergePull]
+    assert (world.holds("staging"), world.holds("production")) == ("v1.1.0", "v1.0.0")
+
+
+def test_what_was_not_judged_does_not_go_on() -> None:
+    """Adopted, presumed or inconclusive is not Healthy: nothing leaves dev, and the sentence says why."""
+    world = World()
+    world.run()
+    world.deploy()
+    world.judge(Judged.NOT_SHOWN, place("dev"))
+    assert world.run() == []
+    assert "nothing shows that it keeps its SLO" in world.passage("dev").sentence
+
+
+def test_production_waits_for_the_soak_and_for_an_approval() -> None:
+    """An hour Healthy in staging first, then a pull request that is merged only once somebody else has approved it."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    assert world.run() == []
+    assert "1h are over" in world.passage("production").sentence
+    world.wait(HOUR)
+    assert [type(each) for each in world.run()] == [Prepare, PushCommit, OpenPull]
+    number = world.passage("production").pull_number
+    assert number is not None
+    assert world.passage("production").sentence == f"pull request {number}: 1 approval from alice and bob is missing"
+    world.approve(number, "alice")
+    assert [type(each) for each in world.run()] == [MergePull]
+    assert world.holds("production") == "v1.1.0"
+    assert world.passage("production").approved_by == ("alice",)
+
+
+def test_an_author_cannot_approve() -> None:
+    """Who wrote the version is named, and does not count."""
+    world = in_production()
+    world.authors = Participants(frozenset({"Alice"}))
+    number = world.passage("production").pull_number
+    assert number is not None
+    world.approve(number, "alice")
+    assert world.run() == []
+    assert "alice wrote or triggered it and cannot approve it" in world.passage("production").sentence
+    world.approve(number, "bob")
+    assert [type(each) for each in world.run()] == [MergePull]
+
+
+def test_an_approval_counts_only_for_the_head_it_was_given_for() -> None:
+    """A newer version in the same pull request needs approvals anew."""
+    world = in_production()
+    number = world.passage("production").pull_number
+    assert number is not None
+    world.approve(number, "alice")
+    world.versions = (version(2), version(1))
+    world.authors = Participants(complete=False)
+    world.run()
+    assert world.passage("production").version.name == "1.1.0"
+    assert world.holds("production") == "v1.0.0"
+    assert "does not tell all who wrote" in world.passage("production").sentence
+
+
+def test_a_bad_version_is_stopped_everywhere() -> None:
+    """A breach in staging stops the version there; production is never touched, and people are told once."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.BREACHED, place("staging"))
+    world.wait(2 * HOUR)
+    assert world.run() == []
+    assert world.passage("staging").phase is Phase.STOPPED
+    world.commit(staging="v1.0.0")
+    world.deploy()
+    world.judge(Judged.HEALTHY)
+    world.wait(2 * HOUR)
+    assert world.run() == []
+    assert world.holds("production") == "v1.0.0"
+    assert world.alerts == ["RollguardPromotionStopped"]
+
+
+def test_a_late_breach_takes_an_open_pull_request_back() -> None:
+    """Found bad in staging after its early pass, the version's pull request for production is closed."""
+    world = in_production()
+    number = world.passage("production").pull_number
+    world.judge(Judged.BREACHED, place("staging"))
+    world.run()
+    assert number is not None
+    assert not world.pulls[number].open
+    assert world.passage("production").phase is Phase.STOPPED
+
+
+def test_the_version_after_a_bad_one_may_go() -> None:
+    """A fix is a new version: it goes its way from the start."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.BREACHED, place("staging"))
+    world.run()
+    world.commit(staging="v1.0.0")
+    world.versions = (version(2), version(1))
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.run()
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    world.run()
+    assert (world.holds("dev"), world.holds("staging")) == ("v1.2.0", "v1.2.0")
+
+
+def test_what_a_person_took_back_is_not_put_back() -> None:
+    """A person's revert in dev stays; a person may promote it again."""
+    world = World()
+    world.run()
+    world.commit(dev="v1.0.0")
+    assert world.run() == []
+    assert world.passage("dev").phase is Phase.TAKEN_BACK
+    world.wait(HOUR)
+    assert world.run() == []
+    world.progress = world.progress.__class__(
+        **{**_fields(world), "requests": (Request("dev", version(1).identity, "dora", world.now),)}
+    )
+    world.run()
+    assert world.holds("dev") == "v1.1.0"
+
+
+def test_a_closed_pull_request_is_not_opened_again() -> None:
+    """Somebody closed it: that is an answer."""
+    world = in_production()
+    number = world.passage("production").pull_number
+    assert number is not None
+    from dataclasses import replace
+
+    from controller.core.forge import PullRequestState
+
+    world.pulls[number] = replace(world.pulls[number], state=PullRequestState.CLOSED)
+    assert world.run() == []
+    assert world.passage("production").phase is Phase.TAKEN_BACK
+    world.wait(HOUR)
+    assert world.run() == []
+
+
+def test_a_newer_version_takes_the_place_of_an_open_pull_request() -> None:
+    """One pull request for a place, brought up to date: never two."""
+    world = in_staging()
+    world.refuses.add("merge")
+    world.versions = (version(2), version(1))
+    world = in_production()
+    world.versions = (version(2), version(1))
+    world.run()
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    world.run()
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.run()
+    world.wait(HOUR)
+    world.run()
+    assert world.passage("production").version.name == "1.2.0"
+    assert [each.title for each in world.pulls.values() if each.open] == ["Promote checkout 1.2.0 to production"]
+
+
+def test_a_branch_that_refuses_pushes_gets_a_pull_request() -> None:
+    """A protected dev branch is no dead end."""
+    world = World()
+    world.refuses.add("main")
+    assert OpenPull in [type(each) for each in world.run()]
+    assert world.passage("dev").phase is Phase.PROPOSED
+
+
+def test_a_freeze_holds_everything_up() -> None:
+    """Stop the line: nothing is written, and it says who and why; thawed, it goes on."""
+    world = World()
+    world.progress = world.progress.__class__(world.pipeline.key, freezes=(Freeze("dora", 0.0, "incident 7"),))
+    assert world.run() == []
+    assert world.passage("dev").sentence == "dora stopped the line: incident 7"
+    world.progress = world.progress.__class__(**{**_fields(world), "freezes": ()})
+    world.run()
+    assert world.holds("dev") == "v1.1.0"
+
+
+def test_a_bypass_needs_no_approval() -> None:
+    """A named person's hotfix goes without soak and approvals."""
+    world = in_staging()
+    request = Request("production", version(1).identity, "dora", world.now, "login is broken")
+    world.progress = world.progress.__class__(**{**_fields(world), "requests": (request,)})
+    world.run()
+    assert world.holds("production") == "v1.1.0"
+    assert world.passage("production").bypassed_by == "dora"
+
+
+def test_approvals_by_name_count_too() -> None:
+    """An approval object stands beside a review."""
+    world = in_production()
+    given = Approval("production", version(1).identity, "bob", world.now)
+    world.progress = world.progress.__class__(**{**_fields(world), "approvals": (given,)})
+    world.run()
+    assert world.holds("production") == "v1.1.0"
+
+
+def test_what_is_in_git_already_is_not_written_again() -> None:
+    """A new controller finds the newest version in dev: it judges it, and makes no commit."""
+    world = World()
+    world.commit(dev="v1.1.0")
+    assert world.run() == []
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("dev"))
+    world.run()
+    assert world.holds("staging") == "v1.1.0"
+    assert "main" not in world.pushed
+
+
+def test_nothing_goes_backwards() -> None:
+    """A tag that is deleted, or an older version, never replaces a newer one."""
+    world = in_staging()
+    world.versions = (version(0), *())
+    assert world.run() == []
+    world.versions = (version(1), version(0))
+    assert world.run() == []
+    assert world.holds("dev") == "v1.1.0"
+
+
+STEPPED = PIPELINE.replace(
+    "      mode: PullRequest\n      mergeWhen: {checks: Ignored}\n",
+    "      steps: [{file: envs/staging/route.yaml, path: backends.weight, values: [5, 50, 100]}]\n",
+)
+
+
+def test_steps_are_commits_of_their_own() -> None:
+    """The version comes with the first weight; each next weight once the one before has passed."""
+    world = World(pipeline(STEPPED))
+    world.run()
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    weights = []
+    for _ in range(3):
+        world.run()
+        weights.append(world.branches["main"].fields["envs/staging/route.yaml", "backends.weight"])
+        world.deploy()
+        assert world.run() == []
+        world.judge(Judged.PASSED, place("staging"))
+    world.run()
+    assert weights == ["5", "50", "100"]
+    assert world.passage("staging").phase is Phase.PASSED
+
+
+WAVES = """
+apiVersion: rollguard.dev/v1alpha1
+kind: PromotionPipeline
+metadata: {name: checkout, namespace: shop}
+spec:
+  trigger: {image: {repository: registry.example.com/shop/checkout, tagPattern: '^v(?P<version>.+)$'}}
+  stages:
+    - name: production
+      targets:
+        - {name: eu, application: {name: eu}, write: {updates: [{file: eu.yaml, path: image.tag}]}}
+        - {name: us, application: {name: us}, write: {updates: [{file: us.yaml, path: image.tag}]}, after: [eu]}
+"""
+
+
+def test_waves_go_one_after_the_other() -> None:
+    """The second region waits until the first has passed."""
+    world = World(pipeline(WAVES))
+    world.run()
+    assert (world.holds("production/eu"), world.holds("production/us")) == ("v1.1.0", "v1.0.0")
+    assert world.passage("production/us").sentence == "eu must have passed first"
+    world.deploy()
+    world.judge(Judged.PASSED, place("production/eu"))
+    world.run()
+    assert world.holds("production/us") == "v1.1.0"
+
+
+@pytest.mark.parametrize(
+    ("windows", "opens"),
+    [
+        ("{allow: ['Mon-Thu 09:00-16:00 UTC']}", "2027-01-18 09:00"),
+        ("{freeze: [2027-01-10/2027-01-20]}", "2027-01-21 00:00"),
+    ],
+)
+def test_a_closed_window_says_when_it_opens(windows: str, opens: str) -> None:
+    """Outside of its window nothing lands; the sentence names the next opening."""
+    declared = PIPELINE.replace(
+        "      write: {updates: [{file: envs/dev/",
+        f"      windows: {windows}\n      write: {{updates: [{{file: envs/dev/",
+    )
+    world = World(pipeline(declared))
+    assert world.run() == []
+    assert f"opens {opens} UTC" in world.passage("dev").sentence
+
+
+def _fields(world: World) -> dict[str, object]:
+    from dataclasses import fields
+
+    return {each.name: getattr(world.progress, each.name) for each in fields(world.progress)}
