@@ -11,6 +11,7 @@ from controller import __version__
 from controller.app.clocks import SystemClock
 from controller.app.ground import Election, Ground, on_this_machine
 from controller.app.plain_git import plain_sources
+from controller.app.promotions import Neighbours, promoter_of
 from controller.app.repositories import Repositories
 from controller.app.sinks import metrics_of, sinks_of
 from controller.core.application import ApplicationKey
@@ -150,8 +151,15 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         told=late.outbox.notify,
         watch=late.heard(telemetry),
     )
-    intake = Intake(store, clock, late.reconciler.submit, late.reconciler.keys)
     repositories = Repositories(settings, home, clock, ground.secrets)
+    promoter = promoter_of(
+        settings,
+        Neighbours(
+            store, clock, lanes, repositories, late.reconciler, late.outbox.notify, ground.leads, redactor.add
+        ),
+        [sink.name for sink in sinks],
+    )
+    intake = Intake(store, clock, late.reconciler.submit, late.reconciler.keys, promoter.ask)
     sources = plain_sources(settings, repositories, home, clock)
     metrics = metrics_of(settings, telemetry, clock, redactor)
     questions = Questions(settings.cluster.name)
@@ -194,6 +202,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         clock=clock,
         sinks=[sink.name for sink in sinks],
         told=late.outbox.notify,
+        promote=promoter.declare,
     )
     web = _web(settings, late, intake, store, telemetry, clock, redactor)
     late.controller = Controller(
@@ -214,6 +223,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             begin=ground.begin,
             end=ground.end,
             tend=ground.tend,
+            promote=promoter.beat,
             cluster=ground.cluster,
             discovery=Discovery(late.reconciler, repositories, lanes, clock) if ground.cluster is not None else None,
         )

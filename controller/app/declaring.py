@@ -5,14 +5,14 @@ Invariant: what is told of a policy is worked out from what is in force, never f
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.adapters.policies.cluster import ClusterPolicies, DeclaredPolicy
 from controller.adapters.policies.files import LoadedPolicy, load_directory
 from controller.adapters.policies.signature import directory_signature
 from controller.adapters.policies.standing import Standing, standing
-from controller.app.policies import matching_rules, policies_of
+from controller.app.policies import matching_rules, policies_of, read_pipelines
 from controller.core.application import Application, ApplicationKey
 from controller.core.policy import SLOPolicy
 from controller.core.policy_matching import Conflict, Invalid, Resolution, policy_key, resolve_policies
@@ -45,7 +45,8 @@ class Declaring:
         policies, broken = self._read(declared)
         found = resolve_policies(policies, applications, matching_rules(self._settings, applications))
         self._in_force = _in_force(declared, found)
-        return policies_of(found, broken)
+        pipelines, broken_pipelines = read_pipelines(self._directory) if self._directory is not None else ([], [])
+        return replace(policies_of(found, [*broken, *broken_pipelines]), pipelines=pipelines)
 
     def tend(self, rollouts: Iterable[Rollout]) -> None:
         """Tell how each policy of the cluster stands now, with what is known of the applications."""

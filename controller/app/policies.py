@@ -4,14 +4,17 @@ Invariant: one broken policy stops only itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from controller.adapters.policies.files import InvalidPolicy, LoadedPolicy, load_directory
+from controller.adapters.policies.pipeline_files import LoadedPipeline, load_pipelines
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import PolicyChanged
 from controller.core.policy import SLOPolicy
 from controller.core.policy_matching import Conflict, MatchingRules, Resolution, policy_key, resolve_policies
-from controller.runtime.policy_watch import BrokenPolicy, Policies
+from controller.core.promotion.pipeline import PromotionPipeline
+from controller.runtime.policy_watch import PIPELINE, BrokenPolicy, Policies
 from controller.settings import Settings
 
 
@@ -21,7 +24,18 @@ def load_policies(settings: Settings, directory: Path, applications: Sequence[Ap
     policies = [each.policy for each in loaded if isinstance(each, LoadedPolicy)]
     invalid = [each for each in loaded if isinstance(each, InvalidPolicy)]
     broken = [BrokenPolicy(each.name or each.file, str(each)) for each in invalid]
-    return resolved(settings, policies, broken, applications)
+    pipelines, broken_pipelines = read_pipelines(directory)
+    found = resolved(settings, policies, [*broken, *broken_pipelines], applications)
+    return replace(found, pipelines=pipelines)
+
+
+def read_pipelines(directory: Path) -> tuple[list[PromotionPipeline], list[BrokenPolicy]]:
+    """The pipelines of a directory, and those that cannot be used."""
+    loaded = load_pipelines(directory)
+    return (
+        [each.pipeline for each in loaded if isinstance(each, LoadedPipeline)],
+        [BrokenPolicy(each.name, str(each), PIPELINE) for each in loaded if not isinstance(each, LoadedPipeline)],
+    )
 
 
 def resolved(

@@ -20,7 +20,7 @@ from controller.app.clocks import SystemClock
 from controller.core.git import canonical_url
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository, RepositoryDenied
-from controller.settings import Credentials, RepositorySettings, Settings
+from controller.settings import RepositorySettings, Settings
 from controller.settings.repositories import GithubAppSettings
 
 _NO_CREDENTIALS = "no credentials are set for this repository: list it under repositories"
@@ -85,7 +85,7 @@ def _credentials(declared: RepositorySettings, logins: Logins) -> GitCredentials
     if given is None:
         return GitCredentials(hint=_NO_CREDENTIALS)
     if given.github_app is not None:
-        installation = _installation(given.github_app, given)
+        installation = installation_of(given.github_app, given.ca_file)
         return GithubAppTokens(declared.url, installation, logins.files, logins.clock)
     return GitCredentials(
         token_file=given.token_file,
@@ -96,17 +96,24 @@ def _credentials(declared: RepositorySettings, logins: Logins) -> GitCredentials
     )
 
 
-def _installation(app: GithubAppSettings, given: Credentials) -> Installation:
+def installation_of(
+    app: GithubAppSettings,
+    ca_file: Path | None,
+    where: str = "credentials",
+    denied: type[Exception] = RepositoryDenied,
+) -> Installation:
+    """A GitHub App's installation, with its key read at each use; ``denied`` is raised where it cannot be."""
+
     def private_key() -> bytes:
         try:
             return read_secret(app.private_key_file)
         except SecretUnreadable as error:
-            raise RepositoryDenied(f"credentials.githubApp.privateKeyFile: {error}") from None
+            raise denied(f"{where}.githubApp.privateKeyFile: {error}") from None
 
     return Installation(
         app_id=str(app.app_id),
         installation_id=str(app.installation_id),
         private_key=private_key,
         api_url=str(app.api_url or ""),
-        ca_file=given.ca_file,
+        ca_file=ca_file,
     )

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
+from controller.ports.promotions import PipelineStore
 
 EntryKind: TypeAlias = Literal["sync", "command", "promotion"]
 """A sync report, what a person asked about an application, what a person asked about a pipeline."""
@@ -134,7 +135,7 @@ class Change:
     """When the step was made, Unix seconds."""
 
 
-class Store(Protocol):
+class Store(PipelineStore, Protocol):
     """Where it is written down. Safe to call from several threads."""
 
     def rollouts(self) -> Sequence[StoredRollout]:

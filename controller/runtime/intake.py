@@ -25,13 +25,22 @@ class Intake:
     """Reads the inbox whenever something may be in it."""
 
     def __init__(
-        self, store: Store, clock: Clock, submit: Submit, guarded: Callable[[], tuple[ApplicationKey, ...]]
+        self,
+        store: Store,
+        clock: Clock,
+        submit: Submit,
+        guarded: Callable[[], tuple[ApplicationKey, ...]],
+        promotion: Callable[[InboxEntry], bool] = lambda _entry: False,
     ) -> None:
-        """``submit`` takes an event and the entries that it consumes; False: not persisted, it comes again."""
+        """``submit`` takes an event and the entries that it consumes; False: not persisted, it comes again.
+
+        ``promotion`` takes what was asked of a pipeline; False: there is no such pipeline.
+        """
         self._store = store
         self._clock = clock
         self._submit = submit
         self._guarded = guarded
+        self._promotion = promotion
         self._lock = threading.Lock()
         self._seen: int | None = None
 
@@ -70,6 +79,11 @@ class Intake:
             return sum(self._one(entry) for entry in entries)
 
     def _one(self, entry: InboxEntry) -> bool:
+        if entry.kind == "promotion":
+            taken = self._promotion(entry)
+            if not taken:
+                self._drop(entry, "it is about a pipeline that is not declared")
+            return taken
         if entry.application not in self._guarded():
             self._drop(entry, "it is about an application that is not guarded")
             return False

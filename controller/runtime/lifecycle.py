@@ -30,6 +30,7 @@ BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 PROOF_SECONDS = 60.0
 TEND_SECONDS = 5.0
+PROMOTE_SECONDS = 0.5
 STUCK_SECONDS = 120.0
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +59,8 @@ class Parts:
     end: Callable[[], None] = lambda: None
     tend: Callable[[Iterable[Rollout]], None] = lambda _rollouts: None
     """Called every few seconds with all rollouts."""
+    promote: Callable[[], None] = lambda: None
+    """Called each second: looks at the pipelines that are due."""
     cluster: ClusterSource | None = None
     discovery: Discovery | None = None
     """Listens to ``cluster``."""
@@ -107,6 +110,7 @@ class Controller:
         self._heartbeat.every(BEAT_SECONDS, "beat", self._beat)
         self._heartbeat.every(LOOK_SECONDS, "look", self._look)
         self._heartbeat.every(BEAT_SECONDS, "inbox", parts.intake.poll)
+        self._heartbeat.every(PROMOTE_SECONDS, "promotions", parts.promote)
         self._heartbeat.every(BEAT_SECONDS, "checkpoints", parts.reconciler.keep_looks)
         self._heartbeat.every(PROOF_SECONDS, "proofs", parts.proofs.prove)
         self._heartbeat.every(TEND_SECONDS, "tend", lambda: parts.tend(parts.reconciler.rollouts()))

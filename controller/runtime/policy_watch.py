@@ -12,6 +12,7 @@ import structlog
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import PolicyChanged
+from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.store import Store, StoreError
@@ -23,6 +24,8 @@ APPLY_SECONDS = 20.0
 LOOK_AHEAD = 86400.0
 """Seconds: longer than the outbox ever puts a delivery off."""
 
+PIPELINE = "pipeline"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -33,15 +36,18 @@ class BrokenPolicy:
     name: str
     """``namespace/name``, or the file where the name is not known."""
     message: str
+    what: str = "policy"
+    """What it is called: policy, or pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What the declared policies come to."""
+    """What the declared policies come to, and the pipelines that are declared beside them."""
 
     by_application: Mapping[ApplicationKey, PolicyChanged]
     """One for every application that a valid policy names; the others are not guarded."""
     broken: Sequence[BrokenPolicy] = ()
+    pipelines: Sequence[PromotionPipeline] = ()
 
 
 class PolicyWatch:
@@ -57,8 +63,12 @@ class PolicyWatch:
         clock: Clock,
         sinks: Sequence[str],
         told: Callable[[], None],
+        promote: Callable[[Sequence[PromotionPipeline]], None] = lambda _pipelines: None,
     ) -> None:
-        """``signature`` is cheap and differs when something changed; ``load`` reads and resolves all policies."""
+        """``signature`` is cheap and differs when something changed; ``load`` reads and resolves all policies.
+
+        ``promote`` takes the pipelines that are declared.
+        """
         self._reconciler = reconciler
         self._store = store
         self._signature = signature
@@ -66,6 +76,7 @@ class PolicyWatch:
         self._clock = clock
         self._sinks = tuple(sinks)
         self._told = told
+        self._promote = promote
         self._seen: object = None
         self._next = 0.0
         self._open: dict[str, Alert] | None = None
@@ -79,12 +90,20 @@ class PolicyWatch:
         if signature == self._seen:
             return False
         policies = self._load([rollout.application for rollout in self._reconciler.rollouts()])
-        if self._apply(policies) and self._tell(policies.broken):
+        if self._apply(policies) and self._tell(policies.broken) and self._promoted(policies.pipelines):
             self._seen = signature
         return True
 
+    def _promoted(self, pipelines: Sequence[PromotionPipeline]) -> bool:
+        try:
+            self._promote(pipelines)
+        except StoreError as error:
+            _log.error("the progress of the pipelines could not be read yet", error=str(error))
+            return False
+        return True
+
     def _apply(self, policies: Policies) -> bool:
-        broken = {each.name: each.message for each in policies.broken}
+        broken = {each.name: each.message for each in policies.broken if each.what != PIPELINE}
         taken, until = True, self._clock.monotonic() + APPLY_SECONDS
         for rollout in self._reconciler.rollouts():
             if self._clock.monotonic() > until:
@@ -99,7 +118,7 @@ class PolicyWatch:
         now = self._clock.now()
         try:
             known = self._open if self._open is not None else self._left_open()
-            wanted = {each.name: known.get(each.name) or _alert(each, now) for each in broken}
+            wanted = {_name(each): known.get(_name(each)) or _alert(each, now) for each in broken}
             news = [alert for name, alert in wanted.items() if name not in known]
             over = [replace(alert, ended_at=now) for name, alert in known.items() if name not in wanted]
             self._store.enqueue([(sink, alert) for alert in (*news, *over) for sink in self._sinks])
@@ -108,8 +127,8 @@ class PolicyWatch:
             return False
         self._open = wanted
         for each in broken:
-            if each.name not in known:
-                _log.error("a policy is invalid; the others go on", policy=each.name, why=each.message)
+            if _name(each) not in known:
+                _log.error(f"a {each.what} is invalid; the others go on", name=each.name, why=each.message)
         self._told()
         return True
 
@@ -138,14 +157,20 @@ def _lost(rollout: Rollout, broken: Mapping[str, str]) -> PolicyChanged:
     return PolicyChanged(name, None, broken[name]) if name in broken else PolicyChanged("", None)
 
 
+def _name(broken: BrokenPolicy) -> str:
+    """By which its alert is found again: a policy and a pipeline may have one name."""
+    return broken.name if broken.what != PIPELINE else f"{PIPELINE}:{broken.name}"
+
+
 def _alert(broken: BrokenPolicy, now: float) -> Alert:
     namespace, slash, name = broken.name.partition("/")
     key = ApplicationKey(namespace, name) if slash and name else ApplicationKey("", broken.name)
+    done = "promoted" if broken.what == PIPELINE else "judged"
     return Alert(
         name=AlertName.POLICY_INVALID,
         application=key,
-        summary=f"the policy {broken.name} is invalid: nothing is judged by it",
+        summary=f"the {broken.what} {broken.name} is invalid: nothing is {done} by it",
         description=broken.message[:2000],
         started_at=now,
-        policy=broken.name,
+        policy=_name(broken),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from controller.core.application import ApplicationKey
-from controller.core.promotion.advance import look, take
+from controller.core.promotion.advance import look, stages_open, take
 from controller.core.promotion.asking import approve, freeze, promote, thaw
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
@@ -73,8 +73,12 @@ class Promoter:
         sinks: Sequence[str],
         told: Callable[[], None],
         rollout: Callable[[ApplicationKey], Rollout | None],
+        steps: Callable[[ApplicationKey, str], object],
     ) -> None:
-        """``told`` wakes the outbox; ``rollout`` is what the guard knows of an application."""
+        """``told`` wakes the outbox; ``rollout`` is what the guard knows of an application.
+
+        ``steps`` tells the guard which stage brings more steps into an application (empty: none does).
+        """
         self._store = store
         self._clock = clock
         self._lanes = lanes
@@ -84,6 +88,7 @@ class Promoter:
         self._sinks = tuple(sinks)
         self._told = told
         self._rollout = rollout
+        self._steps = steps
         self._lines: dict[ApplicationKey, _Line] = {}
         self._lock = threading.Lock()
 
@@ -197,11 +202,19 @@ class Promoter:
             facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
             move = look(line.pipeline, line.progress, facts, self._clock.now())
             self._keep(line, move)
+            self._tell_guard(line)
             found = None
             if not move.intents:
                 break
             self._act(line, facts, move)
         line.look_at = self._clock.monotonic() + _pause(line.progress, self._clock.now())
+
+    def _tell_guard(self, line: _Line) -> None:
+        """Say of which stages more steps are to come, before any of them is pushed."""
+        for key, said in stages_open(line.pipeline, line.progress).items():
+            rollout = self._rollout(key)
+            if rollout is not None and rollout.stage_open != said:
+                self._steps(key, said)
 
     def _act(self, line: _Line, facts: Facts, move: Move) -> None:
         for intent in move.intents:

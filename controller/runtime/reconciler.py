@@ -144,6 +144,11 @@ class Reconciler:
         """One application's state now."""
         return self._held[key].rollout
 
+    def find(self, key: ApplicationKey) -> Rollout | None:
+        """One application's state now; None: it is not held."""
+        held = self._held.get(key)
+        return held.rollout if held is not None else None
+
     def rollouts(self) -> tuple[Rollout, ...]:
         """Every application's state now."""
         return tuple(held.rollout for held in tuple(self._held.values()))

@@ -10,6 +10,7 @@ Invariant: pure. Which version is where is told by Git's content alone; the fact
 crash at any point loses nothing and doubles nothing.
 """
 
+from controller.core.application import ApplicationKey
 from controller.core.promotion.acting import act
 from controller.core.promotion.asking import drop_old
 from controller.core.promotion.choosing import choose, learn
@@ -18,7 +19,7 @@ from controller.core.promotion.following import follow, note_passed
 from controller.core.promotion.intents import PromotionEvent
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Progress
+from controller.core.promotion.progress import Phase, Progress
 from controller.core.promotion.taking import take as take_event
 
 
@@ -37,3 +38,18 @@ def look(pipeline: PromotionPipeline, progress: Progress, facts: Facts, now: flo
 def take(pipeline: PromotionPipeline, progress: Progress, facts: Facts, event: PromotionEvent, now: float) -> Move:
     """Take in what came of something that was done."""
     return take_event(Move(pipeline, progress, facts, now), event)
+
+
+def stages_open(pipeline: PromotionPipeline, progress: Progress) -> dict[ApplicationKey, str]:
+    """For each application of a stage with steps: what is being brought in, until its last step is live; else empty."""
+    found: dict[ApplicationKey, str] = {}
+    for place in places_of(pipeline):
+        move = Move(pipeline, progress, Facts(), 0.0)
+        count, passage = move.stage(place).step_count, progress.passage(place)
+        if count == 1:
+            continue
+        begun = passage is not None and passage.open and (passage.landed or passage.phase is Phase.WRITING)
+        last = passage is not None and passage.step == count - 1 and passage.phase is Phase.JUDGING
+        said = f"{passage.version.name} in {place}" if passage is not None and begun and not last else ""
+        found[move.application(place)] = said
+    return found

@@ -1,0 +1,99 @@
+"""Joins what promotions are made of: triggers, facts, acts, and the pipelines' loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.adapters.manifests import ManifestText
+from controller.app.forges import Forges, Registries
+from controller.core.application import Application, ApplicationKey
+from controller.core.events import StageSteps
+from controller.core.git import CommitIdentity
+from controller.ports.clock import Clock
+from controller.ports.repository import Repository
+from controller.ports.store import Pause, Store, StoreError
+from controller.runtime.lanes import Lanes
+from controller.runtime.promoter import Promoter
+from controller.runtime.promotion_acts import Acting
+from controller.runtime.promotion_facts import Gathering, PromotionPorts
+from controller.runtime.promotion_triggers import Triggers
+from controller.runtime.reconciler import Reconciler
+from controller.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The parts of the controller that promotions lean on."""
+
+    store: Store
+    clock: Clock
+    lanes: Lanes
+    repositories: Mapping[str, Repository]
+    reconciler: Reconciler
+    told: Callable[[], None]
+    leads: Callable[[], bool]
+    seen: Callable[[str], None]
+    """Told each secret that is read, so that logs can mask it."""
+
+
+def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) -> Promoter:
+    """The promoter of a controller."""
+    forges = Forges(settings, beside.clock, beside.seen)
+    registries = Registries(settings, beside.clock, beside.seen)
+    ports = PromotionPorts(
+        repositories=beside.repositories,
+        forge=forges,
+        manifests=ManifestText(),
+        rollout=beside.reconciler.find,
+        paused=_Paused(beside.store, beside.clock),
+        may_promote=_reach(settings),
+    )
+    identity = settings.commit
+    return Promoter(
+        beside.store,
+        beside.clock,
+        beside.lanes,
+        triggers=Triggers(registries, beside.repositories, forges),
+        gathering=Gathering(ports),
+        acting=Acting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
+        sinks=sinks,
+        told=beside.told,
+        rollout=beside.reconciler.find,
+        steps=lambda key, stage: beside.reconciler.submit(key, StageSteps(stage)),
+    )
+
+
+class _Paused:
+    """Whether the brake is on for an application."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def __call__(self, key: ApplicationKey) -> bool:
+        """In doubt it is: nothing is promoted then."""
+        try:
+            pauses = self._store.pauses()
+        except StoreError:
+            return True
+        return any(self._holds(each, key) for each in pauses)
+
+    def _holds(self, pause: Pause, key: ApplicationKey) -> bool:
+        mine = pause.application is None or pause.application == key
+        return mine and (pause.until is None or self._clock.now() < pause.until)
+
+
+def _reach(settings: Settings) -> Callable[[ApplicationKey, Application], str]:
+    """A pipeline promotes into what deploys into its own namespace, unless the settings say otherwise: as policies guard."""
+    outside = settings.cluster.destinations_outside_own_namespace
+
+    def refused(pipeline: ApplicationKey, application: Application) -> str:
+        destination = application.destination or application.key.namespace
+        allowed = outside.get(pipeline.namespace, ())
+        if destination == pipeline.namespace or destination in allowed or "*" in allowed:
+            return ""
+        return (
+            f"{application.key} deploys into namespace {destination}, which pipelines of {pipeline.namespace} may not "
+            f"promote into: ask the administrator to list it in cluster.destinationsOutsideOwnNamespace"
+        )
+
+    return refused
