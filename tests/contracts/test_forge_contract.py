@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -335,6 +335,24 @@ def test_another_head_is_not_merged(world: World) -> None:
     head = world.commit(BRANCH, {"app.yaml": "image: evil\n"}, by="dan")
     world.settle(lambda: world.forge.pull_request(opened.number).head == head)
     assert world.forge.merge(MergeRequest(opened.number, opened.head)).result is MergeResult.STALE
+    assert world.head("main") == before
+
+
+def test_a_push_between_the_look_and_the_merge_is_not_merged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forge itself compares the head: whoever pushes in the last moment makes it Stale."""
+    opened, before = proposed(world), world.head("main")
+    forge: Any = world.forge
+    merge = forge._merge
+
+    def pushed_meanwhile(request: MergeRequest, pull: PullRequest) -> MergeOutcome:
+        monkeypatch.setattr(forge, "_merge", merge)
+        head = world.commit(BRANCH, {"app.yaml": "image: evil\n"}, by="dan")
+        world.settle(lambda: world.forge.pull_request(opened.number).head == head)
+        made: MergeOutcome = merge(request, pull)
+        return made
+
+    monkeypatch.setattr(forge, "_merge", pushed_meanwhile)
+    assert merged(world, MergeRequest(opened.number, opened.head)).result is MergeResult.STALE
     assert world.head("main") == before
 
 

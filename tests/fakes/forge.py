@@ -234,6 +234,8 @@ class InMemoryForge(JointForge):
 
     def _merge(self, request: MergeRequest, pull: PullRequest) -> MergeOutcome:
         self._reached()
+        if self.state.pulls[request.number].head != request.expected_head:
+            return MergeOutcome(MergeResult.STALE)
         method = "squash" if request.method is MergeMethod.SQUASH else "merge"
         try:
             made = self.state.merge(request.number, BOT, request.title, method=method)

@@ -82,6 +82,15 @@ def test_older_ones_tell_authors_alone(desk: Desk) -> None:
     assert len(found.unmapped) == 1
 
 
+def test_pushes_that_are_too_many_to_read_are_not_all(desk: Desk) -> None:
+    """Nobody may conclude that somebody did not push."""
+    forge = desk.forge()
+    opened = desk.proposed(forge)
+    assert forge.pushers(opened.number).complete
+    desk.api.state.pushes += [("elsewhere", "ann")] * 1100
+    assert not forge.pushers(opened.number).complete
+
+
 def test_an_empty_promotion_is_no_merge_request_on_a_missing_branch(desk: Desk) -> None:
     """The branch that is missing is named."""
     desk.begin()
