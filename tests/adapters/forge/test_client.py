@@ -90,6 +90,27 @@ def test_each_status_means_one_thing(desk: Desk, status: int, kind: type[ForgeEr
     assert type(desk.refused(desk.client())) is kind
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"message": "Validation Failed", "errors": [{"field": "head", "message": "No commits"}]}, "No commits"),
+        ({"message": {"source_branch": ["is invalid"]}}, "source_branch is invalid"),
+        ({"error": "insufficient_scope", "error_description": "needs api"}, "insufficient_scope; needs api"),
+        (["first", "second"], "first; second"),
+    ],
+)
+def test_what_the_forge_says_is_passed_on(desk: Desk, body: Any, words: str) -> None:
+    """Wherever it puts it."""
+    desk.receiver.behave = answer(422, json.dumps(body).encode())
+    assert words in str(desk.refused(desk.client()))
+
+
+def test_words_that_are_nested_deep_are_not_looked_for(desk: Desk) -> None:
+    """A refusal made to be slow to read is not."""
+    desk.receiver.behave = answer(422, b'{"a":' * 300 + b'"x"' + b"}" * 300)
+    assert isinstance(desk.refused(desk.client()), ForgeRefused)
+
+
 def test_the_archive_and_a_move_are_told(desk: Desk) -> None:
     """What the administrator can do something about has its own reason."""
     for status, reason in ((423, Refusal.ARCHIVED), (301, Refusal.MOVED), (422, Refusal.INVALID)):
