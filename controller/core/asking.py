@@ -101,7 +101,7 @@ def tell_path(step: Step, message: str = "") -> Step:
     rollout = step.rollout
     path, needed = rollout.rollback_path, needed_path(rollout.policy)
     enough = path is RollbackPath.PUSH or (path is RollbackPath.PULL_REQUEST and needed is not RollbackPath.PUSH)
-    if path is None or needed is None or enough:
+    if path is None or needed is None or enough or rollout.application.not_revertible:
         return step.resolve(AlertName.ROLLBACK_PATH_LOST)
     branch = rollout.application.source.branch
     lost = (

@@ -162,9 +162,8 @@ class Rollout:
     @property
     def is_watched(self) -> bool:
         """Whether it is found out what it runs: always, but for applications of a cluster that no policy ever named."""
-        found = bool(self.application.source.declared)
         named = self.policy is not None or bool(self.policy_name or self.policy_error)
-        return not found or named or self.live is not None
+        return not self.application.is_found or named or self.live is not None
 
     @property
     def fallback(self) -> Good | None:
@@ -196,7 +195,7 @@ class Rollout:
         Nor is what comes again with each start, for thousands at once: that the way into the repository is open, and what
         the deployer of a cluster told that is not identified yet.
         """
-        told_again = bool(self.application.source.declared)
+        told_again = self.application.is_found
         same = replace(
             self,
             delivery=NOTHING_TOLD,

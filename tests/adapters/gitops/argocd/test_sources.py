@@ -191,6 +191,14 @@ def test_a_chart_of_a_registry_cannot_be_restored() -> None:
     assert "It deploys an OCI artifact latest" in found(sources=[oci]).not_revertible
 
 
+@pytest.mark.parametrize("source", [CHART, {"targetRevision": "v1.2.3"}])
+def test_another_version_is_a_deployment_and_no_other_application(source: dict[str, Any]) -> None:
+    """What is known of it is kept when somebody sets another version, so that it is judged against that."""
+    one, other = found(source=source), found(source=source | {"targetRevision": "v1.3.0"})
+    assert one.source == other.source
+    assert one.not_revertible != other.not_revertible
+
+
 def test_a_plugins_inputs_are_not_known_unless_they_are_annotated() -> None:
     """With the annotation the owner says what they are."""
     plugged = {"plugin": {"name": "render"}}
