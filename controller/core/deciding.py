@@ -21,7 +21,7 @@ def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str =
     analysis, current = step.rollout.analysis, step.rollout.rollback
     if analysis is None or (current is not None and _stands(current)):
         return step
-    fixed = step.rollout.application.not_revertible
+    fixed = step.rollout.not_revertible
     if fixed:
         return step.tell(
             AlertName.NOT_REVERTIBLE,

@@ -17,7 +17,7 @@ from controller.core.alerts import Alert, AlertName
 from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Standing, Sync
 from controller.core.application import Application, Content, Revision
 from controller.core.delivery import NOTHING_TOLD, Delivery
-from controller.core.git import RollbackPath
+from controller.core.git import Rendered, RollbackPath
 from controller.core.policy import PolicySpec
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 
@@ -118,6 +118,8 @@ class Rollout:
     known_bad: tuple[KnownBad, ...] = ()
     own_restores: tuple[Revision, ...] = ()
     """Restoring commits of ours that were seen in the branch, newest last."""
+    rendered: Rendered | None = None
+    """What its manifests were made from by a program, at the revision looked at last; None: people write them."""
     rollback_path: RollbackPath | None = None
     """The way that is open into the repository, as last proven; None: not proven yet."""
     frozen: str = ""
@@ -158,6 +160,21 @@ class Rollout:
         if analysis.unhealthy_at is not None:
             return Phase.RECOVERING
         return Phase.RESTORED if self.rollback is not None else Phase.DEPLOYING
+
+    @property
+    def not_revertible(self) -> str:
+        """Why no commit to the branch can bring a version back, with the manual step; empty: one can."""
+        if self.application.not_revertible or self.rendered is None:
+            return self.application.not_revertible
+        source, rendered = self.application.source, self.rendered
+        made = " ".join(
+            each for each in (rendered.repository, rendered.revision and f"at {rendered.revision}") if each
+        )
+        return (
+            f"A program writes its manifests in {source.repository} ({source.branch}), rendered from "
+            f"{made or 'what is noted there'}: a commit there lasts until they are rendered anew. Revert the commit in what "
+            "they are rendered from."
+        )
 
     @property
     def is_watched(self) -> bool:

@@ -47,7 +47,7 @@ def take_identity(step: Step, event: Identified, limits: Limits) -> Step:
     """What a revision deploys is known now: take in what was reported about it."""
     waiting = [each for each in step.rollout.unidentified if each.revision == event.revision]
     left = tuple(each for each in step.rollout.unidentified if each.revision != event.revision)
-    step = step.set(unidentified=left)
+    step = step.set(unidentified=left, rendered=event.rendered)
     for report in sorted(waiting, key=lambda each: each.at):
         step = _take(step, report, event, limits)
     return step

@@ -70,7 +70,7 @@ def _ready(invalid: str, clashes: list[str], keys: list[ApplicationKey]) -> Cond
 
 def _path(guarded: list[Rollout]) -> Condition:
     """The worst way that is open to one of its applications."""
-    revertible = [each for each in guarded if not each.application.not_revertible]
+    revertible = [each for each in guarded if not each.not_revertible]
     if len(revertible) < len(guarded):
         return Condition("RollbackPath", "False", "NotRevertible", _not_revertible(guarded))
     paths = [each.rollback_path for each in revertible]
@@ -86,8 +86,8 @@ def _path(guarded: list[Rollout]) -> Condition:
 
 def _not_revertible(guarded: list[Rollout]) -> str:
     """The first that no commit can bring back, and what a person does instead."""
-    first = next(each.application for each in guarded if each.application.not_revertible)
-    return f"{first.key}: {first.not_revertible}"
+    first = next(each for each in guarded if each.not_revertible)
+    return f"{first.application.key}: {first.not_revertible}"
 
 
 def _told(guarded: list[Rollout]) -> list[str]:

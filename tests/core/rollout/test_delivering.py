@@ -11,11 +11,12 @@ from controller.core.application import NO_BRANCH, Application, Content, GitSour
 from controller.core.delivering import ASK_AGAIN, STUCK_AFTER
 from controller.core.delivery import Delivery, Operation
 from controller.core.events import DeliveryObserved, PathsFound, PolicyChanged, RollbackRequested, SyncReported
+from controller.core.git import Rendered
 from controller.core.intents import AskForSync, EndOperation
 from controller.core.policy import Mode
 from controller.core.rollout import advance
 from controller.core.source_paths import revisions_of
-from controller.core.state import Rollout, load_rollout
+from controller.core.state import Rollout, dump_rollout, load_rollout
 from controller.core.verdict import VerdictKind
 from tests.core.rollout.model import APPLICATION, Model, policy
 
@@ -217,6 +218,21 @@ def test_what_no_commit_can_bring_back_is_told_with_the_manual_step() -> None:
     model.take(RollbackRequested(None, "Ann", "it burns"))
     assert model.pushes == []
     assert model.rollout.rollback is None
+
+
+def test_what_a_program_has_rendered_is_told_and_not_restored() -> None:
+    """A commit to rendered manifests lasts until the next rendering: neither a breach nor a person's command makes one."""
+    model = Model(faulty={"two": 0.3}).guard()
+    model.commit("two")
+    model.sync_head()
+    model.rollout = replace(model.rollout, rendered=Rendered("https://git.example.com/dry", "abc123"))
+    model.pass_until(lambda: model.rollout.open_alert(AlertName.NOT_REVERTIBLE))
+    told = model.rollout.open_alert(AlertName.NOT_REVERTIBLE)
+    assert told is not None
+    assert "rendered from https://git.example.com/dry at abc123" in told.description
+    model.take(RollbackRequested(None, "Ann", "it burns"))
+    assert model.pushes == []
+    assert load_rollout(dump_rollout(model.rollout)).rendered == model.rollout.rendered
 
 
 CHART = Application(

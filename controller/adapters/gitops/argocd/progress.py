@@ -130,7 +130,7 @@ def _revision(look: _Look, what: What) -> Revision | None:
 def _revision_of(memory: Memory | None, seen: SeenApplication, source: GitSource, what: What) -> Revision | None:
     """The commit of the guarded source; where manifests are rendered, the one that they were rendered from."""
     found = guarded_revision(seen, source, what)
-    if found is None or seen.hydrator is None:
+    if found is None or seen.hydrator is None or seen.hydrator.staging:
         return found
     hydrations = memory.hydrations if memory is not None else ()
     return next((Revision(dry) for hydrated, dry in hydrations if hydrated == found), None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
-from controller.adapters.gitops.argocd.application import SeenApplication, SourceSpec, What
+from controller.adapters.gitops.argocd.application import Hydrator, SeenApplication, SourceSpec, What
 from controller.adapters.gitops.argocd.paths import outermost, own_paths, referenced_paths
 from controller.core.application import NO_BRANCH, Application, Content, GitSource, Revision
 
@@ -120,7 +120,21 @@ def _hydrated(seen: SeenApplication) -> _Place:
     if hydrator is None:
         return _declared(seen)
     dry = hydrator.dry
+    if hydrator.staging:
+        return _staged(seen, hydrator)
     return _of_place(seen, [dry], [dry])
+
+
+def _staged(seen: SeenApplication, hydrator: Hydrator) -> _Place:
+    """Somebody merges what was rendered: which dry commit a deployed one was made of is not known; it is judged itself."""
+    dry, wet = hydrator.dry, SourceSpec(hydrator.dry.repository, hydrator.path, f"refs/heads/{hydrator.branch}")
+    sentence = (
+        f"It deploys what is rendered from {dry.path or '/'} of {dry.repository} ({dry.target or DEFAULT_BRANCH}) to the "
+        f"branch {hydrator.staging}, once somebody has merged that into {hydrator.branch}. Revert the commit where it is "
+        f"rendered from, then merge {hydrator.staging} into {hydrator.branch}."
+    )
+    place = _of_place(seen, [wet], [wet])
+    return _Place(place.source, place.not_revertible or sentence)
 
 
 def _declared(seen: SeenApplication) -> _Place:

@@ -365,6 +365,20 @@ def test_of_rendered_manifests_the_dry_commit_is_told() -> None:
     assert len(story([deployed(spec=spec, sourceHydrator=hydrated), deployed(spec=spec, sourceHydrator=moved)])) == 2
 
 
+def test_of_what_a_person_merges_the_merged_commit_is_told() -> None:
+    """With ``hydrateTo`` the deployed commit is the merge's: nobody knows a dry one of it."""
+    spec = {
+        "source": None,
+        "sourceHydrator": {
+            "drySource": {"repoURL": URL, "path": "dry", "targetRevision": "main"},
+            "syncSource": {"targetBranch": "env", "path": "shop"},
+            "hydrateTo": {"targetBranch": "env-next"},
+        },
+    }
+    hydrated = {"lastSuccessfulOperation": {"drySHA": C, "hydratedSHA": R}}
+    assert story([deployed(spec=spec, sourceHydrator=hydrated)]) == [("Started", B, 0.0), ("Healthy", B, 8.0)]
+
+
 # --- whatever comes ----------------------------------------------------------------------------------------------
 
 _PHASES = st.sampled_from(["Running", "Terminating", "Failed", "Error", "Succeeded"])

@@ -145,6 +145,19 @@ def test_of_rendered_manifests_the_dry_source_is_restored() -> None:
     assert application_of(seen_application(document)).source == GitSource(URL, "main", ("dry",), ("dry",))
 
 
+def test_what_is_rendered_to_be_merged_is_judged_where_it_is_deployed_from() -> None:
+    """With ``hydrateTo`` a person's merge stands between: told with the place to revert, and what is to be merged then."""
+    hydrator = {
+        "drySource": {"repoURL": URL, "path": "dry", "targetRevision": "main"},
+        "syncSource": {"targetBranch": "env", "path": "shop"},
+        "hydrateTo": {"targetBranch": "env-next"},
+    }
+    made = application_of(seen_application(application(spec={"source": None, "sourceHydrator": hydrator})))
+    assert made.source == GitSource(URL, "env", ("shop",), ("shop",))
+    assert f"rendered from dry of {URL} (main) to the branch env-next" in made.not_revertible
+    assert made.not_revertible.endswith("then merge env-next into env.")
+
+
 @pytest.mark.parametrize(
     ("target", "branch"),
     [
