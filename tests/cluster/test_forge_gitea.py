@@ -93,8 +93,7 @@ class GiteaWorld:
     def team(self, *members: str) -> str:
         organisation = f"org-{uuid4().hex[:8]}"
         self.gitea.request("POST", "/orgs", json={"username": organisation})
-        self._team(organisation, "bots", BOT)  # only members of an organisation may see its teams
-        self._team(organisation, "leads", *members)
+        self._team(organisation, "leads", *members, BOT)  # only its members may see who is in a team
         return f"{organisation}/leads"
 
     def _team(self, organisation: str, name: str, *members: str) -> None:
