@@ -46,8 +46,8 @@ class Lives(RuleBasedStateMachine):
         self.passed: dict[str, set[str]] = {stage: set() for stage in STAGES}
         self.bad: set[str] = set()
         self.asked: set[tuple[str, str]] = set()
-        self.written: list[tuple[str, str, str]] = []
-        """Place, tag and the head before, for each commit of ours that brought a tag into the branch."""
+        self.written: set[tuple[str, str]] = set()
+        """Stage and tag of what we brought into the branch."""
         self.frozen = False
 
     def look(self) -> None:
@@ -65,7 +65,10 @@ class Lives(RuleBasedStateMachine):
             if stage != "dev" and (stage, after) not in self.asked:
                 earlier = STAGES[STAGES.index(stage) - 1]
                 assert after in self.passed[earlier], f"{after} went into {stage} and had not passed {earlier}"
-            self.written.append((stage, after, before[stage]))
+            assert (stage, after) not in self.written or (stage, after) in self.asked, (
+                f"{after} came twice into {stage}"
+            )
+            self.written.add((stage, after))
             self.asked.discard((stage, after))
         assert len(self.world.pushed) - pushed <= 12
 
