@@ -67,7 +67,7 @@ class StageStep(Declared):
     path: FieldPathText
     """The field, such as ``spec.rules[0].backendRefs[1].weight``."""
     values: Annotated[
-        tuple[Annotated[int, BeforeValidator(_weights), Field(ge=0, le=1_000_000)], ...],
+        tuple[Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_weights)], ...],
         Field(min_length=1, max_length=20),
     ]
     """Its values in order: the first is written together with the version, each next one once the one before passed."""
