@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from controller.core.application import ApplicationKey
-from controller.core.declared import DeclarationError, Declared, lasting, shown
-from controller.core.durations import Duration
+from controller.core.declared import DeclarationError, Declared, Wait, lasting, shown
 from controller.core.policy import NAME, PolicyMetadata
 from controller.core.promotion.fields import FieldPathText
 from controller.core.promotion.trigger import Trigger
@@ -116,7 +115,7 @@ class Stage(Declared):
     merge_when: MergeWhen | None = None
     """None: Rollguard merges once there are approvals where those are asked for; else people merge."""
     approvals: Approvals | None = None
-    soak: Annotated[Duration, lasting("0s", "30d")] = 0.0
+    soak: Annotated[Wait, lasting("0s", "30d")] = 0.0
     """How long the version must have been Healthy in the stage before; counts from the early pass."""
     windows: Windows = Windows()
     steps: Annotated[tuple[StageStep, ...], Field(max_length=4)] = ()
