@@ -57,6 +57,7 @@ class Rollguard:
     controller: Controller
     web: WebServer
     reconciler: Reconciler
+    promoter: Promoter
     telemetry: Telemetry
     election: Election | None = None
     """None: it acts as soon as it is started."""
@@ -239,7 +240,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         )
     )
     _watch_gauges(telemetry, late, store, lanes)
-    return Rollguard(late.controller, web, late.reconciler, telemetry, ground.election, ground.stand_by)
+    return Rollguard(late.controller, web, late.reconciler, promoter, telemetry, ground.election, ground.stand_by)
 
 
 def _ground(settings: Settings, policies: Path | None, clock: Clock, redactor: Redactor) -> Ground:

@@ -35,6 +35,8 @@ class Shop:
     def __init__(self, name: str, deployed: Path) -> None:
         self.name = name
         self.deployed = deployed
+        self.bad_tags: dict[str, float] = {}
+        """The bad share of some image tags, wherever they are deployed here."""
         self._lock = threading.Lock()
         self._at = time.time()
         self._total = RATE * HISTORY
@@ -44,6 +46,16 @@ class Shop:
     def share(self) -> float:
         """The bad share of what is deployed."""
         text = self.deployed.read_text() if self.deployed.exists() else ""
+        tag = next(
+            (
+                line.partition(":")[2].partition("#")[0].strip()
+                for line in text.splitlines()
+                if line.strip().startswith("tag:")
+            ),
+            "",
+        )
+        if tag in self.bad_tags:
+            return self.bad_tags[tag]
         found = [line.partition(":")[2] for line in text.splitlines() if line.strip().startswith("errorShare:")]
         return float(found[0]) if found else BASE_SHARE
 

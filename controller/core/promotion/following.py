@@ -165,7 +165,8 @@ def note_passed(move: Move) -> Move:
             continue
         identities = {each.version.identity for each in ways if each is not None}
         identity = first.version.identity
-        if len(identities) > 1 or move.progress.stage_passed(stage.name, identity) is not None:
+        known = move.progress.stage_passed(stage.name, identity) or move.progress.is_stopped(identity)
+        if len(identities) > 1 or known is not None:
             continue
         at = max(each.passed_at or move.now for each in ways if each is not None)
         done = PassedStage(stage.name, identity, at)

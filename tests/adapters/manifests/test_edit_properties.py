@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from controller.adapters.manifests import ManifestText
 from controller.core.promotion.fields import FieldPath, ScalarKind
-from controller.core.promotion.updates import FieldEdit
+from controller.core.promotion.updates import FieldEdit, ImageEdit
 from controller.ports.manifests import FieldRefused, ManifestError
 from tests.adapters.manifests.documents import Leaf, with_value, yaml_documents
 
@@ -143,3 +143,25 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         except ManifestError as error:
             if not str(error).startswith(file):
                 raise
+
+
+@SOME
+@given(yaml_documents(), st.sampled_from(["v2", "1.10", "on"]), st.booleans())
+def test_an_image_is_added_and_nothing_else(document: tuple[str, list[Leaf]], tag: str, again: bool) -> None:
+    """Whatever else the file holds: one run of new characters, which means the new entry; or a refusal."""
+    text, _ = document
+    try:
+        after = MANIFESTS.write("k.yaml", text.encode(), [ImageEdit("shop/app", (("newTag", tag),))]).decode()
+        if again:
+            text = after
+            after = MANIFESTS.write(
+                "k.yaml", text.encode(), [ImageEdit("other", (("digest", "sha256:ab"),))]
+            ).decode()
+    except FieldRefused:
+        return
+    added = {"name": "other", "digest": "sha256:ab"} if again else {"name": "shop/app", "newTag": tag}
+    data = by_1_2(text)
+    assert by_1_2(after) == data | {"images": [*(data.get("images") or []), added]}
+    assert by_1_1(after) == by_1_1(text) | {"images": [*(by_1_1(text).get("images") or []), added]}
+    start = next((n for n, (a, b) in enumerate(zip(text, after, strict=False)) if a != b), len(text))
+    assert after.endswith(text[start:])

@@ -4,7 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller.adapters.manifests import ManifestText
-from controller.core.promotion.updates import ImageEdit, ImageEntry
+from controller.core.promotion.updates import ImageEdit, ImageEntry, Update, values_in
 from controller.ports.manifests import FieldMissing, FieldRefused
 
 MANIFESTS = ManifestText()
@@ -135,3 +135,24 @@ def test_a_missing_entry_names_the_nearest() -> None:
         read("images: []\n", "a", "newTag")
     with pytest.raises(FieldMissing, match=r"there is no images\[name=cart\].newTag"):
         read(TEXT, "cart", "newTag")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"path": "image.tag"}, "image: {tag: v0}\n"),
+        ({"path": "c[name=a].image", "value": "{{image}}:{{tag}}@{{digest}}"}, "c: [{name: a, image: x:1}]\n"),
+        ({"kustomizeImage": "app"}, "images: []\n"),
+        ({"kustomizeImage": "app", "value": "{{image}}:{{tag}}@{{digest}}"}, "images:\n- name: app\n"),
+        ({"kustomizeImage": "app", "value": "{{digest}}"}, "resources: []\n"),
+    ],
+)
+def test_the_version_is_read_back_from_git(fields: dict[str, str], text: str) -> None:
+    """What an update wrote tells, read by the same update, which version is there."""
+    update = Update.model_validate({"file": FILE} | fields)
+    version = {"tag": "1.10", "image": "localhost:5000/shop/app", "digest": DIGEST}
+    after = MANIFESTS.write(FILE, text.encode(), [update.edit(version)])
+    found = values_in(update.value, MANIFESTS.read(FILE, after, update.place).text)
+    assert found is not None
+    assert found.items() <= version.items()
+    assert MANIFESTS.write(FILE, after, [update.edit(version)]) == after
