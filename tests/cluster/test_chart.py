@@ -135,6 +135,32 @@ def test_the_definitions_outlive_the_release() -> None:
     assert of_kind(rendered("guard", {"crds": {"install": False}}), "CustomResourceDefinition") == []
 
 
+def test_approvals_count_only_where_they_are_checked() -> None:
+    """The setting, the right to read Approvals, the approvers' role and the admission policy come together or not at all."""
+
+    def parts(*, enabled: bool) -> list[bool]:
+        documents = rendered("guard", {"admissionPolicy": {"enabled": enabled}})
+        (settings,) = [
+            each["data"]["rollguard.yaml"]
+            for each in of_kind(documents, "ConfigMap")
+            if "rollguard.yaml" in each["data"]
+        ]
+        roles = of_kind(documents, "ClusterRole")
+        account = next(each for each in roles if each["metadata"]["name"].endswith("-policies"))
+        return [
+            "approvals: true" in settings,
+            any("approvals" in rule["resources"] for rule in account["rules"]),
+            any(each["metadata"]["name"].endswith("-approver") for each in roles),
+            any(
+                each["metadata"]["name"].endswith("-approvals") and each["spec"]["failurePolicy"] == "Fail"
+                for each in of_kind(documents, "ValidatingAdmissionPolicy")
+            ),
+        ]
+
+    assert parts(enabled=True) == [True] * 4
+    assert parts(enabled=False) == [False] * 4
+
+
 def test_changed_settings_restart_the_pods() -> None:
     """A settings file is read at the start only."""
 
