@@ -23,7 +23,7 @@ from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.app.clocks import SystemClock
 from controller.app.declaring_pipelines import DeclaringPipelines
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Phase
+from controller.core.promotion.progress import Approval, Phase
 from controller.ports.promotion_inbox import FreezeCommand, dump_promotion_command
 from tests.cluster.pipelines import pipeline_document
 from tests.cluster.release import Installed, installation
@@ -347,12 +347,16 @@ def test_the_right_approval_is_taken_in_and_outlives_the_process(
     key = world.pipeline.key
     store = CustomResourceStore(account, installed.namespace)
     first = Promoting(store, world, approvals.of)
-    first.turn()
-    assert first.progress.approvals == ()
+
+    def for_production() -> list[Approval]:
+        first.turn()
+        return [each for each in first.progress.approvals if each.stage == "production"]
+
+    assert for_production() == []
     in_force["ann"].create(approval(installed, "ann"))
-    until(lambda: first.turn() or first.progress.approvals, "the approval")
+    until(for_production, "the approval")
     ann = f"system:serviceaccount:{installed.shop}:ann"
-    (taken,) = [each for each in first.progress.approvals if each.stage == "production"]
+    (taken,) = for_production()
     assert (taken.user, taken.identity) == (ann, IDENTITY)
     first.turn()
     stored = store.pipeline(key)

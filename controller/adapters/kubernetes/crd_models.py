@@ -16,7 +16,7 @@ LARGEST_PACKED = 900_000
 
 
 class Fields(BaseModel):
-    """A part of an object; a text in it says what each field is."""
+    """A part of an object."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
@@ -43,8 +43,8 @@ class Condition(Fields):
     """Why, in one word."""
     message: Text = ""
     """Why, in a sentence."""
-    observed_generation: int = 0
-    """The generation of the spec that was looked at."""
+    observed_generation: int | None = None
+    """The generation of the spec that was looked at; none where it is about no spec, since `kubectl wait` compares."""
     last_transition_time: Time | None = None
     """When the status last became another."""
 
