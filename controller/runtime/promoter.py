@@ -6,12 +6,14 @@ persisted; where it cannot be persisted the move never happened, and is derived 
 
 import threading
 from binascii import crc32
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
 from controller.core.application import ApplicationKey
+from controller.core.git import canonical_url
 from controller.core.promotion.advance import look, stages_open, take
 from controller.core.promotion.asking import approve, freeze, promote, thaw
 from controller.core.promotion.choosing import is_news
@@ -107,6 +109,8 @@ class Promoter:
         self._moved = moved
         self._lines: dict[ApplicationKey, _Line] = {}
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+        """Who writes into a repository, by its canonical URL."""
 
     def declare(self, pipelines: Iterable[PromotionPipeline]) -> None:
         """Take what is declared now: new pipelines begin, changed ones go on by what they say now, others rest.
@@ -233,16 +237,39 @@ class Promoter:
         found = self._found(line)
         if not due and not stirred and (found is None or not is_news(line.progress, found)):
             return  # nothing to decide: Git and the forge need not be asked
-        for _ in range(MOST_ROUNDS):
-            facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
-            move = look(line.pipeline, line.progress, facts, self._clock.now())
-            self._keep(line, move)
-            self._tell_guard(line)
-            found = None
-            if not move.intents:
-                break
-            self._act(line, facts, move)
+        _, move = self._decide(line, found)
+        if move.intents:
+            with self._turn(move):
+                self._act_all(line)
         line.look_at = self._clock.monotonic() + _pause(line.progress, self._clock.now())
+
+    def _decide(self, line: _Line, found: Found | None = None) -> tuple[Facts, Move]:
+        facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
+        move = look(line.pipeline, line.progress, facts, self._clock.now())
+        self._keep(line, move)
+        self._tell_guard(line)
+        return facts, move
+
+    def _act_all(self, line: _Line) -> None:
+        """Look and act until there is nothing to do: on the head as it is now that it is this pipeline's turn."""
+        for _ in range(MOST_ROUNDS):
+            facts, move = self._decide(line)
+            if not move.intents:
+                return
+            for intent in move.intents:
+                event = self._acting.perform(intent)
+                self._keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
+
+    @contextmanager
+    def _turn(self, move: Move) -> Iterator[None]:
+        """One after another into one repository: a race of our own pipelines would rebuild each commit many times."""
+        places = sorted({canonical_url(each.repository) for each in move.intents})
+        with ExitStack() as turns:
+            for place in places:
+                with self._lock:
+                    turn = self._turns.setdefault(place, threading.Lock())
+                turns.enter_context(turn)
+            yield
 
     def _tell_guard(self, line: _Line) -> None:
         """Say of which stages more steps are to come, before any of them is pushed."""
@@ -250,11 +277,6 @@ class Promoter:
             rollout = self._rollout(key)
             if rollout is not None and rollout.stage_open != said:
                 self._steps(key, said)
-
-    def _act(self, line: _Line, facts: Facts, move: Move) -> None:
-        for intent in move.intents:
-            event = self._acting.perform(intent)
-            self._keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
 
     def _found(self, line: _Line) -> Found | None:
         now = self._clock.monotonic()
