@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller import __version__
 from controller.app.clocks import SystemClock
+from controller.app.forges import Forges
 from controller.app.ground import Election, Ground, on_this_machine
 from controller.app.plain_git import plain_sources
 from controller.app.promotions import Neighbours, promoter_of
@@ -154,10 +155,19 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         watch=late.heard(telemetry),
     )
     repositories = Repositories(settings, home, clock, ground.secrets)
+    forges = Forges(settings, clock, redactor.add)
     promoter = promoter_of(
         settings,
         Neighbours(
-            store, clock, lanes, repositories, late.reconciler, late.outbox.notify, ground.leads, redactor.add
+            store,
+            clock,
+            lanes,
+            repositories,
+            late.reconciler,
+            late.outbox.notify,
+            ground.leads,
+            forges,
+            redactor.add,
         ),
         [sink.name for sink in sinks],
     )
@@ -174,6 +184,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         repositories=repositories,
         subject_prefix=identity.subject_prefix,
         signoff=f"{identity.name} <{identity.email}>" if identity.signoff else "",
+        forge=forges.links,
     )
     outside = Outside(
         repositories,
@@ -181,6 +192,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         CommitIdentity(identity.name, identity.email),
         surroundings.world,
         leads=ground.leads,
+        forge=forges.find,
     )
     measuring = Measuring(metrics, questions, lanes, late.answer)
     late.executor = Executor(outside, lanes, measuring, clock, answer=late.answer, current=late.reconciler.current)
@@ -215,7 +227,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             reconciler=late.reconciler,
             intake=intake,
             policies=watch,
-            proofs=Proofs(late.reconciler, repositories, lanes, clock),
+            proofs=Proofs(late.reconciler, repositories, lanes, clock, forges.beside),
             observers=observers,
             outbox=late.outbox,
             sources=tuple({id(source): source for source in sources.values()}.values()),
