@@ -60,8 +60,11 @@ class Forges:
 
     def beside(self, url: str) -> ForgeBeside | None:
         """The forge around a repository, and whether Git speaks to it as the same user."""
-        forge, declared = self.find(url), self._settings.repository(url)
-        if forge is None or declared.forge is None:
+        forge = self.find(url)
+        if forge is None:
+            return None
+        declared = self._settings.repository(url)
+        if declared.forge is None:
             return None
         login = declared.credentials
         same = login is not None and (

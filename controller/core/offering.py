@@ -44,7 +44,7 @@ def offer_of(rollout: Rollout, branch: str) -> Offer | None:
 def was_declined(rollout: Rollout, rollback: Rollback) -> bool:
     """Whether somebody has closed a pull request of this decision; what a person asks for later is a new wish."""
     return any(
-        each.decision_id == rollback.decision_id and (rollback.automatic or each.at >= rollback.decided_at)
+        each.decision_id == rollback.decision_id and (rollback.automatic or each.at > rollback.decided_at)
         for each in rollout.declined
     )
 
