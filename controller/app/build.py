@@ -27,6 +27,7 @@ from controller.ports.inbox import dump_report
 from controller.ports.store import Store
 from controller.runtime.discovery import Discovery
 from controller.runtime.executor import Executor, Outside
+from controller.runtime.handing_in import HandingIn
 from controller.runtime.intake import Intake
 from controller.runtime.lanes import Lanes
 from controller.runtime.lifecycle import Controller, Parts
@@ -203,7 +204,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             questions=questions,
             clock=clock,
             rollouts=late.reconciler.rollouts,
-            answer=late.answer,
+            answer=HandingIn(late.reconciler, lanes).take,
             looked=telemetry.looked,
         )
         for name, source in metrics.items()

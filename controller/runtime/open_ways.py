@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from controller.core.application import NO_BRANCH
 from controller.core.events import PathProven
 from controller.core.forge_writing import BranchRules
 from controller.core.git import RollbackPath
@@ -39,12 +40,15 @@ def nothing_beside(url: str) -> None:  # noqa: ARG001  as Beside has it
 
 
 def proven_way(repository: Repository, beside: ForgeBeside | None, branch: str) -> PathProven:
-    """Which way is open.
+    """Which way is open; without a branch none, whatever the rights.
 
     Raises:
         RepositoryDenied: the repository may not even be read.
         RepositoryError: it cannot be told now.
     """
+    if branch == NO_BRANCH:
+        repository.default_branch()
+        return PathProven(RollbackPath.NONE)
     if branch == DEFAULT_BRANCH:
         branch = repository.default_branch()
     try:

@@ -24,6 +24,8 @@ from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
 
 _MOST_AUTHORS_ASKED = 250
+WHOLE = ("",)
+"""The paths of a whole repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Gathering:
             ), f"the commit of {passage.previous or 'what is there now'} is not known"
         try:
             repository = self._ports.repositories[version.source]
-            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), ())
+            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), WHOLE)
             commits = [each.revision for each in between]
             return forge.authors(commits[:_MOST_AUTHORS_ASKED]), (
                 "" if len(commits) <= _MOST_AUTHORS_ASKED else f"{len(commits)} commits are more than are asked about"
@@ -203,9 +205,7 @@ def _pull(forge: Forge, number: int) -> PullFacts:
     request = forge.pull_request(number)
     if not request.open:
         return PullFacts(request)
-    return PullFacts(
-        request, forge.reviews(number), forge.checks(request.head), forge.pushers(number), conflicts=False
-    )
+    return PullFacts(request, forge.reviews(number), forge.checks(request.head))
 
 
 def _outside(target: StageTarget, stage: Stage, application: Application) -> str:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from controller.core.application import ApplicationKey
+from controller.core.application import NO_BRANCH, ApplicationKey
 from controller.core.events import PathProven
 from controller.core.git import RollbackPath
 from controller.core.policy import PolicySpec
@@ -66,8 +66,8 @@ class Proofs:
     def _places(self) -> dict[tuple[str, str], list[Rollout]]:
         places: dict[tuple[str, str], list[Rollout]] = {}
         for rollout in self._reconciler.rollouts():
-            if rollout.policy is not None:
-                source = rollout.application.source
+            source = rollout.application.source
+            if rollout.policy is not None and source.in_git:
                 places.setdefault((source.repository, source.branch), []).append(rollout)
         return places
 
@@ -76,17 +76,18 @@ class Proofs:
         lane.submit(("prove", branch), lambda: self._prove(repository, branch))
 
     def _prove(self, repository: str, branch: str) -> None:
+        beside = self._beside(repository)
         try:
-            found = proven_way(self._repositories[repository], self._beside(repository), branch)
+            found = proven_way(self._repositories[repository], beside, branch)
         except RepositoryDenied as error:
             found = PathProven(RollbackPath.NONE, str(error), readable=False)
         except RepositoryError as error:
             _log.warning("which way a restore can take could not be proven", repository=repository, error=str(error))
             self._next[repository, branch] = self._clock.monotonic() + RETRY
             return
-        if found.path is RollbackPath.NONE:
+        if found.path is RollbackPath.NONE and (branch != NO_BRANCH or not found.readable):
             self._next[repository, branch] = self._clock.monotonic() + RETRY_REFUSED
-        elif found.no_pull_requests:
+        elif found.no_pull_requests and beside is not None:
             self._next[repository, branch] = self._clock.monotonic() + RETRY
         self._found[repository, branch] = found
         self._tell(repository, branch)

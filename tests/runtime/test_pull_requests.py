@@ -1,8 +1,6 @@
 """Pull requests of restores, through the executor and a forge: errors become events, and nothing is done twice."""
 
 import pytest
-from tests.fakes.forge import InMemoryForge
-from tests.fakes.forge_state import StoredPull
 
 from controller.core.events import (
     PullRequestClosed,
@@ -24,6 +22,8 @@ from controller.ports.forge import (
     ForgeUnknown,
 )
 from controller.runtime.pull_requests import PullRequests
+from tests.fakes.forge import InMemoryForge
+from tests.fakes.forge_state import StoredPull
 from tests.fakes.manual_clock import ManualClock
 from tests.runtime.parts import CHECKOUT, URL, Bench, spec
 

@@ -43,8 +43,8 @@ class Condition(_Fields):
     """Why, in one word."""
     message: Text = ""
     """Why, in a sentence."""
-    observed_generation: int = 0
-    """The generation of the spec that was looked at."""
+    observed_generation: int | None = None  # no default: ``kubectl wait`` would take a 0 for an old look
+    """The generation of the spec that was looked at, where it is about one."""
     last_transition_time: Time | None = None
     """When the status last became another."""
 

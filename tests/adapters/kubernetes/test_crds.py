@@ -139,3 +139,10 @@ def test_a_definition_can_be_applied_by_kubectl() -> None:
     assert documents == list(definitions())
     assert max(len(str(each)) for each in documents) < 200_000
     assert "&id" not in as_yaml()
+
+
+def test_a_condition_without_a_generation_has_none() -> None:
+    """A default of 0 would be an old look to ``kubectl wait``, which would wait for ever."""
+    for kind in ("SLOPolicy", "SyncAnalysis", "GuardedApplication"):
+        condition = schema(kind)["properties"]["status"]["properties"]["conditions"]["items"]
+        assert "default" not in condition["properties"]["observedGeneration"]
