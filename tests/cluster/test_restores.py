@@ -217,7 +217,7 @@ def test_a_protected_branch_gets_a_pull_request(make_site: MakeSite) -> None:
     shop.argocd.refresh(shop.application("checkout"))
     shop.until(lambda: shop.live() == "one", "the old image live")
     shop.until(lambda: shop.guarded()["phase"] == "Idle", "the recovery")
-    shop.until(lambda: "Recovered" in [each.get("verdict") for each in shop.story()], "its story")
+    shop.until(lambda: "Recovered" in [each.get("recovery") for each in shop.story()], "its story")
     assert len(shop.repository.pull_requests("all")) == 1
 
 
