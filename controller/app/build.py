@@ -194,6 +194,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         surroundings.world,
         leads=ground.leads,
         forge=forges.find,
+        rollouts=late.reconciler.rollouts,
     )
     measuring = Measuring(metrics, questions, lanes, late.answer)
     late.executor = Executor(outside, lanes, measuring, clock, answer=late.answer, current=late.reconciler.current)

@@ -98,6 +98,7 @@ class ClosePullRequest:
     """Close the pull request of a branch of ours, if there is one, saying why."""
 
     repository: str
+    decision_id: str
     branch: str
     base: str
     number: int | None
@@ -154,7 +155,7 @@ def _offering(rollout: Rollout, now: float) -> tuple[ForgeIntent, ...]:
         return ()
     if due.stage is OfferStage.CLOSING:
         comment = closing_comment(due.why)
-        return (ClosePullRequest(due.repository, due.branch, due.base, due.number, comment),)
+        return (ClosePullRequest(due.repository, due.decision_id, due.branch, due.base, due.number, comment),)
     if due.number is not None:
         return (LookAtPullRequest(due.repository, due.branch, due.number),)
     rollback = rollout.rollback

@@ -4,7 +4,7 @@ Invariant: an answer about another pull request than the one that is waited for 
 only the pull request: the branch, and the alert about it, stay.
 """
 
-from controller.core.alerts import OF_OFFER, AlertName
+from controller.core.alerts import AlertName
 from controller.core.backoff import backoff
 from controller.core.deciding import withdrawn
 from controller.core.events import PullRequestClosed, PullRequestFailed, PullRequestOpened, PullRequestSeen
@@ -70,8 +70,7 @@ def _declined(step: Step, offer: Offer) -> Step:
     rollback = step.rollout.rollback
     if rollback is None or not rollback.offered or rollback.branch != offer.branch:
         return step.say(said)
-    step = withdrawn(step, said).resolve(*OF_OFFER)
-    return _tell_declined(step, rollback, said).record()
+    return _tell_declined(withdrawn(step, said), rollback, said).record()
 
 
 def _tell_declined(step: Step, rollback: Rollback, said: str) -> Step:

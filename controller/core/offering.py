@@ -5,11 +5,12 @@ ours has one where there is a forge, and one whose restore went another way, or 
 reason. Nobody waits for the forge to be told that a person is needed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from controller.core.alerts import AlertName
+from controller.core.application import ApplicationKey
 from controller.core.offer import Offer, OfferStage
 from controller.core.revert import in_short
 from controller.core.rollback import Rollback
@@ -47,6 +48,30 @@ def was_declined(rollout: Rollout, rollback: Rollback) -> bool:
         each.decision_id == rollback.decision_id and (rollback.automatic or each.at > rollback.decided_at)
         for each in rollout.declined
     )
+
+
+def shared_number(rollouts: Iterable[Rollout], rollout: Rollout) -> int | None:
+    """The pull request that another application has open for the same decision, and that undoes the same revision.
+
+    Who reads the same paths shares it.
+    """
+    mine = rollout.rollback
+    for each in rollouts:
+        other = each.rollback
+        if mine is None or other is None or each.application.key == rollout.application.key or not other.offered:
+            continue
+        found = offer_of(each, other.branch)
+        alike = (other.decision_id, other.live) == (mine.decision_id, mine.live)
+        if alike and found is not None and found.stage is OfferStage.OPEN:
+            return found.number
+    return None
+
+
+def wanted_elsewhere(rollouts: Iterable[Rollout], key: ApplicationKey, decision_id: str, number: int | None) -> bool:
+    """Whether another application still has this pull request open."""
+    others = (offer for each in rollouts if each.application.key != key for offer in each.offers)
+    wanted = (decision_id, number, OfferStage.OPEN)
+    return number is not None and any((each.decision_id, each.number, each.stage) == wanted for each in others)
 
 
 def set_offer(step: Step, branch: str, **changes: Any) -> Step:

@@ -5,7 +5,7 @@ derived from the state again: what is no longer wanted is not done. A push is wi
 fresh, when the brake is on, or when this process does not lead.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -74,6 +74,8 @@ class Outside:
     leads: Callable[[], bool]
     """Whether this process may write to Git now, with time enough left for a push."""
     forge: FindForge = no_forge
+    rollouts: Callable[[], Iterable[Rollout]] = tuple
+    """Every application's state."""
 
 
 class Executor:
@@ -91,7 +93,7 @@ class Executor:
         self._current = current
         self._identifying = Identifying(clock, answer)
         self._deployers = Deployers(outside.sources, outside.leads)
-        self._pull_requests = PullRequests(outside.forge, clock, outside.leads)
+        self._pull_requests = PullRequests(outside.forge, clock, outside.leads, outside.rollouts)
 
     def perform(self, rollout: Rollout, intent: Intent) -> None:
         """Put an intent into its lane; returns at once. An intent that is already under way is not doubled."""
@@ -139,7 +141,7 @@ class Executor:
             case Push():
                 return self._push(rollout, intent)
             case OpenPullRequest() | LookAtPullRequest() | ClosePullRequest():
-                return self._pull_requests.perform(intent)
+                return self._pull_requests.perform(rollout, intent)
             case _:
                 return self._deployers.perform(rollout, intent)
 

@@ -199,7 +199,7 @@ def test_a_protected_branch_gets_a_pull_request(make_site: MakeSite) -> None:
     shop.guard()
     bad = shop.push("bad")
     shop.repository.protect()
-    shop.until(shop.repository.pull_requests, "the pull request")
+    shop.until(lambda: [each for each in shop.repository.pull_requests() if each["labels"]], "the pull request")
     pull = shop.repository.pull_requests()[0]
     assert (pull["base"]["ref"], [each["name"] for each in pull["labels"]]) == ("main", ["rollguard"])
     assert pull["head"]["ref"].startswith("rollguard/restore-")

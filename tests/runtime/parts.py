@@ -223,6 +223,7 @@ class Bench:
                 self.surroundings.world,
                 leads=lambda: self.leads,
                 forge=lambda _: self.forge,
+                rollouts=self.reconciler.rollouts,
             ),
             self.lanes,  # type: ignore[arg-type]
             self.measuring,

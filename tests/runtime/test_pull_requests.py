@@ -2,6 +2,7 @@
 
 import pytest
 
+from controller.core.application import Application, GitSource
 from controller.core.events import (
     PullRequestClosed,
     PullRequestFailed,
@@ -11,7 +12,7 @@ from controller.core.events import (
 from controller.core.forge import PullRequest, PullRequestDraft, PullRequestState
 from controller.core.git import PushResult
 from controller.core.intents import ClosePullRequest, LookAtPullRequest, OpenPullRequest
-from controller.core.state import Phase
+from controller.core.state import Phase, Rollout
 from controller.ports.forge import (
     ForgeBusy,
     ForgeDenied,
@@ -25,8 +26,9 @@ from controller.runtime.pull_requests import PullRequests
 from tests.fakes.forge import InMemoryForge
 from tests.fakes.forge_state import StoredPull
 from tests.fakes.manual_clock import ManualClock
-from tests.runtime.parts import CHECKOUT, URL, Bench, spec
+from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application, spec
 
+IDLE = Rollout(application())
 OFFERS = {"action": "PullRequest"}
 
 
@@ -180,32 +182,57 @@ def test_each_error_of_the_forge_is_an_event_of_its_own(error: ForgeError, expec
     for intent in (
         OpenPullRequest(URL, PullRequestDraft("b", "main", "t", "x")),
         LookAtPullRequest(URL, "b", 1),
-        ClosePullRequest(URL, "b", "main", 1, ""),
-        ClosePullRequest(URL, "b", "main", None, ""),
+        ClosePullRequest(URL, "d", "b", "main", 1, ""),
+        ClosePullRequest(URL, "d", "b", "main", None, ""),
     ):
-        assert performed.perform(intent) == expected
+        assert performed.perform(IDLE, intent) == expected
 
 
 def test_closing_finds_what_was_opened_and_not_heard_of() -> None:
     """The number is not known: the open one of the branch is closed; none is none; a merged one stays merged."""
     forge = beside()
     asked = PullRequests(lambda _: forge, ManualClock(), lambda: True)
-    close = ClosePullRequest(URL, "b", "main", None, "why")
-    assert asked.perform(close) == PullRequestClosed("b", None)
-    assert asked.perform(OpenPullRequest(URL, PullRequestDraft("b", "main", "t", "x"))) == PullRequestOpened("b", 1)
-    assert asked.perform(close) == PullRequestClosed("b", 1)
+    close = ClosePullRequest(URL, "d", "b", "main", None, "why")
+    assert asked.perform(IDLE, close) == PullRequestClosed("b", None)
+    assert asked.perform(IDLE, OpenPullRequest(URL, PullRequestDraft("b", "main", "t", "x"))) == PullRequestOpened(
+        "b", 1
+    )
+    assert asked.perform(IDLE, close) == PullRequestClosed("b", 1)
     assert forge.pull_request(1).state is PullRequestState.CLOSED
     forge.state.commit("c", {"x": "1"}, by="rollguard")
-    assert asked.perform(OpenPullRequest(URL, PullRequestDraft("c", "main", "t", "x"))) != PullRequestOpened("c", 1)
+    assert asked.perform(IDLE, OpenPullRequest(URL, PullRequestDraft("c", "main", "t", "x"))) != PullRequestOpened(
+        "c", 1
+    )
     number = max(forge.state.pulls)
     forge.state.merge(number, "ann")
-    merged = ClosePullRequest(URL, "c", "main", number, "why")
-    assert asked.perform(merged) == PullRequestClosed("c", number, PullRequestState.MERGED)
+    merged = ClosePullRequest(URL, "d", "c", "main", number, "why")
+    assert asked.perform(IDLE, merged) == PullRequestClosed("c", number, PullRequestState.MERGED)
+
+
+def test_applications_that_share_a_decision_share_its_pull_request() -> None:
+    """Both read the same paths and both breach: one is opened; the last one that wants it no more closes it."""
+    source = GitSource(URL, "main", ("apps/checkout",))
+    bench = Bench([Application(CHECKOUT, source), Application(CART, source)], forge=beside())
+    bench.guard(spec(onBreach=OFFERS))
+    revision = bench.deploy("two")
+    bench.report(revision, key=CART)
+    bench.metrics.share = 0.3
+    bench.pass_until(lambda: all(bench.rollout(key).offers for key in (CHECKOUT, CART)))
+    bench.pass_time(120)
+    offers = [bench.rollout(key).offers[0] for key in (CHECKOUT, CART)]
+    assert len({each.decision_id for each in offers}) == 1
+    assert len({each.branch for each in offers}) == 2
+    assert [each.number for each in offers] == [pulls(bench)[0].number] * 2
+    assert len(pulls(bench)) == 1
+    bench.metrics.share = 0.0
+    bench.pass_until(lambda: not bench.rollout(CHECKOUT).offers and not bench.rollout(CART).offers)
+    assert pulls(bench)[0].state == "closed"
+    assert len(pulls(bench)[0].comments) == 1
 
 
 def test_without_a_forge_it_says_so() -> None:
     """The settings have changed since: asking again cannot help."""
     asked = PullRequests(lambda _: None, ManualClock(), lambda: True)
-    found = asked.perform(LookAtPullRequest(URL, "b", 1))
+    found = asked.perform(IDLE, LookAtPullRequest(URL, "b", 1))
     assert isinstance(found, PullRequestFailed)
     assert found.useless

@@ -65,7 +65,7 @@ from controller.core.intents import (
     pending,
 )
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
-from controller.core.offering import was_declined
+from controller.core.offering import shared_number, wanted_elsewhere, was_declined
 from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
 from controller.core.series import control_of, control_series, is_new
@@ -153,6 +153,7 @@ class PullRequest:
     decision: str
     origin: Origin
     decided_at: float
+    undoes: Revision
     state: PullRequestState = PullRequestState.OPEN
     comment: str = ""
     closed_by_people_at: float | None = None
@@ -445,13 +446,15 @@ class Model:
 
     def _forge_does(self, intent: ForgeIntent) -> Event:
         match intent:
-            case OpenPullRequest(_, draft):
-                return PullRequestOpened(draft.head_branch, self._opened(draft))
+            case OpenPullRequest():
+                shared = shared_number([each.rollout for each in self.peers], self.rollout)
+                return PullRequestOpened(intent.draft.head_branch, shared or self._opened(intent.draft))
             case LookAtPullRequest():
                 return PullRequestSeen(intent.branch, intent.number, self.pulls[intent.number].state)
             case ClosePullRequest():
                 found = intent.number or self._open_number(intent.branch)
-                if found is None:
+                peers, key = [each.rollout for each in self.peers], self.rollout.application.key
+                if found is None or wanted_elsewhere(peers, key, intent.decision_id, found):
                     return PullRequestClosed(intent.branch, None)
                 pull = self.pulls[found]
                 if pull.state is PullRequestState.OPEN:
@@ -465,7 +468,7 @@ class Model:
         found = self._open_number(draft.head_branch)
         assert found or not was_declined(self.rollout, rollback), "opened again, although somebody closed it"
         number = found or len(self.pulls) + 1
-        made = PullRequest(draft, rollback.decision_id, rollback.origin, rollback.decided_at)
+        made = PullRequest(draft, rollback.decision_id, rollback.origin, rollback.decided_at, rollback.live)
         self.pulls.setdefault(number, made).draft = draft
         return number
 

@@ -136,6 +136,7 @@ class RolloutMachine(RuleBasedStateMachine):
             self.declared["sharedPaths"] = {"action": "Rollback", "quorum": shared}
             self.cart = Model(branch=self.model.branch, rollout=Rollout(Application(CART, SOURCE)))
             self.cart.gone, self.cart.faulty = self.model.gone, self.model.faulty
+            self.cart.pulls = self.model.pulls
             self.cart.peers, self.model.peers = [self.model], [self.cart]
         for model in self.models:
             model.forge = forge
@@ -340,9 +341,10 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @invariant()
     def one_pull_request_a_decision(self) -> None:
-        """Of each decision one pull request is open at most."""
+        """Of each decision one pull request is open at most; of two that share it, one for what it undoes."""
         for model in self.models:
-            counted = Counter(each.decision for each in model.open_pulls())
+            shared = self.cart is not None
+            counted = Counter((each.decision, each.undoes if shared else "") for each in model.open_pulls())
             assert [name for name, count in counted.items() if count > 1] == [], self.said()
 
     @invariant()
