@@ -133,12 +133,18 @@ class Promoter:
         self.beat()
         return True
 
-    def hint(self, concerns: Callable[[PromotionPipeline], bool]) -> None:
-        """Somebody says that something is new: ask the triggers of the pipelines that it concerns at once."""
+    def hint(
+        self,
+        asks: Callable[[PromotionPipeline], bool],
+        looks: Callable[[PromotionPipeline], bool] = lambda _pipeline: False,
+    ) -> None:
+        """Somebody says that something is new: ask some pipelines' triggers at once, and look at the stages of others."""
         with self._lock:
             for line in self._lines.values():
-                if concerns(line.pipeline):
+                if asks(line.pipeline):
                     line.poll_at = line.look_at = 0.0
+                elif looks(line.pipeline):
+                    line.look_at = 0.0
         self.beat()
 
     def beat(self) -> None:
