@@ -534,3 +534,29 @@ def test_the_reference_explains_every_field() -> None:
     assert "|  |" not in text
     for part in ("metricsSources.NAME.prometheus", "applications[].reconcile", "server.deployedHook", "limits"):
         assert f"## `{part}`" in text
+
+
+FORGE = """
+repositories:
+  - url: "https://git.example.com/shop/manifests.git"
+    forge: {{type: {type}, url: "https://git.example.com", {more}}}
+"""
+
+
+def test_a_forge_is_reached_by_a_token_or_by_an_app(tmp_path: Path) -> None:
+    """Exactly one of the two; an App is GitHub's; the webhooks' secret and the CA are files like all others."""
+    app = "githubApp: {appId: 1, installationId: 2, privateKeyFile: key.pem}"
+    by_app = load(tmp_path, FORGE.format(type="github", more=f"{app}, caFile: ca.pem, webhookSecretFile: hook"))
+    forge = by_app.repositories[0].forge
+    assert forge is not None
+    assert (forge.token_file, forge.ca_file, forge.webhook_secret_file) == (
+        None,
+        tmp_path / "ca.pem",
+        tmp_path / "hook",
+    )
+    assert forge.github_app is not None
+    assert "give exactly one: tokenFile or githubApp" in problems(
+        tmp_path, FORGE.format(type="github", more="caFile: ca.pem")
+    )
+    assert "both are given" in problems(tmp_path, FORGE.format(type="github", more=f"tokenFile: t, {app}"))
+    assert "githubApp does not go with type gitea" in problems(tmp_path, FORGE.format(type="gitea", more=app))

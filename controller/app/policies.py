@@ -34,7 +34,11 @@ def read_pipelines(directory: Path) -> tuple[list[PromotionPipeline], list[Broke
     loaded = load_pipelines(directory)
     return (
         [each.pipeline for each in loaded if isinstance(each, LoadedPipeline)],
-        [BrokenPolicy(each.name, str(each), PIPELINE) for each in loaded if not isinstance(each, LoadedPipeline)],
+        [
+            BrokenPolicy(each.name or each.file, str(each), PIPELINE)
+            for each in loaded
+            if not isinstance(each, LoadedPipeline)
+        ],
     )
 
 

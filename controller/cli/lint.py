@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from controller.adapters.policies.files import (
+    InvalidPolicy,
     Loaded,
     LoadedPolicy,
     load_directory,
@@ -21,11 +22,17 @@ from controller.adapters.policies.files import (
     without_twins,
 )
 from controller.adapters.policies.lint import Finding, Known, Rule, Severity, lint_live, lint_offline
+from controller.adapters.policies.pipeline_files import (
+    LoadedOrInvalid,
+    load_pipeline_file,
+    load_pipelines,
+)
 from controller.cli.failures import CommandError, ExitCode
-from controller.cli.lint_report import LintFormat, write_findings
+from controller.cli.lint_report import LintFormat, Read, write_findings
 from controller.cli.metrics_sources import SourceOf, Sources, rules_of, settings_of, targets_of
 from controller.settings import Settings, load_settings
 
+Declared: TypeAlias = Loaded | LoadedOrInvalid
 STANDARD_INPUT = "-"
 _MOST_APPLICATIONS = 20
 
@@ -57,19 +64,21 @@ def lint(
         LintFormat, typer.Option("--output", "-o", help="For people, for programs, or GitHub annotations.")
     ] = LintFormat.TEXT,
 ) -> None:
-    """Check policies.
+    """Check policies, and the pipelines beside them.
 
     Each policy is checked by itself (fields, PromQL, bucket edges) and against the others; with --settings also what it
     refers to; with --live also what its metrics say: traffic, faults now, and the smallest fault that could be seen.
     """
     given = _given(settings, prometheus, live=live)
-    loaded = read_policies(files)
-    findings = [*_nothing_found(files, loaded), *lint_offline(loaded, _known(given, settings))]
+    policies, pipelines = read_policies(files), read_pipelines(files)
+    declared: tuple[Declared, ...] = (*policies, *pipelines)
+    loaded = (*policies, *(each for each in pipelines if isinstance(each, InvalidPolicy)))
+    findings = [*_nothing_found(files, declared), *lint_offline(loaded, _known(given, settings))]
     if live:
-        policies = [each for each in loaded if isinstance(each, LoadedPolicy)]
+        usable = [each for each in policies if isinstance(each, LoadedPolicy)]
         sources = Sources(given)
-        findings.extend(lint_all_live(policies, sources.source, given, application))
-    write_findings(_in_order(findings, loaded), len(loaded), output)
+        findings.extend(lint_all_live(usable, sources.source, given, application))
+    write_findings(_in_order(findings, declared), Read(len(policies), len(pipelines)), output)
     raise typer.Exit(exit_code(findings))
 
 
@@ -101,17 +110,26 @@ def read_policies(files: Sequence[str]) -> tuple[Loaded, ...]:
     return without_twins(found)
 
 
-def _nothing_found(files: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Finding]:
+def read_pipelines(files: Sequence[str]) -> tuple[LoadedOrInvalid, ...]:
+    """Read every pipeline of these files and directories; standard input holds policies alone."""
+    found: list[LoadedOrInvalid] = []
+    for name in dict.fromkeys(files):
+        path = Path(name)
+        found.extend(load_pipelines(path) if path.is_dir() else load_pipeline_file(path))
+    return tuple(found)
+
+
+def _nothing_found(files: Sequence[str], loaded: Sequence[Declared]) -> Iterator[Finding]:
     """A file or directory without any policy is most likely the wrong one."""
     for name in dict.fromkeys(files):
         shown = "<stdin>" if name == STANDARD_INPUT else str(Path(name))
         inside = (each for each in loaded if each.file == shown or Path(shown) in Path(each.file).parents)
         if next(inside, None) is None:
-            said = "holds no SLOPolicy"
+            said = "holds no SLOPolicy and no PromotionPipeline"
             yield Finding(Severity.ERROR, Rule.NO_POLICY, shown, 1, 1, "", "", said, "a policy has kind: SLOPolicy")
 
 
-def _in_order(findings: Iterable[Finding], loaded: Sequence[Loaded]) -> list[Finding]:
+def _in_order(findings: Iterable[Finding], loaded: Sequence[Declared]) -> list[Finding]:
     order = {each.file: number for number, each in reversed(list(enumerate(loaded)))}
     return sorted(findings, key=lambda each: (order.get(each.file, -1), each.line, each.column, each.path))
 

@@ -4,7 +4,7 @@ Invariant: a finding that came from a file cannot forge another line, a colour o
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import groupby
 
@@ -30,16 +30,31 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def write_findings(findings: Sequence[Finding], policies: int, output: LintFormat) -> None:
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How many declarations were read."""
+
+    policies: int
+    pipelines: int = 0
+
+    def __str__(self) -> str:
+        policies = f"{self.policies} polic{'y' if self.policies == 1 else 'ies'}"
+        pipelines = f"{self.pipelines} pipeline{'' if self.pipelines == 1 else 's'}"
+        if not self.pipelines:
+            return policies
+        return f"{policies}, {pipelines}" if self.policies else pipelines
+
+
+def write_findings(findings: Sequence[Finding], read: Read, output: LintFormat) -> None:
     """Write all findings and a summary to standard output."""
     if output is LintFormat.JSON:
-        _json(findings, policies)
+        _json(findings, read)
     elif output is LintFormat.GITHUB:
         for each in findings:
             typer.echo(_workflow_command(each))
-        typer.echo(summary(findings, policies))
+        typer.echo(summary(findings, read))
     else:
-        _text(findings, policies, console())
+        _text(findings, read, console())
 
 
 def count(findings: Sequence[Finding], severity: Severity) -> int:
@@ -47,20 +62,21 @@ def count(findings: Sequence[Finding], severity: Severity) -> int:
     return len([each for each in findings if each.severity is severity])
 
 
-def summary(findings: Sequence[Finding], policies: int) -> str:
+def summary(findings: Sequence[Finding], read: Read) -> str:
     """``3 policies: 1 error, 2 warnings``."""
     said = [
         f"{number} {severity}{'' if number == 1 else 's'}"
         for severity in (Severity.ERROR, Severity.WARNING)
         if (number := count(findings, severity))
     ]
-    return f"{policies} polic{'y' if policies == 1 else 'ies'}: {', '.join(said) or 'nothing to mend'}"
+    return f"{read}: {', '.join(said) or 'nothing to mend'}"
 
 
-def _json(findings: Sequence[Finding], policies: int) -> None:
+def _json(findings: Sequence[Finding], read: Read) -> None:
     listed = [_data_of(each) for each in findings]
     errors, warnings = count(findings, Severity.ERROR), count(findings, Severity.WARNING)
-    print_json({"policies": policies, "errors": errors, "warnings": warnings, "findings": listed})
+    counts = {"policies": read.policies, "pipelines": read.pipelines, "errors": errors, "warnings": warnings}
+    print_json({**counts, "findings": listed})
 
 
 def _data_of(finding: Finding) -> dict[str, object]:
@@ -79,18 +95,18 @@ def _data_of(finding: Finding) -> dict[str, object]:
     return data if finding.effect is None else data | {"effect": asdict(finding.effect)}
 
 
-def _text(findings: Sequence[Finding], policies: int, screen: Console) -> None:
+def _text(findings: Sequence[Finding], read: Read, screen: Console) -> None:
     if not screen.is_terminal:
         for each in findings:
             typer.echo(clean(f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.text} [{each.rule}]"))
-        typer.echo(summary(findings, policies))
+        typer.echo(summary(findings, read))
         return
     for file, group in groupby(findings, key=lambda each: each.file):
         screen.print(Text(clean(file), style="bold underline"))
         screen.print(Padding(_rows(group), (0, 0, 1, 2)))
     failed = count(findings, Severity.ERROR) > 0
     sign, style = ("✗", "bold red") if failed else ("✓", "bold green")
-    screen.print(Text(f"{sign} {summary(findings, policies)}", style=style))
+    screen.print(Text(f"{sign} {summary(findings, read)}", style=style))
 
 
 def _rows(findings: Iterable[Finding]) -> Table:

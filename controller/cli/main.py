@@ -12,7 +12,7 @@ from controller import __version__
 from controller.cli.failures import explained
 from controller.cli.lazy import Entry, LazyGroup
 
-_RUN, _LOOK, _ACT, _WRITE = "Run", "Look", "Act", "Write policies"
+_RUN, _LOOK, _ACT, _PROMOTE, _WRITE = "Run", "Look", "Act", "Promote", "Write policies"
 
 ENTRIES = (
     Entry("run", "controller.cli.run", "run", "Run the controller.", _RUN),
@@ -35,6 +35,11 @@ ENTRIES = (
     Entry(
         "quarantine", "controller.cli.quarantine", "quarantine", "Known-bad versions: list them, release them.", _ACT
     ),
+    Entry("pipelines", "controller.cli.pipelines", "pipelines", "Which version is in which stage.", _PROMOTE),
+    Entry("promote", "controller.cli.promote", "promote", "Let a version into a stage.", _PROMOTE),
+    Entry("approve", "controller.cli.promote", "approve", "Agree to a version in a stage.", _PROMOTE),
+    Entry("freeze", "controller.cli.freeze", "freeze", "Stop the line: nothing goes forward.", _PROMOTE),
+    Entry("thaw", "controller.cli.freeze", "thaw", "Let the line go on.", _PROMOTE),
     Entry("lint", "controller.cli.lint", "lint", "Check policies.", _WRITE),
     Entry("judge", "controller.cli.judge", "judge", "Verdicts for recorded traces.", _WRITE),
     Entry(

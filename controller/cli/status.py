@@ -35,6 +35,7 @@ _COLOURS = {
     "PolicyInvalid": "red",
     "Unreadable": "red",
     "NotRestored": "red",
+    "NotRevertible": "yellow",
 }
 _NAME_WIDTH = 15
 

@@ -77,6 +77,8 @@ def _conditions(rollout: Rollout, now: float, maximum: Mode) -> list[Condition]:
         found.append(Condition("NotGuarded", "no policy matches it"))
     elif Mode.SHADOW in (rollout.policy.mode, maximum):
         found.append(Condition("Shadow", "judged and reported; nothing is changed"))
+    if rollout.policy is not None and rollout.not_revertible:
+        found.append(Condition("NotRevertible", rollout.not_revertible))
     if rollout.frozen:
         found.append(Condition("Frozen", f"nothing is restored until a person acts: {rollout.frozen}"))
     if rollout.analysis is not None:

@@ -4,6 +4,7 @@ Invariant: the policy, the time before and the target are those from before the 
 changes none of them.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -14,6 +15,7 @@ from controller.core.policy import PolicySpec
 from controller.core.recovery import RecoveryKind
 from controller.core.verdict import Judgement, VerdictKind
 
+_NO_NAME = re.compile(r"[^A-Za-z0-9.]")
 CHAIN_WINDOWS = 4
 """A chain closes at the latest so many windows after its start."""
 LONGEST_STAGE = 7 * 86400.0
@@ -176,4 +178,4 @@ def analysis_id(key: ApplicationKey, sync: Sync, kind: AnalysisKind = AnalysisKi
     """A name for the analysis that begins with a sync: readable, and the same after a restart."""
     recovery = f"\0{kind}" if kind is AnalysisKind.RECOVERY else ""
     digest = sha256(f"{key}\0{sync.revision}\0{sync.started_at!r}{recovery}".encode()).hexdigest()
-    return f"{sync.revision[:7]}-{digest[:8]}"
+    return f"{_NO_NAME.sub('-', sync.revision[:7])}-{digest[:8]}"

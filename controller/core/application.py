@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import NewType
 
 Revision = NewType("Revision", str)
-"""A full Git object name of a commit: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits."""
+"""A full Git object name of a commit: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits.
+
+Of what is deployed from no Git repository: the version that was deployed, and what tells its settings apart.
+"""
 
 EPOCH = 0.0
+NO_BRANCH = "-"
+"""Stands where no branch is followed. It does not change with the version, so that a new one is a deployment."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +46,11 @@ class GitSource:
     declared: tuple[str, ...] = ()
     """The paths that the application itself names, where ``paths`` has more: what those read (bases, value files)."""
 
+    @property
+    def in_git(self) -> bool:
+        """Whether its manifests lie in a Git repository; where not, only its deployer knows what a revision deploys."""
+        return bool(self.paths)
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -53,6 +63,11 @@ class Application:
     """Namespace that it deploys into; empty: its own."""
     not_revertible: str = ""
     """Why no commit to ``source.branch`` can bring a version back, with the manual step; empty: one can."""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a deployer of the cluster told of it, and not the settings: it does so anew after each start."""
+        return bool(self.source.declared) or not self.source.in_git
 
 
 @dataclass(frozen=True, slots=True)

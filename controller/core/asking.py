@@ -32,11 +32,11 @@ def take_request(step: Step, event: RollbackRequested) -> Step:
             "or no other good version is known",
             f"Name one: `rollguard rollback {rollout.application.key} --to REVISION`.",
         )
-    if rollout.application.not_revertible:
+    if rollout.not_revertible:
         return step.tell(
             AlertName.NOT_REVERTIBLE,
             f"{rollout.application.key}: {one_line(event.by, 40)} asked for a rollback, which no commit can bring",
-            rollout.application.not_revertible,
+            rollout.not_revertible,
         )
     known = good.content if good is not None and good.revision == target else Content(())
     asked = Rollback(
@@ -101,7 +101,7 @@ def tell_path(step: Step, message: str = "") -> Step:
     rollout = step.rollout
     path, needed = rollout.rollback_path, needed_path(rollout.policy)
     enough = path is RollbackPath.PUSH or (path is RollbackPath.PULL_REQUEST and needed is not RollbackPath.PUSH)
-    if path is None or needed is None or enough:
+    if path is None or needed is None or enough or rollout.not_revertible:
         return step.resolve(AlertName.ROLLBACK_PATH_LOST)
     branch = rollout.application.source.branch
     lost = (

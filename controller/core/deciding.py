@@ -9,6 +9,7 @@ from dataclasses import replace
 from controller.core.alerts import OF_LANDING, OF_OFFER, OF_WAITING, AlertName
 from controller.core.analysis import Analysis
 from controller.core.policy import BreachAction
+from controller.core.revert import ended
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 from controller.core.step import Step
 
@@ -20,12 +21,12 @@ def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str =
     analysis, current = step.rollout.analysis, step.rollout.rollback
     if analysis is None or (current is not None and _stands(current)):
         return step
-    fixed = step.rollout.application.not_revertible
+    fixed = step.rollout.not_revertible
     if fixed:
         return step.tell(
             AlertName.NOT_REVERTIBLE,
             f"{step.rollout.application.key}: {analysis.newest.revision[:12]} cannot be undone by a commit",
-            fixed,
+            f"{ended(fixed)} {_last_good(analysis)}".strip(),
         )
     if analysis.before is None:
         return step.tell(
@@ -38,6 +39,10 @@ def begin_rollback(step: Step, origin: Origin, action: BreachAction, note: str =
     if current is not None and current.target == rollback.target:
         rollback = replace(rollback, built=current.built, decision_id=current.decision_id)
     return step.set(rollback=rollback)
+
+
+def _last_good(analysis: Analysis) -> str:
+    return f"Before it {analysis.before.revision} was deployed, and good." if analysis.before is not None else ""
 
 
 def _stands(current: Rollback) -> bool:

@@ -11,7 +11,7 @@ from controller.core.application import Application, ApplicationKey, Content, Re
 from controller.core.concurrent import Neighbour
 from controller.core.delivery import Delivery
 from controller.core.evidence import Reference
-from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, RestoreFacts, RollbackPath
+from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, Rendered, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
 from controller.core.policy import Mode, PolicySpec
 
@@ -58,6 +58,8 @@ class Identified:
     contains_restore: bool = False
     """The revision contains the restoring commit."""
     commit: CommitFacts | None = None
+    rendered: Rendered | None = None
+    """The manifests are a program's, made from others; None: people write them."""
 
 
 @dataclass(frozen=True, slots=True)

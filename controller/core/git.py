@@ -173,6 +173,14 @@ class RollbackPath(StrEnum):
     NONE = "None"
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Manifests that a program wrote, made from others; as far as it has noted what they were made from."""
+
+    repository: str = ""
+    revision: str = ""
+
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WEB_USER = re.compile(r"(https?://)[^/@]*@")
 

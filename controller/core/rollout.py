@@ -76,7 +76,7 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
         case Observed():
             return take_ticks(step, event, limits)
         case SyncReported():
-            return take_report(step, event)
+            return take_report(step, event, limits)
         case Identified():
             return take_identity(step, event, limits)
         case Unidentifiable():

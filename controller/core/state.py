@@ -17,7 +17,7 @@ from controller.core.alerts import Alert, AlertName
 from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Standing, Sync
 from controller.core.application import Application, Content, Revision
 from controller.core.delivery import NOTHING_TOLD, Delivery
-from controller.core.git import RollbackPath
+from controller.core.git import Rendered, RollbackPath
 from controller.core.policy import PolicySpec
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 
@@ -118,6 +118,8 @@ class Rollout:
     known_bad: tuple[KnownBad, ...] = ()
     own_restores: tuple[Revision, ...] = ()
     """Restoring commits of ours that were seen in the branch, newest last."""
+    rendered: Rendered | None = None
+    """What its manifests were made from by a program, at the revision looked at last; None: people write them."""
     rollback_path: RollbackPath | None = None
     """The way that is open into the repository, as last proven; None: not proven yet."""
     frozen: str = ""
@@ -162,11 +164,25 @@ class Rollout:
         return Phase.RESTORED if self.rollback is not None else Phase.DEPLOYING
 
     @property
+    def not_revertible(self) -> str:
+        """Why no commit to the branch can bring a version back, with the manual step; empty: one can."""
+        if self.application.not_revertible or self.rendered is None:
+            return self.application.not_revertible
+        source, rendered = self.application.source, self.rendered
+        made = " ".join(
+            each for each in (rendered.repository, rendered.revision and f"at {rendered.revision}") if each
+        )
+        return (
+            f"A program writes its manifests in {source.repository} ({source.branch}), rendered from "
+            f"{made or 'what is noted there'}: a commit there lasts until they are rendered anew. Revert the commit in what "
+            "they are rendered from."
+        )
+
+    @property
     def is_watched(self) -> bool:
         """Whether it is found out what it runs: always, but for applications of a cluster that no policy ever named."""
-        found = bool(self.application.source.declared)
         named = self.policy is not None or bool(self.policy_name or self.policy_error)
-        return not found or named or self.live is not None
+        return not self.application.is_found or named or self.live is not None
 
     @property
     def fallback(self) -> Good | None:
@@ -198,7 +214,7 @@ class Rollout:
         Nor is what comes again with each start, for thousands at once: that the way into the repository is open, and what
         the deployer of a cluster told that is not identified yet.
         """
-        told_again = bool(self.application.source.declared)
+        told_again = self.application.is_found
         same = replace(
             self,
             delivery=NOTHING_TOLD,

@@ -23,8 +23,8 @@ OLDEST_REPORT = 86400.0
 """Seconds: what is reported as older counts as this old, so that one wrong clock does not ask for years of metrics."""
 
 
-def take_report(step: Step, event: SyncReported) -> Step:
-    """A source says how far a deployment is; what it deploys is found out first where it is not known.
+def take_report(step: Step, event: SyncReported, limits: Limits) -> Step:
+    """A source says how far a deployment is; what it deploys is found out in Git first, where it comes from there.
 
     A report from the future counts as of now: the reports after it would all come too late.
     """
@@ -36,6 +36,8 @@ def take_report(step: Step, event: SyncReported) -> Step:
     live = step.rollout.live
     if live is not None and live.revision == event.revision:
         return _well(step, waiting)
+    if event.content is not None and not step.rollout.application.source.in_git:
+        return _take(step, waiting, Identified(event.revision, event.content), limits)
     if waiting in step.rollout.unidentified:
         return step
     return step.set(unidentified=(*step.rollout.unidentified, waiting)[-MOST_UNIDENTIFIED:])
@@ -45,7 +47,7 @@ def take_identity(step: Step, event: Identified, limits: Limits) -> Step:
     """What a revision deploys is known now: take in what was reported about it."""
     waiting = [each for each in step.rollout.unidentified if each.revision == event.revision]
     left = tuple(each for each in step.rollout.unidentified if each.revision != event.revision)
-    step = step.set(unidentified=left)
+    step = step.set(unidentified=left, rendered=event.rendered)
     for report in sorted(waiting, key=lambda each: each.at):
         step = _take(step, report, event, limits)
     return step

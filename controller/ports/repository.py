@@ -20,6 +20,7 @@ from controller.core.git import (
     CommitFacts,
     CommitIdentity,
     PushOutcome,
+    Rendered,
     RestoreFacts,
     RestoreRequest,
     RollbackPath,
@@ -75,6 +76,10 @@ class Repository(Protocol):
 
     def inputs_of_each(self, revision: Revision, sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
         """``inputs`` of several sets of paths, in order: of the many applications of a repository at once."""
+        ...
+
+    def rendered_from(self, revision: Revision, paths: Sequence[str]) -> Rendered | None:
+        """What the manifests at the paths were rendered from by a program, as it notes there; None: it is not noted."""
         ...
 
     def default_branch(self) -> str:

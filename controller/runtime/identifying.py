@@ -11,6 +11,7 @@ import structlog
 from controller.core.application import ApplicationKey, Content, Revision
 from controller.core.backoff import backoff
 from controller.core.events import Event, Identified, PathsFound, Unidentifiable
+from controller.core.git import Rendered
 from controller.core.intents import Identify
 from controller.core.source_paths import revisions_of
 from controller.core.state import Rollout
@@ -48,9 +49,18 @@ class Identifying:
             and repository.is_ancestor(intent.revision, intent.live)
         )
         contains = intent.restore is not None and repository.is_ancestor(intent.restore, intent.revision)
-        found = Identified(intent.revision, content, behind, contains, repository.commit(intent.revision))
+        rendered = self._rendered(repository, rollout, intent.revision)
+        found = Identified(intent.revision, content, behind, contains, repository.commit(intent.revision), rendered)
         self._failed.pop(rollout.application.key, None)
         return found
+
+    @staticmethod
+    def _rendered(repository: Repository, rollout: Rollout, revision: Revision) -> Rendered | None:
+        """What a deployer's own place was rendered from; a place that the administrator has declared is meant as it is."""
+        application = rollout.application
+        if not application.is_found or application.not_revertible:
+            return None
+        return repository.rendered_from(revision, application.source.declared)
 
     def _paths(self, repository: Repository, rollout: Rollout, revision: Revision) -> tuple[str, ...]:
         """The application's paths; where its files read others now, those are answered first."""

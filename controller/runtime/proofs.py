@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from controller.core.application import ApplicationKey
+from controller.core.application import NO_BRANCH, ApplicationKey
 from controller.core.events import PathProven
 from controller.core.git import RollbackPath
 from controller.core.policy import PolicySpec
@@ -60,8 +60,8 @@ class Proofs:
     def _places(self) -> dict[tuple[str, str], list[Rollout]]:
         places: dict[tuple[str, str], list[Rollout]] = {}
         for rollout in self._reconciler.rollouts():
-            if rollout.policy is not None:
-                source = rollout.application.source
+            source = rollout.application.source
+            if rollout.policy is not None and source.in_git:
                 places.setdefault((source.repository, source.branch), []).append(rollout)
         return places
 
@@ -78,7 +78,7 @@ class Proofs:
             _log.warning("which way a restore can take could not be proven", repository=repository, error=str(error))
             self._next[repository, branch] = self._clock.monotonic() + RETRY
             return
-        if found.path is RollbackPath.NONE:
+        if found.path is RollbackPath.NONE and (branch != NO_BRANCH or not found.readable):
             self._next[repository, branch] = self._clock.monotonic() + RETRY_REFUSED
         self._found[repository, branch] = found
         self._tell(repository, branch)
@@ -95,7 +95,14 @@ class Proofs:
 
 
 def _proven(repository: Repository, branch: str) -> PathProven:
-    """Which way is open. Raises RepositoryDenied where the repository may not even be read."""
+    """Which way is open; without a branch none, whatever the rights.
+
+    Raises:
+        RepositoryDenied: the repository may not even be read.
+    """
+    if branch == NO_BRANCH:
+        repository.default_branch()
+        return PathProven(RollbackPath.NONE)
     if branch == DEFAULT_BRANCH:
         branch = repository.default_branch()
     try:

@@ -340,9 +340,8 @@ def _is_begun(rollout: Rollout) -> bool:
 
     Thousands come up at once at a first start: each is written once it is known what it runs.
     """
-    found = bool(rollout.application.source.declared)
     opened = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts
-    return not found or rollout.live is not None or bool(opened)
+    return not rollout.application.is_found or rollout.live is not None or bool(opened)
 
 
 def _is_same(one: Intent, other: Intent) -> bool:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from controller.adapters.policies.lint import Finding, Rule, Severity
 from controller.cli import lint_report
-from controller.cli.lint_report import LintFormat, write_findings
+from controller.cli.lint_report import LintFormat, Read, write_findings
 from controller.cli.main import app
 from tests.servers.prometheus import PrometheusServer
 
@@ -155,7 +155,7 @@ def _finding(**changes: Any) -> Finding:
 
 def test_github_annotations_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """Line ends, per cent signs, commas and colons are escaped as GitHub wants it."""
-    write_findings([_finding(), _finding(severity=Severity.NOTE, problem="x")], 1, LintFormat.GITHUB)
+    write_findings([_finding(), _finding(severity=Severity.NOTE, problem="x")], Read(1), LintFormat.GITHUB)
     assert capsys.readouterr().out.splitlines() == [
         "::error file=a%2Cb%3Ac.yaml,line=3,col=5,title=rollguard invalid::spec: 100%25 wrong%0A::error::forged",
         "::notice file=a%2Cb%3Ac.yaml,line=3,col=5,title=rollguard invalid::spec: x",
@@ -165,7 +165,7 @@ def test_github_annotations_cannot_be_forged(capsys: pytest.CaptureFixture[str])
 
 def test_text_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """What came from a file adds no line and no colour."""
-    write_findings([_finding(problem="red \x1b[31m\nb.yaml:1:1: error")], 1, LintFormat.TEXT)
+    write_findings([_finding(problem="red \x1b[31m\nb.yaml:1:1: error")], Read(1), LintFormat.TEXT)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "\x1b" not in lines[0]
@@ -175,7 +175,7 @@ def test_terminal_gets_colours_and_groups(monkeypatch: pytest.MonkeyPatch) -> No
     """At a terminal findings stand under their file, with colours, and remedies on lines of their own."""
     screen = Console(file=StringIO(), force_terminal=True, color_system="standard", width=80, highlight=False)
     monkeypatch.setattr(lint_report, "console", lambda: screen)
-    write_findings([_finding(file="a.yaml", problem="wrong", remedy="right")], 1, LintFormat.TEXT)
+    write_findings([_finding(file="a.yaml", problem="wrong", remedy="right")], Read(1), LintFormat.TEXT)
     shown = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b[1;31merror" in shown
     assert "→ right" in shown

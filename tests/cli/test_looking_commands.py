@@ -56,6 +56,16 @@ def test_status_of_one_application_is_whole(run: Run) -> None:
     assert "RollguardRolledBack (warning" in text
 
 
+def test_status_says_what_no_commit_can_bring_back(run: Run, scenario: Scenario) -> None:
+    """The manual step is known before it is needed."""
+    rollout = healthy()
+    fixed = replace(rollout.application, not_revertible="It is pinned: set targetRevision by hand.")
+    put(scenario, replace(rollout, application=fixed))
+    for shown in (run("status"), run("status", "cart"), run("status", "cart", "-o", "json")):
+        assert "NotRevertible" in shown.stdout
+        assert "It is pinned: set targetRevision by hand." in shown.stdout
+
+
 def test_status_as_json_has_the_same(run: Run) -> None:
     """Programs get every field by name; times are RFC 3339."""
     shown = json.loads(run("status", "-o", "json").stdout)

@@ -7,8 +7,8 @@ import pytest
 
 from controller.adapters.gitops.argocd.source import ArgoCDSource
 from controller.adapters.kubernetes.client import Api
-from controller.core.application import GitSource, Revision
-from controller.ports.gitops import SyncSourceUnavailable
+from controller.core.application import NO_BRANCH, GitSource, Revision
+from controller.ports.gitops import SyncReport, SyncSourceUnavailable
 from tests.cluster.argocd_site import FILE, IMAGE, PATH, RIGHTS, Site
 from tests.cluster.local_repository import LocalRepository
 from tests.cluster.manifests import deployment, image_of
@@ -19,6 +19,7 @@ from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
 from tests.cluster.stack.processes import until
 from tests.fakes.heard import Heard
+from tests.servers.chart_repository import ChartRepository
 
 CONFIG = (
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {annotations}}}\ndata: {{a: {data}}}\n"
@@ -240,6 +241,39 @@ def test_a_helm_chart_with_values_beside_it(site: Site) -> None:
     site.heard.await_report(site.key, "Healthy", second)
     assert site.heard.await_application(site.key).source.paths == ("chart", "env/values.yaml")
     assert image_of(site.cluster.get("Deployment", site.name, "checkout")) == f"{IMAGE}:two"
+
+
+def test_a_chart_of_a_registry_is_told_by_its_version(site: Site) -> None:
+    """No Git has it: a revision is its version with the values in the Application; going back is the same content."""
+    template = {"templates/app.yaml": deployment("checkout", f"{IMAGE}:{{{{ .Values.tag }}}}")}
+    with ChartRepository() as charts:
+        charts.publish("checkout", "1.0.0", template)
+        charts.publish("checkout", "1.1.0", template)
+
+        def declared(version: str, tag: str) -> dict[str, object]:
+            helm = {"values": f"tag: {tag}\n"}
+            return {"repoURL": charts.url, "chart": "checkout", "targetRevision": version, "helm": helm}
+
+        def change(version: str, tag: str) -> SyncReport:
+            told = len(site.heard.reports(site.key))
+            body = {"spec": {"source": declared(version, tag)}}
+            site.cluster.patch("Application", NAMESPACE, site.name, body)
+            return healthy(told)
+
+        def healthy(told: int) -> SyncReport:
+            until(lambda: site.story()[told:] and site.story()[-1][0] == "Healthy", "the report")
+            return site.heard.reports(site.key)[-1]
+
+        site.deploy(source=declared("1.0.*", "one"))
+        reports = [healthy(0), change("1.1.0", "one"), change("1.1.0", "two"), change("1.0.*", "one")]
+    assert [each.revision.partition("@")[0] for each in reports] == ["1.0.0", "1.1.0", "1.1.0", "1.0.0"]
+    assert len({each.revision for each in reports}) == 3
+    assert reports[0].content == reports[3].content
+    assert len({each.content for each in reports}) == 3
+    assert [phase for phase, _ in site.story()] == ["Started", "Healthy"] * 4
+    found = site.heard.await_application(site.key)
+    assert found.source == GitSource(charts.url, NO_BRANCH, ())
+    assert "Set targetRevision to the last good version" in found.not_revertible
 
 
 def test_several_sources_of_which_one_moves(site: Site, tmp_path: Path) -> None:

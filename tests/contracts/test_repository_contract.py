@@ -10,7 +10,7 @@ import pytest
 
 from controller.adapters.repository import GitRepository
 from controller.core.application import Revision
-from controller.core.git import CommitIdentity, PushResult, RestoreFacts, RestoreRequest, RollbackPath, Tag
+from controller.core.git import CommitIdentity, PushResult, Rendered, RestoreFacts, RestoreRequest, RollbackPath, Tag
 from controller.core.policy import Scope
 from controller.ports.repository import InvalidReference, Repository, RevisionUnknown
 from tests.fakes.repository import InMemoryRemote, InMemoryRepository
@@ -135,6 +135,30 @@ def test_inputs_of_odd_kustomizations(case: Case, body: str) -> None:
     assert case.repository.inputs(revision, ["app"]) in (("app",), ("app", "x"))
 
 
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, None),
+        ({"other/hydrator.metadata": "{}"}, None),
+        (
+            {"app/hydrator.metadata": '{"repoURL": "https://me:secret@git.example.com/Dry.git", "drySha": "abc"}'},
+            Rendered("https://git.example.com/dry", "abc"),
+        ),
+        ({"app/hydrator.metadata": '{"drySHA": "abc"}'}, Rendered("", "abc")),
+        ({"app/hydrator.metadata": "no JSON"}, Rendered()),
+        ({"app/hydrator.metadata": "[" * 60_000}, Rendered()),
+        ({"app/hydrator.metadata": '{"repoURL": 1, "drySha": "' + "x" * 70_000 + '"}'}, Rendered()),
+        ({"app/hydrator.metadata/x": "1"}, None),
+        ({".kargo-render/metadata.yaml": "sourceCommit: abc"}, Rendered()),
+    ],
+    ids=["none", "elsewhere", "noted", "commit only", "unreadable", "deep", "large", "folder", "kargo"],
+)
+def test_what_a_program_has_rendered(case: Case, files: dict[str, str], found: Rendered | None) -> None:
+    """What a renderer leaves beside its manifests is read, whatever it holds; no password is told."""
+    revision = case.commit({"app/deployment.yaml": "kind: Deployment\n", **files})
+    assert case.repository.rendered_from(revision, ["app", "nowhere"]) == found
+
+
 def test_the_default_branch(case: Case) -> None:
     """What HEAD of the repository names."""
     case.commit({"a": "1"})
@@ -176,7 +200,7 @@ def test_commit_facts(case: Case) -> None:
     assert sorted(case.repository.commit(first).files) == ["a", "b"]
 
 
-@pytest.mark.parametrize("call", ["content", "commit", "is_ancestor", "export"])
+@pytest.mark.parametrize("call", ["content", "commit", "is_ancestor", "export", "rendered_from"])
 def test_unknown_revisions(case: Case, call: str, tmp_path: Path) -> None:
     """A revision that is not in the repository is ``RevisionUnknown`` wherever it is asked for."""
     known = case.commit({"a": "1"})
@@ -185,6 +209,7 @@ def test_unknown_revisions(case: Case, call: str, tmp_path: Path) -> None:
     calls: dict[str, Callable[[], object]] = {
         "content": lambda: repository.content(UNKNOWN, ["a"]),
         "commit": lambda: repository.commit(UNKNOWN),
+        "rendered_from": lambda: repository.rendered_from(UNKNOWN, ["a"]),
         "is_ancestor": lambda: repository.is_ancestor(UNKNOWN, known),
         "export": lambda: repository.export(UNKNOWN, ["a"], tmp_path / "export"),
     }

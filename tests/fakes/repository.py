@@ -18,6 +18,7 @@ from controller.adapters.repository.history import ROLLBACK_OF, trailers
 from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.manifests import guessed, is_manifest, read_manifest
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision, covers
+from controller.adapters.repository.rendered import rendered_from
 from controller.adapters.repository.versions import MOST_BRANCH_COMMITS, checked_pattern
 from controller.core.application import Content, Revision
 from controller.core.git import (
@@ -27,6 +28,7 @@ from controller.core.git import (
     ManifestObject,
     PushOutcome,
     PushResult,
+    Rendered,
     RestoreFacts,
     RestoreRequest,
     RollbackPath,
@@ -196,6 +198,11 @@ class InMemoryRepository:
 
     def inputs_of_each(self, revision: Revision, sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
         return tuple(self.inputs(revision, paths) for paths in sets)
+
+    def rendered_from(self, revision: Revision, paths: Sequence[str]) -> Rendered | None:
+        self._require(revision)
+        tree = self.remote.tree(revision)
+        return rendered_from(lambda files: [tree.get(file) for file in files], checked_paths(paths))
 
     def default_branch(self) -> str:
         self._network()

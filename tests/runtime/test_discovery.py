@@ -108,3 +108,39 @@ def test_what_is_known_of_an_application_outlives_lost_credentials(restarts: boo
     desk.bench.lanes.run()
     assert desk.branch() == "main"
     assert desk.bench.rollout(CHECKOUT).live == live
+
+
+RENDERED = '{"repoURL": "https://git.example.com/shop/dry.git", "drySha": "abc123"}'
+
+
+def test_manifests_that_a_program_has_rendered_are_not_restored() -> None:
+    """What the renderer notes beside them is read with each revision: where people are to revert is known by day."""
+    desk = Desk()
+    desk.bench.remote.commit({"apps/checkout/hydrator.metadata": RENDERED}, "Render")
+    made = application(CHECKOUT)
+    desk.discovery.found(replace(made, source=replace(made.source, declared=made.source.paths)))
+    desk.guard()
+    desk.report()
+    desk.bench.lanes.run()
+    said = desk.bench.rollout(CHECKOUT).not_revertible
+    assert "rendered from https://git.example.com/shop/dry at abc123" in said
+    assert said.endswith("Revert the commit in what they are rendered from.")
+    desk.beat()
+    assert desk.bench.told() == []
+    desk.bench.remote.commit({"apps/checkout/hydrator.metadata": None}, "Write them by hand")
+    desk.report()
+    desk.bench.lanes.run()
+    assert desk.bench.rollout(CHECKOUT).not_revertible == ""
+
+
+def test_a_place_that_the_administrator_declares_is_meant_as_it_is() -> None:
+    """The settings name where manifests are restored: whatever lies beside them."""
+    desk = Desk()
+    desk.bench.remote.commit({"apps/checkout/hydrator.metadata": RENDERED}, "Render")
+    desk.discovery.found(application(CHECKOUT))
+    desk.guard()
+    desk.report()
+    desk.bench.lanes.run()
+    rollout = desk.bench.rollout(CHECKOUT)
+    assert rollout.live is not None
+    assert rollout.not_revertible == ""

@@ -3,6 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
+from controller.core.application import NO_BRANCH, Application, GitSource
 from controller.core.events import PolicyChanged
 from controller.core.git import PushResult, RollbackPath
 from controller.ports.repository import RepositoryDenied
@@ -72,6 +73,28 @@ def test_a_way_that_is_lost_is_told_and_resolved_when_it_is_open_again() -> None
     desk.bench.remote.refuses = None
     desk.prove(after=DAY)
     assert desk.open_alerts() == []
+
+
+def test_what_no_commit_brings_back_is_not_tried(dry_runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chart no repository is asked; of a pinned application only whether it may be read, and that is told."""
+    asked: list[str] = []
+    monkeypatch.setattr(InMemoryRepository, "default_branch", lambda _: asked.append("read") or "main")
+    fixed = "It is pinned: set targetRevision."
+    chart = Application(CHECKOUT, GitSource("https://charts.example.com", NO_BRANCH, ()), not_revertible=fixed)
+    pinned = Application(CART, GitSource(URL, NO_BRANCH, ("apps/cart",)), not_revertible=fixed)
+    desk = Desk(Bench([chart, pinned]).guard())
+    desk.prove()
+    desk.prove(after=RETRY_REFUSED)
+    assert (dry_runs, asked) == ([], ["read"])
+    assert desk.open_alerts(CHECKOUT) == desk.open_alerts(CART) == []
+
+    def denied(_: object) -> str:
+        raise RepositoryDenied("403: the token has expired")
+
+    monkeypatch.setattr(InMemoryRepository, "default_branch", denied)
+    desk.prove(after=DAY)
+    assert desk.open_alerts(CHECKOUT) == []
+    assert desk.open_alerts(CART) == ["RollguardNoCredentials"]
 
 
 def test_refused_credentials_are_a_lost_way(monkeypatch: pytest.MonkeyPatch) -> None:

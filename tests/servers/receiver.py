@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    do_POST = do_GET = do_HEAD = do_PUT = _take  # noqa: N815  named by http.server
+    do_POST = do_GET = do_HEAD = do_PUT = do_PATCH = _take  # noqa: N815  named by http.server
 
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing."""

@@ -15,36 +15,17 @@ from urllib.parse import urlencode
 
 from controller.adapters.forge.exchange import SAFE, Answer, Exchange, Request
 from controller.adapters.forge.limits import pause_asked, pause_due
+from controller.adapters.forge.refusals import refusal_of, told, words_of
 from controller.adapters.server_words import shown
 from controller.ports.clock import Clock
-from controller.ports.forge import (
-    ForgeBusy,
-    ForgeDenied,
-    ForgeError,
-    ForgeMalformed,
-    ForgeRefused,
-    ForgeUnavailable,
-    ForgeUnknown,
-    Refusal,
-)
+from controller.ports.forge import ForgeBusy, ForgeDenied, ForgeMalformed
 
 Authorise: TypeAlias = Callable[[], tuple[Mapping[str, str], tuple[str, ...]]]
 """The headers that authorise a request, and what of them must not be shown. May raise ForgeDenied or ForgeUnavailable."""
 
 PAGE_SIZE = 50
 """Gitea gives no more at once unless told to."""
-_SERVER_ERROR = 500
-_LOCKED = 423
 _NOT_ACCEPTED = 401
-_LATER = {408, 425}
-_INVALID = {400, 422}
-_HIDDEN = "the forge knows no such thing, or hides it from this token"
-_NO_SUCCESS: dict[int, tuple[type[ForgeDenied | ForgeUnknown], str]] = {
-    401: (ForgeDenied, "the forge does not accept the token: is it right, and not expired?"),
-    403: (ForgeDenied, "the token may not do this"),
-    404: (ForgeUnknown, _HIDDEN),
-    410: (ForgeUnknown, _HIDDEN),
-}
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -130,7 +111,7 @@ class ForgeClient:
             reply = self._sent(method, url, body)
         if reply.status < 300 or reply.status in allow:  # noqa: PLR2004  the class of HTTP success
             return reply
-        raise refusal(reply, unclear=method not in SAFE)
+        raise refusal_of(reply.status, reply.said, unclear=method not in SAFE)
 
     def _sent(self, method: str, url: str, body: Any) -> Reply:
         with self._lock:
@@ -180,13 +161,13 @@ class ForgeClient:
     def _taken(self, answer: Answer, secrets: tuple[str, ...]) -> Reply:
         """Read the answer, and remember the pause that it asks for."""
         data = answer.parsed()
-        said = shown(_words(data), secrets) if answer.status >= 300 else ""  # noqa: PLR2004
+        said = shown(words_of(data), secrets) if answer.status >= 300 else ""  # noqa: PLR2004
         asked = pause_asked(answer.status, answer.headers, said, self._clock.now())
         due = asked if asked is not None else pause_due(answer.headers, self._clock.now())
         if due is not None:
             self._busy_until = self._clock.monotonic() + due
         if asked is not None:
-            raise ForgeBusy(f"the forge limits its rate: asked again in {asked:.0f} s{_told(said)}", asked)
+            raise ForgeBusy(f"the forge limits its rate: asked again in {asked:.0f} s{told(said)}", asked)
         return Reply(answer.status, data, said, answer.headers)
 
 
@@ -195,24 +176,6 @@ def _readable(reply: Reply, answer: Answer) -> Reply:
         kind = answer.headers.get("content-type", "").partition(";")[0][:40]
         raise ForgeMalformed(f"the forge's answer is no JSON ({kind or 'of no type'}): is forge.url right?")
     return reply
-
-
-def refusal(reply: Reply, *, unclear: bool = False) -> ForgeError:
-    """What an answer other than success means, where nothing more is known of it."""
-    status, told = reply.status, _told(reply.said)
-    if status in _NO_SUCCESS:
-        error, words = _NO_SUCCESS[status]
-        return error(words + told)
-    if status >= _SERVER_ERROR or status in _LATER:
-        return ForgeUnavailable(f"the forge answered {status}{told}", unclear=unclear)
-    if status == _LOCKED:
-        return ForgeRefused(f"the repository is archived{told}", Refusal.ARCHIVED)
-    if status < 400:  # noqa: PLR2004  redirects
-        return ForgeRefused(
-            "the forge redirects elsewhere, which is not followed: set its new address", Refusal.MOVED
-        )
-    reason = Refusal.INVALID if status in _INVALID else Refusal.OTHER
-    return ForgeRefused(f"the forge refuses with {status}{told}", reason)
 
 
 def token_word(secret: bytes) -> str:
@@ -225,10 +188,6 @@ def token_word(secret: bytes) -> str:
     if not _TOKEN.fullmatch(word):
         raise ForgeDenied("the forge's token must be one word of ASCII")
     return word
-
-
-def _told(said: str) -> str:
-    return f" ({said})" if said else ""
 
 
 def _encoded(body: Any) -> bytes | None:
@@ -253,18 +212,3 @@ def _goes_on(reply: Reply, page: int, gathered: int) -> bool:
     if total.isdecimal():
         return gathered < int(total)
     return page >= PAGE_SIZE
-
-
-def _words(data: Any) -> str:
-    """What a refusal says, wherever the forges put it."""
-    if isinstance(data, str):
-        return data
-    if isinstance(data, list):
-        return "; ".join(filter(None, map(_words, data[:5])))
-    if not isinstance(data, dict):
-        return ""
-    parts = [_words(data.get(name)) for name in ("message", "error", "error_description", "errors", "base")]
-    found = "; ".join(part for part in parts if part)
-    if found or "message" in data:
-        return found
-    return "; ".join(f"{name} {_words(value)}" for name, value in list(data.items())[:5] if _words(value))

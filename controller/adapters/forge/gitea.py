@@ -8,22 +8,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from controller.adapters.forge.client import ForgeClient, Reply, refusal
+from controller.adapters.forge.client import ForgeClient, Reply
+from controller.adapters.forge.gitea_reading import is_submitted, read_note, read_review
 from controller.adapters.forge.gitea_words import why_not_merged
 from controller.adapters.forge.joint import MOST_REVISIONS, JointForge, Note
 from controller.adapters.forge.place import segment
 from controller.adapters.forge.pulls import participants_of, read_pull, read_status
 from controller.adapters.forge.reading import (
-    LONGEST_BODY,
     field,
-    moment,
     number,
     objects,
-    some_revision,
     some_text,
     text,
     truth,
 )
+from controller.adapters.forge.refusals import refusal_of
 from controller.core.application import Revision
 from controller.core.forge import (
     Check,
@@ -32,7 +31,6 @@ from controller.core.forge import (
     PullRequestDraft,
     PullRequests,
     Review,
-    ReviewState,
     newest_checks,
     selected,
 )
@@ -49,7 +47,6 @@ from controller.ports.forge import ForgeMalformed, ForgeRefused, ForgeUnknown, R
 
 _LABEL_COLOR = "#6f42c1"
 _METHODS = {MergeMethod.MERGE: "merge", MergeMethod.SQUASH: "squash", MergeMethod.REBASE: "rebase"}
-_REVIEWS = {"APPROVED": ReviewState.APPROVED, "REQUEST_CHANGES": ReviewState.CHANGES_REQUESTED}
 _LEAN = {"stat": "false", "verification": "false", "files": "false"}
 _NOTHING = re.compile(r"no (?:changes|difference|commits)|up to date", re.IGNORECASE)
 
@@ -92,7 +89,7 @@ class GiteaForge(JointForge):
     def reviews(self, number: int) -> tuple[Review, ...]:
         """Its reviews, oldest first."""
         listed = self._client.pages(f"{self._path}/pulls/{number}/reviews", size="limit").whole("reviews")
-        return tuple(sorted((_review(each) for each in listed if _submitted(each)), key=lambda each: each.at))
+        return tuple(sorted((read_review(each) for each in listed if is_submitted(each)), key=lambda each: each.at))
 
     def authors(self, revisions: Sequence[Revision]) -> Participants:
         """Who wrote and who committed some commits."""
@@ -192,7 +189,7 @@ class GiteaForge(JointForge):
                 return ForgeRefused(f"there is no branch {branch}", Refusal.NO_BRANCH)
         if _NOTHING.search(reply.said):
             return ForgeRefused("there is nothing to merge", Refusal.NOTHING_TO_MERGE)
-        return refusal(reply)
+        return refusal_of(reply.status, reply.said)
 
     def _edit(self, number: int, title: str | None, body: str | None) -> PullRequest:
         changes = {name: value for name, value in (("title", title), ("body", body)) if value is not None}
@@ -236,7 +233,7 @@ class GiteaForge(JointForge):
         reply = self._client.get(f"{self._path}/issues/{number}/comments")
         if not isinstance(reply.data, list):
             raise ForgeMalformed("the forge's answer is no list of comments")
-        return [_note(each) for each in objects({"all": reply.data}, "all")]
+        return [read_note(each) for each in objects({"all": reply.data}, "all")]
 
     def _write_note(self, number: int, note: Note | None, body: str) -> None:
         if note is None:
@@ -248,22 +245,3 @@ class GiteaForge(JointForge):
         if not self._login:
             self._login = text(self._client.get("/user").data, "login")
         return self._login
-
-
-def _note(data: Any) -> Note:
-    return Note(number(data, "id"), some_text(data, "user", "login"), some_text(data, "body", most=LONGEST_BODY))
-
-
-def _submitted(data: Any) -> bool:
-    return some_text(data, "state") not in {"PENDING", "REQUEST_REVIEW"}
-
-
-def _review(data: Any) -> Review:
-    return Review(
-        user=some_text(data, "user", "login"),
-        state=_REVIEWS.get(some_text(data, "state"), ReviewState.COMMENTED),
-        revision=some_revision(data, "commit_id"),
-        dismissed=bool(truth(data, "dismissed")),
-        stale=bool(truth(data, "stale")),
-        at=moment(data, "submitted_at"),
-    )

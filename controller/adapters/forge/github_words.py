@@ -5,8 +5,9 @@ Invariant: words that are not known block as a protection does, and are passed o
 
 import re
 
-from controller.adapters.forge.client import Reply, refusal
+from controller.adapters.forge.client import Reply
 from controller.adapters.forge.joint import blocked
+from controller.adapters.forge.refusals import refusal_of
 from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeResult
 from controller.core.git import PushResult
 from controller.ports.forge import ForgeError, ForgeRefused, Refusal
@@ -70,7 +71,7 @@ def why_not_opened(reply: Reply) -> ForgeError:
     ):
         if words.search(reply.said):
             return ForgeRefused(f"{sentence} ({reply.said})", reason)
-    return refusal(reply)
+    return refusal_of(reply.status, reply.said)
 
 
 def _block(said: str) -> MergeBlock | None:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from controller.adapters.forge.client import ForgeClient, Reply, refusal
+from controller.adapters.forge.client import ForgeClient, Reply
 from controller.adapters.forge.gitlab_people import GitlabPeople
 from controller.adapters.forge.gitlab_reading import read_approvals, read_merge_request, read_objections, read_status
 from controller.adapters.forge.gitlab_words import why_not_merged, why_not_opened
 from controller.adapters.forge.joint import MOST_REVISIONS, JointForge, Note, blocked
 from controller.adapters.forge.place import segment
 from controller.adapters.forge.reading import LONGEST_BODY, number, some_revision, some_text, text, truth
+from controller.adapters.forge.refusals import refusal_of
 from controller.core.application import Revision
 from controller.core.forge import (
     Check,
@@ -123,7 +124,7 @@ class GitlabForge(JointForge):
         reply = self._client.call("POST", f"{self._path}/statuses/{segment(revision)}", body, allow={400})
         # It refuses to be told what it is already.
         if reply.status >= 300 and not self._is_said(revision, body, reply):  # noqa: PLR2004
-            raise refusal(reply)
+            raise refusal_of(reply.status, reply.said)
 
     def is_member(self, user: str, team: str) -> bool:
         """Whether a user belongs to a team."""

@@ -5,8 +5,9 @@ Invariant: what is not known blocks as a protection does, and is passed on; it n
 
 import re
 
-from controller.adapters.forge.client import Reply, refusal
+from controller.adapters.forge.client import Reply
 from controller.adapters.forge.joint import blocked
+from controller.adapters.forge.refusals import refusal_of
 from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeResult
 from controller.ports.forge import ForgeError, ForgeRefused, Refusal
 
@@ -54,4 +55,4 @@ def why_not_opened(reply: Reply, missing_branch: str) -> ForgeError:
         return ForgeRefused("there is such a merge request already", Refusal.ALREADY_EXISTS)
     if missing_branch:
         return ForgeRefused(f"there is no branch {missing_branch}", Refusal.NO_BRANCH)
-    return refusal(reply)
+    return refusal_of(reply.status, reply.said)

@@ -8,12 +8,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from controller.adapters.policies.files import MOST_FILES, is_pipeline, name_of, policy_files, text_of
-from controller.adapters.policies.yaml_documents import DocumentError, read_documents
-from controller.core.policy_text import explain_errors
+from controller.adapters.policies.files import (
+    MOST_FILES,
+    InvalidPolicy,
+    PlacedMessage,
+    is_pipeline,
+    name_of,
+    policy_files,
+    text_of,
+)
+from controller.adapters.policies.yaml_documents import DocumentError, Mark, read_documents
+from controller.core.policy_text import PolicyMessage, explain_errors
 from controller.core.promotion.pipeline import PromotionPipeline
 
 
@@ -26,21 +35,10 @@ class LoadedPipeline:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidPipeline:
-    """A pipeline that cannot be used."""
-
-    name: str
-    """``namespace/name`` as far as it is known, else the file."""
-    file: str
-    line: int
-    messages: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(f"{self.file}:{self.line}: {each}" for each in self.messages)
+LoadedOrInvalid: TypeAlias = LoadedPipeline | InvalidPolicy
 
 
-def load_pipelines(directory: Path) -> tuple[LoadedPipeline | InvalidPipeline, ...]:
+def load_pipelines(directory: Path) -> tuple[LoadedOrInvalid, ...]:
     """Read every pipeline below a directory; policies and other documents are left out."""
     try:
         files = list(policy_files(directory))[:MOST_FILES]
@@ -49,16 +47,17 @@ def load_pipelines(directory: Path) -> tuple[LoadedPipeline | InvalidPipeline, .
     return _without_twins(each for file in files for each in load_pipeline_file(file))
 
 
-def load_pipeline_file(path: Path) -> tuple[LoadedPipeline | InvalidPipeline, ...]:
+def load_pipeline_file(path: Path, shown_as: str | None = None) -> tuple[LoadedOrInvalid, ...]:
     """Read every pipeline of one file; one that is no text at all is said by the policies' own reading."""
     try:
         text = text_of(path)
     except ValueError:
         return ()
-    return tuple(_loaded(text, str(path)))
+    return tuple(load_pipeline_text(text, shown_as or str(path)))
 
 
-def _loaded(text: str, file: str) -> Iterator[LoadedPipeline | InvalidPipeline]:
+def load_pipeline_text(text: str, file: str) -> Iterator[LoadedOrInvalid]:
+    """Read every pipeline of a text; ``file`` is what messages call it."""
     for document in read_documents(text):
         if isinstance(document, DocumentError) or not is_pipeline(document.value):
             continue
@@ -69,23 +68,23 @@ def _loaded(text: str, file: str) -> Iterator[LoadedPipeline | InvalidPipeline]:
             pipeline = PromotionPipeline.model_validate(document.value, by_alias=True, by_name=False)
         except ValidationError as error:
             said = explain_errors(error, PromotionPipeline)
-            places = [document.locate(each.location).line for each in said]
-            name = name_of(document.value) or file
-            yield InvalidPipeline(name, file, min(places, default=line), tuple(map(str, said)))
+            messages = tuple(PlacedMessage(each, document.locate(each.location)) for each in said)
+            yield InvalidPolicy(file, line, name_of(document.value), messages)
         else:
             yield LoadedPipeline(pipeline, file, line)
 
 
 def _without_twins(
-    found: Iterable[LoadedPipeline | InvalidPipeline],
-) -> tuple[LoadedPipeline | InvalidPipeline, ...]:
+    found: Iterable[LoadedOrInvalid],
+) -> tuple[LoadedOrInvalid, ...]:
     results = tuple(found)
     count = Counter(each.pipeline.key for each in results if isinstance(each, LoadedPipeline))
     return tuple(
-        InvalidPipeline(
-            str(each.pipeline.key), each.file, each.line, ("metadata.name: it is declared twice; rename one",)
-        )
-        if isinstance(each, LoadedPipeline) and count[each.pipeline.key] > 1
-        else each
-        for each in results
+        _twin(each) if isinstance(each, LoadedPipeline) and count[each.pipeline.key] > 1 else each for each in results
     )
+
+
+def _twin(loaded: LoadedPipeline) -> InvalidPolicy:
+    name, location = str(loaded.pipeline.key), ("metadata", "name")
+    message = PolicyMessage("metadata.name", f"{name} is declared twice", "rename one", location)
+    return InvalidPolicy(loaded.file, loaded.line, name, (PlacedMessage(message, Mark(loaded.line)),))

@@ -2,7 +2,8 @@
 
     Ready         True: it guards applications. False: Invalid, Conflict, NoApplication.
     Conflict      True: another policy would guard an application of it; neither does.
-    RollbackPath  True: a restore can be pushed (Push) or offered (PullRequest). False: neither. Unknown: not proven yet.
+    RollbackPath  True: a restore can be pushed (Push) or offered (PullRequest). False: neither (None), or no commit could
+                  bring one of them back (NotRevertible). Unknown: not proven yet.
 
 Invariant: pure; a condition's time moves only when its status does, and the same standing gives the same status.
 """
@@ -69,7 +70,10 @@ def _ready(invalid: str, clashes: list[str], keys: list[ApplicationKey]) -> Cond
 
 def _path(guarded: list[Rollout]) -> Condition:
     """The worst way that is open to one of its applications."""
-    paths = [each.rollback_path for each in guarded]
+    revertible = [each for each in guarded if not each.not_revertible]
+    if len(revertible) < len(guarded):
+        return Condition("RollbackPath", "False", "NotRevertible", _not_revertible(guarded))
+    paths = [each.rollback_path for each in revertible]
     if not paths or None in paths:
         return Condition("RollbackPath", "Unknown", "NotProven", "which way a restore can take is not proven yet")
     if RollbackPath.NONE in paths:
@@ -78,6 +82,12 @@ def _path(guarded: list[Rollout]) -> Condition:
     if RollbackPath.PULL_REQUEST in paths:
         return Condition("RollbackPath", "True", "PullRequest", "the branch refuses pushes: a restore is offered")
     return Condition("RollbackPath", "True", "Push", "a restore can be pushed")
+
+
+def _not_revertible(guarded: list[Rollout]) -> str:
+    """The first that no commit can bring back, and what a person does instead."""
+    first = next(each for each in guarded if each.not_revertible)
+    return f"{first.application.key}: {first.not_revertible}"
 
 
 def _told(guarded: list[Rollout]) -> list[str]:

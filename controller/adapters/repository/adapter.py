@@ -25,6 +25,7 @@ from controller.adapters.repository.objects import bodies_at, content_of
 from controller.adapters.repository.promoting import ForPromotions
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision
 from controller.adapters.repository.remote import parse_remote
+from controller.adapters.repository.rendered import rendered_from
 from controller.core.application import Content, Revision
 from controller.core.git import (
     BuiltCommit,
@@ -32,6 +33,7 @@ from controller.core.git import (
     CommitIdentity,
     PushOutcome,
     PushResult,
+    Rendered,
     RestoreFacts,
     RestoreRequest,
     RollbackPath,
@@ -105,6 +107,17 @@ class GitRepository(ForPromotions):
         def read() -> tuple[tuple[str, ...], ...]:
             self._mirror.require(revision)
             return tuple(inputs_of(lambda files: bodies_at(self._mirror, revision, files), each) for each in wanted)
+
+        return self._use(read)
+
+    def rendered_from(self, revision: Revision, paths: Sequence[str]) -> Rendered | None:
+        """What the manifests at the paths were rendered from by a program, as it notes there; None: it is not noted."""
+        checked_revision(revision)
+        wanted = checked_paths(paths)
+
+        def read() -> Rendered | None:
+            self._mirror.require(revision)
+            return rendered_from(lambda files: bodies_at(self._mirror, revision, files), wanted)
 
         return self._use(read)
 

@@ -72,8 +72,8 @@ def _ready(rollout: Rollout) -> Condition:
 
 def _unable(rollout: Rollout) -> tuple[str, str] | None:
     """Why nothing could be restored although the policy asks for it: reason and sentence."""
-    if rollout.application.not_revertible:
-        return "NotRevertible", rollout.application.not_revertible
+    if rollout.not_revertible:
+        return "NotRevertible", rollout.not_revertible
     if rollout.frozen:
         return "Frozen", f"nothing is restored until a person acts: {rollout.frozen}"
     if rollout.rollback_path is RollbackPath.NONE:
@@ -85,8 +85,8 @@ def _unable(rollout: Rollout) -> tuple[str, str] | None:
 
 def _rollback_path(rollout: Rollout) -> Condition:
     kind, path = "RollbackPath", rollout.rollback_path
-    if rollout.application.not_revertible:
-        return _condition(kind, "False", "NotRevertible", rollout.application.not_revertible)
+    if rollout.not_revertible:
+        return _condition(kind, "False", "NotRevertible", rollout.not_revertible)
     if path is RollbackPath.NONE:
         return _condition(kind, "False", path.value, _no_path(rollout))
     if path is RollbackPath.PULL_REQUEST:

@@ -27,6 +27,8 @@ def look(pipeline: PromotionPipeline, progress: Progress, facts: Facts, now: flo
     """Decide what is next. ``now`` is Unix seconds."""
     move = drop_old(learn(Move(pipeline, progress, facts, now)))
     places = places_of(pipeline)
+    if progress.places != places:
+        move = move.set(places=places)
     for place in places:
         move = follow(move, place)
     move = note_passed(move)

@@ -184,6 +184,8 @@ class Progress:
     """One pipeline's state."""
 
     pipeline: ApplicationKey
+    places: tuple[Place, ...] = ()
+    """Where its versions go, in order, as it was last declared."""
     known: tuple[Version, ...] = ()
     """Versions that the trigger found, newest first."""
     pins: tuple[tuple[str, Pin], ...] = ()

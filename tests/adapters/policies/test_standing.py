@@ -71,6 +71,17 @@ def test_the_worst_way_counts(paths: tuple[RollbackPath | None, ...], status: st
     assert told(matched=(KEY, CART), rollouts=rollouts(*paths))["RollbackPath"] == (status, reason)
 
 
+def test_what_no_commit_brings_back_is_told_first() -> None:
+    """One of several applications is pinned: its owner reads what to do by hand."""
+    known = rollouts(RollbackPath.PUSH, None)
+    pinned = replace(known[CART].application, not_revertible="It is pinned: set targetRevision.")
+    known[CART] = replace(known[CART], application=pinned)
+    found = standing("", (), (KEY, CART), known)
+    (path,) = [each for each in found.conditions if each.type == "RollbackPath"]
+    assert (path.status, path.reason) == ("False", "NotRevertible")
+    assert path.message == "shop/cart: It is pinned: set targetRevision."
+
+
 def test_why_there_is_no_way_is_in_the_condition() -> None:
     """What people were told stands where the owner looks first."""
     model = Model().guard()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from controller.core.application import ApplicationKey, Revision
+from controller.core.application import Revision
 from controller.core.forge import Participants, PullRequest, PullRequestState, Review, ReviewState
 from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeResult
 from controller.core.git import BuiltCommit, PushOutcome, PushResult

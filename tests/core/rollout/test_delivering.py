@@ -1,19 +1,23 @@
 """A restore that is in Git and not deployed, live drift, and applications that no commit can bring back."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from controller.core.alerts import AlertName
-from controller.core.application import Content, Revision
+from controller.core.analysis import AnalysisKind
+from controller.core.application import NO_BRANCH, Application, Content, GitSource, Revision
 from controller.core.delivering import ASK_AGAIN, STUCK_AFTER
 from controller.core.delivery import Delivery, Operation
-from controller.core.events import DeliveryObserved, PathsFound, RollbackRequested
+from controller.core.events import DeliveryObserved, PathsFound, PolicyChanged, RollbackRequested, SyncReported
+from controller.core.git import Rendered
 from controller.core.intents import AskForSync, EndOperation
 from controller.core.policy import Mode
 from controller.core.rollout import advance
 from controller.core.source_paths import revisions_of
-from controller.core.state import Rollout, load_rollout
+from controller.core.state import Rollout, dump_rollout, load_rollout
+from controller.core.verdict import VerdictKind
 from tests.core.rollout.model import APPLICATION, Model, policy
 
 
@@ -214,6 +218,65 @@ def test_what_no_commit_can_bring_back_is_told_with_the_manual_step() -> None:
     model.take(RollbackRequested(None, "Ann", "it burns"))
     assert model.pushes == []
     assert model.rollout.rollback is None
+
+
+def test_what_a_program_has_rendered_is_told_and_not_restored() -> None:
+    """A commit to rendered manifests lasts until the next rendering: neither a breach nor a person's command makes one."""
+    model = Model(faulty={"two": 0.3}).guard()
+    model.commit("two")
+    model.sync_head()
+    model.rollout = replace(model.rollout, rendered=Rendered("https://git.example.com/dry", "abc123"))
+    model.pass_until(lambda: model.rollout.open_alert(AlertName.NOT_REVERTIBLE))
+    told = model.rollout.open_alert(AlertName.NOT_REVERTIBLE)
+    assert told is not None
+    assert "rendered from https://git.example.com/dry at abc123" in told.description
+    model.take(RollbackRequested(None, "Ann", "it burns"))
+    assert model.pushes == []
+    assert load_rollout(dump_rollout(model.rollout)).rendered == model.rollout.rendered
+
+
+CHART = Application(
+    APPLICATION.key,
+    GitSource("https://charts.example.com", NO_BRANCH, ()),
+    not_revertible="It deploys a chart: set targetRevision in the Application.",
+)
+
+
+def chart(model: Model, version: str, phase: Literal["Started", "Healthy"] = "Healthy") -> None:
+    """A version of a chart is deployed, as its deployer tells it."""
+    content = Content((("sources", version),))
+    model.take(SyncReported(Revision(version), phase, model.now, content))
+
+
+def test_a_chart_of_a_registry_is_judged_without_git() -> None:
+    """Its deployer tells what it deploys: Breached, told with the last good version, judged again after the way back."""
+    model = Model(rollout=Rollout(CHART), git="down")
+    model.take(PolicyChanged("checkout", policy()))
+    chart(model, "1.2.3@aaaaaaa")
+    assert model.rollout.good is not None
+    assert model.rollout.good.revision == "1.2.3@aaaaaaa"
+    model.pass_time(3600, 3600)
+    chart(model, "1.2.4@bbbbbbb", "Started")
+    chart(model, "1.2.4@bbbbbbb")
+    model.bad_share = 0.3
+    model.pass_until(lambda: model.rollout.open_alert(AlertName.NOT_REVERTIBLE))
+    analysis, told = model.rollout.analysis, model.rollout.open_alert(AlertName.NOT_REVERTIBLE)
+    assert analysis is not None
+    assert analysis.verdict is VerdictKind.BREACHED
+    assert analysis.id.startswith("1.2.4-b-")
+    assert told is not None
+    assert "1.2.4@bbbbbb cannot be undone by a commit" in told.summary
+    assert told.description.startswith(CHART.not_revertible)
+    assert "1.2.3@aaaaaaa was deployed, and good" in told.description
+    model.pass_time(60)
+    model.bad_share = 0.0
+    chart(model, "1.2.3@aaaaaaa", "Started")
+    chart(model, "1.2.3@aaaaaaa")
+    assert model.rollout.analysis is not None
+    assert model.rollout.analysis.kind is AnalysisKind.RECOVERY
+    model.pass_until(lambda: model.rollout.open_alert(AlertName.NOT_REVERTIBLE) is None)
+    assert model.pushes == []
+    assert model.inspections == 0
 
 
 def test_other_paths_change_every_content_at_once() -> None:

@@ -44,6 +44,8 @@ class Hydrator:
     dry: SourceSpec
     branch: str
     """That is deployed from."""
+    path: str = ""
+    """In that branch."""
     staging: str = ""
     """That is hydrated to, where it is another one: somebody merges it."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from controller.adapters.gitops.argocd.application import Compared, Deployment, SeenApplication, SeenOperation, What
 from controller.adapters.gitops.argocd.delivery import Drifting, delivery_of, drifting
 from controller.adapters.gitops.argocd.memory import Memory, Told
-from controller.adapters.gitops.argocd.sources import guarded_revision
+from controller.adapters.gitops.argocd.sources import content_of, guarded_revision
 from controller.adapters.gitops.argocd.sync_windows import Project
 from controller.core.application import GitSource, Revision
 from controller.core.delivery import Delivery
@@ -55,7 +55,8 @@ class _Look:
     reports: tuple[SyncReport, ...] = ()
 
     def tell(self, told: Told, at: float, message: str = "", *, only: bool = False) -> "_Look":
-        report = SyncReport(self.seen.key, told.revision, told.phase, at, message=message, only=only)
+        content = content_of(self.source, told.what)
+        report = SyncReport(self.seen.key, told.revision, told.phase, at, content, message, only)
         return replace(self, memory=replace(self.memory, told=told), reports=(*self.reports, report))
 
 
@@ -129,7 +130,7 @@ def _revision(look: _Look, what: What) -> Revision | None:
 def _revision_of(memory: Memory | None, seen: SeenApplication, source: GitSource, what: What) -> Revision | None:
     """The commit of the guarded source; where manifests are rendered, the one that they were rendered from."""
     found = guarded_revision(seen, source, what)
-    if found is None or seen.hydrator is None:
+    if found is None or seen.hydrator is None or seen.hydrator.staging:
         return found
     hydrations = memory.hydrations if memory is not None else ()
     return next((Revision(dry) for hydrated, dry in hydrations if hydrated == found), None)
@@ -209,7 +210,8 @@ def _settled(look: _Look, told: Told, operation: SeenOperation) -> _Ending | Non
 def _compared(look: _Look, at: float, operation: float | None) -> _Ending | None:
     """What is live is what it was compared with."""
     seen = look.seen
-    what = What(seen.compared_with, seen.declared.repositories, "")
+    digest = "" if look.source.in_git else seen.declared.digest
+    what = What(seen.compared_with, seen.declared.repositories, digest)
     revision = _revision(look, what)
     if seen.sync != "Synced" or revision is None:
         return None

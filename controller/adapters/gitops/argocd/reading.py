@@ -114,9 +114,9 @@ def _hydrator(node: Node) -> Hydrator | None:
     dry = mapping(node, "drySource")
     if not dry:
         return None
-    branch = text(mapping(node, "syncSource"), "targetBranch")
+    branch, path = (text(mapping(node, "syncSource"), name) for name in ("targetBranch", "path"))
     staging = text(mapping(node, "hydrateTo"), "targetBranch")
-    return Hydrator(_source(dry), branch, staging if staging != branch else "")
+    return Hydrator(_source(dry), branch, path, staging if staging != branch else "")
 
 
 def _policy(node: Node) -> SyncPolicy:

@@ -10,10 +10,11 @@ person is to do instead.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 
-from controller.adapters.gitops.argocd.application import SeenApplication, SourceSpec, What
+from controller.adapters.gitops.argocd.application import Hydrator, SeenApplication, SourceSpec, What
 from controller.adapters.gitops.argocd.paths import outermost, own_paths, referenced_paths
-from controller.core.application import Application, GitSource, Revision
+from controller.core.application import NO_BRANCH, Application, Content, GitSource, Revision
 
 DEFAULT_BRANCH = "HEAD"
 """The repository's default branch; whoever guards it looks it up."""
@@ -21,6 +22,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PINNED = re.compile(r"[0-9a-fA-F]{7,64}|refs/(?!heads/).*")
 _VERSION = re.compile(r"v?\d+(\.(\d+|[xX*])){0,2}([-+][0-9A-Za-z.+-]*)?")
 _RANGE = re.compile(r"[\^~<>=!]|.*[*\s,|]|[xX]$")
+_RELEASE = re.compile(r"(sha256:)?[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}")
+_OPEN = re.compile(r"(^|\.)[xX](\.|$)")
+"""A version that stands for several."""
 _SCP = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/:]+):(?P<path>[^/].*|/.*)")
 
 
@@ -45,8 +49,11 @@ def application_of(seen: SeenApplication) -> Application:
 def guarded_revision(seen: SeenApplication, source: GitSource, what: What) -> Revision | None:
     """The commit of the guarded source that a deployment deploys; None where it is none, or not known yet.
 
-    Of manifests that were rendered it is the rendered commit: ``dry_revision`` knows which one it was made of.
+    Of manifests that were rendered it is the rendered commit: the memory knows which one it was made of. Of charts and
+    artifacts it is their version.
     """
+    if not source.in_git:
+        return _version(seen, what)
     for index, revision in enumerate(what.revisions):
         repository = what.repositories[index] if index < len(what.repositories) else ""
         ours = seen.hydrator is not None or same_repository(repository) == same_repository(source.repository)
@@ -55,11 +62,36 @@ def guarded_revision(seen: SeenApplication, source: GitSource, what: What) -> Re
     return None
 
 
+def content_of(source: GitSource, what: What) -> Content | None:
+    """What a deployment of charts deploys; None of what lies in Git: that knows it better."""
+    return None if source.in_git else Content((("sources", _fingerprint(what)),))
+
+
+def _version(seen: SeenApplication, what: What) -> Revision | None:
+    """Versions of the charts, and what tells their settings apart, which the Application itself holds."""
+    released = what.repositories and len(what.revisions) == len(what.repositories)
+    if not released or any(is_in_git(each) for each in seen.sources):
+        return None
+    if not all(_RELEASE.fullmatch(each) and not _OPEN.search(each) for each in what.revisions):
+        return None
+    return Revision(f"{','.join(what.revisions)}@{_fingerprint(what)[:7]}")
+
+
+def _fingerprint(what: What) -> str:
+    """The same for the same versions of the same charts with the same settings."""
+    return sha256("\0".join((*what.repositories, *what.revisions, what.digest)).encode()).hexdigest()
+
+
+def is_in_git(source: SourceSpec) -> bool:
+    """Whether a source is a Git repository: neither a chart of a registry nor an artifact."""
+    return not source.chart and not source.repository.startswith("oci://")
+
+
 def _may_move(seen: SeenApplication, source: GitSource, what: What, index: int) -> bool:
     """Whether it is the revision of the guarded branch, where a pinned source of the same repository stands beside it."""
     if len(seen.sources) <= 1 or len(what.revisions) != len(seen.sources):
         return True
-    return branch_of(source.branch) is None or branch_of(seen.sources[index].target) == source.branch
+    return source.branch == NO_BRANCH or branch_of(seen.sources[index].target) == source.branch
 
 
 def branch_of(target: str) -> str | None:
@@ -88,11 +120,25 @@ def _hydrated(seen: SeenApplication) -> _Place:
     if hydrator is None:
         return _declared(seen)
     dry = hydrator.dry
+    if hydrator.staging:
+        return _staged(seen, hydrator)
     return _of_place(seen, [dry], [dry])
 
 
+def _staged(seen: SeenApplication, hydrator: Hydrator) -> _Place:
+    """Somebody merges what was rendered: which dry commit a deployed one was made of is not known; it is judged itself."""
+    dry, wet = hydrator.dry, SourceSpec(hydrator.dry.repository, hydrator.path, f"refs/heads/{hydrator.branch}")
+    sentence = (
+        f"It deploys what is rendered from {dry.path or '/'} of {dry.repository} ({dry.target or DEFAULT_BRANCH}) to the "
+        f"branch {hydrator.staging}, once somebody has merged that into {hydrator.branch}. Revert the commit where it is "
+        f"rendered from, then merge {hydrator.staging} into {hydrator.branch}."
+    )
+    place = _of_place(seen, [wet], [wet])
+    return _Place(place.source, place.not_revertible or sentence)
+
+
 def _declared(seen: SeenApplication) -> _Place:
-    git = [each for each in seen.sources if not each.chart and not each.repository.startswith("oci://")]
+    git = [each for each in seen.sources if is_in_git(each)]
     moving = [each for each in git if branch_of(each.target) is not None]
     if not git:
         return _nowhere(seen)
@@ -145,7 +191,7 @@ def _nowhere(seen: SeenApplication) -> _Place:
         f"It deploys {what} {first.target or 'latest'} from {first.repository}, which no commit to a branch changes. "
         f"Set targetRevision to the last good version in {_where(seen)}."
     )
-    return _Place(GitSource(first.repository, first.target or "-", ()), sentence)
+    return _Place(GitSource(first.repository, NO_BRANCH, ()), sentence)
 
 
 def _pinned(seen: SeenApplication, source: SourceSpec) -> _Place:
@@ -155,7 +201,7 @@ def _pinned(seen: SeenApplication, source: SourceSpec) -> _Place:
         f"It is pinned: its targetRevision is {source.target}, which no commit to a branch moves. "
         f"Set it to the last good version in {_where(seen)}.{like}"
     )
-    return _Place(GitSource(source.repository, source.target, paths, paths), sentence)
+    return _Place(GitSource(source.repository, NO_BRANCH, paths, paths), sentence)
 
 
 def _is_like(target: str) -> bool:

@@ -6,7 +6,7 @@ Invariant: a branch is only named where Flux follows it; wherever that is not so
 import posixpath
 
 from controller.adapters.gitops.flux.seen import GIT, SeenGit, SeenKustomization
-from controller.core.application import Application, GitSource
+from controller.core.application import NO_BRANCH, Application, GitSource
 
 
 def application_of(seen: SeenKustomization, git: SeenGit | None) -> Application:
@@ -39,16 +39,16 @@ def _place(seen: SeenKustomization, git: SeenGit | None) -> tuple[GitSource, str
             f"It deploys the {what} {where}, which no commit to a branch changes. "
             f"Set the last good tag or digest in the {what}."
         )
-        return GitSource("", "-", ()), sentence
+        return GitSource("", NO_BRANCH, ()), sentence
     if git is None or not git.url:
         missing = f"Its GitRepository {where} is not there, or may not be read. Create it, or correct spec.sourceRef."
-        return GitSource("", "-", ()), missing
+        return GitSource("", NO_BRANCH, ()), missing
     if not git.branch:
         sentence = (
             f"Its GitRepository {where} follows {git.pinned}, which no commit to a branch moves. "
             f"Set spec.ref of the GitRepository to the last good version."
         )
-        return GitSource(git.url, "-", paths, paths), sentence
+        return GitSource(git.url, NO_BRANCH, paths, paths), sentence
     source = GitSource(git.url, git.branch, paths, paths)
     return (
         source,

@@ -365,6 +365,20 @@ def test_of_rendered_manifests_the_dry_commit_is_told() -> None:
     assert len(story([deployed(spec=spec, sourceHydrator=hydrated), deployed(spec=spec, sourceHydrator=moved)])) == 2
 
 
+def test_of_what_a_person_merges_the_merged_commit_is_told() -> None:
+    """With ``hydrateTo`` the deployed commit is the merge's: nobody knows a dry one of it."""
+    spec = {
+        "source": None,
+        "sourceHydrator": {
+            "drySource": {"repoURL": URL, "path": "dry", "targetRevision": "main"},
+            "syncSource": {"targetBranch": "env", "path": "shop"},
+            "hydrateTo": {"targetBranch": "env-next"},
+        },
+    }
+    hydrated = {"lastSuccessfulOperation": {"drySHA": C, "hydratedSHA": R}}
+    assert story([deployed(spec=spec, sourceHydrator=hydrated)]) == [("Started", B, 0.0), ("Healthy", B, 8.0)]
+
+
 # --- whatever comes ----------------------------------------------------------------------------------------------
 
 _PHASES = st.sampled_from(["Running", "Terminating", "Failed", "Error", "Succeeded"])
@@ -417,3 +431,69 @@ def test_nothing_is_healthy_while_health_is_not(documents: list[dict[str, Any]])
         sick = document["status"]["health"]["status"] != "Healthy" or "operation" in document
         assert not (sick and any(each.phase == "Healthy" for each in result.reports))
         memory = result.memory
+
+
+# --- charts of a registry ----------------------------------------------------------------------------------------
+
+REGISTRY = "https://charts.example.com"
+
+
+def chart_source(target: str = "1.2.3", values: str = "tag: one") -> dict[str, Any]:
+    return {"repoURL": REGISTRY, "chart": "checkout", "targetRevision": target, "helm": {"values": values}}
+
+
+def charted(
+    version: str, started: float, source: dict[str, Any], before: tuple[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """After an older deployment: a version of a chart was synced, is healthy, and was compared afterwards."""
+    sync = {"sync": {"revision": version, "source": source}}
+    return deployed(
+        version,
+        started,
+        spec={"source": source},
+        history=[entry(3, before[0], -86400.0, before[1]), entry(4, version, started, source)],
+        operationState=operation_state(
+            "Succeeded", version, started, syncResult={"revision": version, "source": source}, **sync
+        ),
+    )
+
+
+def test_versions_of_a_chart_are_deployments() -> None:
+    """The version that was resolved, whatever range was asked for; values that the Application holds tell it apart too."""
+    ranged, other = chart_source("^1.2"), chart_source("^1.2", "tag: two")
+    memory, reports = None, []
+    for document in (
+        charted("1.2.4", 0.0, ranged, ("1.2.3", ranged)),
+        charted("1.2.4", 100.0, other, ("1.2.4", ranged)),
+        charted("1.2.4", 200.0, ranged, ("1.2.4", other)),
+    ):
+        result = look(memory, document, now=300.0)
+        memory, reports = result.memory, reports + list(result.reports)
+    phases = [each.phase.value for each in reports]
+    assert phases == ["Started", "Healthy"] * 3
+    assert [each.revision.partition("@")[0] for each in reports] == ["1.2.4"] * 6
+    first, second, third = (each for each in reports if each.phase.value == "Healthy")
+    assert first.revision != second.revision
+    assert first.content is not None
+    assert first.content != second.content
+    assert (first.revision, first.content) == (third.revision, third.content), "somebody went back"
+
+
+@pytest.mark.parametrize("revision", ["^1.2", "1.x", "1.2.*", ">=1", "1 - 2", ""])
+def test_a_range_is_no_version(revision: str) -> None:
+    """What was compared may name what was asked for: it is told when it is known what that came to."""
+    source = chart_source()
+    assert story([charted(revision, 0.0, source, (revision, source))]) == []
+
+
+def test_an_artifact_is_told_by_its_digest() -> None:
+    """Its manifests lie in a registry; so does their revision."""
+    source = {"repoURL": "oci://registry.example.com/shop", "path": ".", "targetRevision": "latest"}
+    digest = "sha256:" + "e" * 64
+    (report,) = look(None, charted(digest, -7200.0, source, (digest, source)), now=60.0).reports
+    assert report.revision.startswith(f"{digest}@")
+
+
+def test_of_git_the_repository_knows_better_what_a_commit_deploys() -> None:
+    """A report of a commit carries no content: paths and bases are found out in Git."""
+    assert [each.content for each in look(None, running()).reports] == [None]

@@ -145,6 +145,19 @@ def test_of_rendered_manifests_the_dry_source_is_restored() -> None:
     assert application_of(seen_application(document)).source == GitSource(URL, "main", ("dry",), ("dry",))
 
 
+def test_what_is_rendered_to_be_merged_is_judged_where_it_is_deployed_from() -> None:
+    """With ``hydrateTo`` a person's merge stands between: told with the place to revert, and what is to be merged then."""
+    hydrator = {
+        "drySource": {"repoURL": URL, "path": "dry", "targetRevision": "main"},
+        "syncSource": {"targetBranch": "env", "path": "shop"},
+        "hydrateTo": {"targetBranch": "env-next"},
+    }
+    made = application_of(seen_application(application(spec={"source": None, "sourceHydrator": hydrator})))
+    assert made.source == GitSource(URL, "env", ("shop",), ("shop",))
+    assert f"rendered from dry of {URL} (main) to the branch env-next" in made.not_revertible
+    assert made.not_revertible.endswith("then merge env-next into env.")
+
+
 @pytest.mark.parametrize(
     ("target", "branch"),
     [
@@ -189,6 +202,14 @@ def test_a_chart_of_a_registry_cannot_be_restored() -> None:
     assert "It deploys the chart checkout 1.2.3" in found(sources=[CHART]).not_revertible
     oci = {"repoURL": "oci://registry.example.com/shop", "targetRevision": "latest"}
     assert "It deploys an OCI artifact latest" in found(sources=[oci]).not_revertible
+
+
+@pytest.mark.parametrize("source", [CHART, {"targetRevision": "v1.2.3"}])
+def test_another_version_is_a_deployment_and_no_other_application(source: dict[str, Any]) -> None:
+    """What is known of it is kept when somebody sets another version, so that it is judged against that."""
+    one, other = found(source=source), found(source=source | {"targetRevision": "v1.3.0"})
+    assert one.source == other.source
+    assert one.not_revertible != other.not_revertible
 
 
 def test_a_plugins_inputs_are_not_known_unless_they_are_annotated() -> None:

@@ -1,0 +1,179 @@
+"""A real Gitea: the contract of all forges, and its webhooks."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from controller.adapters.forge.opening import ForgeAccess, open_forge
+from controller.adapters.forge.webhooks import ForgeWebhooks, WebhookRefused
+from controller.app.clocks import SystemClock
+from controller.core.application import Revision
+from controller.core.forge import PullRequestDraft
+from controller.core.forge_links import ForgeKind
+from controller.core.git import canonical_url
+from controller.core.hints import HintKind, RepositoryHint
+from controller.ports.forge import Forge, ForgeDenied
+from tests.cluster.stack.forge_repository import Repository
+from tests.cluster.stack.gitea import OWNER, Gitea
+from tests.cluster.stack.processes import until
+from tests.contracts.test_forge_contract import *  # noqa: F403  the whole suite
+from tests.contracts.test_forge_contract import BRANCH
+from tests.fakes.forge_state import BOT
+from tests.servers.git import run_git
+from tests.servers.receiver import Receiver
+
+PEOPLE = ("ann", "bob", "cat", "dan", BOT)
+EVENTS = {"approved": "APPROVED", "changes": "REQUEST_CHANGES", "comment": "COMMENT"}
+
+
+@dataclass
+class GiteaWorld:
+    """Everybody else, through Gitea's API and real pushes of their own."""
+
+    forge: Forge
+    gitea: Gitea
+    repository: Repository
+    tokens: dict[str, str]
+    copy: Path
+
+    def commit(self, branch: str, files: dict[str, str | None], *, by: str = "ann", email: str = "") -> Revision:
+        remote = self.repository.url_with(by, self.tokens[by])
+        self._on_top(branch, remote)
+        for path, text in files.items():
+            (self.copy / path).write_text(text or "")
+            self._git("add", path)
+        who = ["-c", f"user.name={by}", "-c", f"user.email={email or f'{by}@example.com'}"]
+        self._git(*who, "commit", "-q", "-m", "Change things")
+        self._git("push", "-q", remote, f"HEAD:refs/heads/{branch}")
+        return self.head(branch)
+
+    def _on_top(self, branch: str, remote: str) -> None:
+        there = self._git("ls-remote", remote, f"refs/heads/{branch}")
+        self._git("fetch", "-q", remote, branch if there else "main")
+        self._git("checkout", "-q", "--force", "--detach", "FETCH_HEAD")
+
+    def _git(self, *arguments: str) -> str:
+        return run_git(*arguments, cwd=self.copy).decode().strip()
+
+    def head(self, branch: str) -> Revision:
+        return Revision(self.repository.head(branch))
+
+    def _ask(self, method: str, path: str, by: str = OWNER, **body: Any) -> Any:
+        return self.gitea.request(method, f"{self.repository.path}{path}", self.tokens[by], json=body)
+
+    def review(self, number: int, user: str, state: str) -> None:
+        self._ask("POST", f"/pulls/{number}/reviews", user, event=EVENTS[state], body="As I see it.")
+
+    def label(self, number: int, name: str) -> None:
+        made = self._ask("POST", "/labels", name=name, color="#112233")
+        self._ask("POST", f"/issues/{number}/labels", labels=[made["id"]])
+
+    def protect(self, branch: str, *, approvals: int = 0, checks: tuple[str, ...] = ()) -> None:
+        self.repository.protect(
+            branch,
+            required_approvals=approvals,
+            dismiss_stale_approvals=True,
+            enable_status_check=bool(checks),
+            status_check_contexts=list(checks),
+        )
+
+    def comment(self, number: int, user: str, body: str) -> None:
+        self._ask("POST", f"/issues/{number}/comments", user, body=body)
+
+    def comments(self, number: int) -> list[str]:
+        found = self.gitea.request("GET", f"{self.repository.path}/issues/{number}/comments")
+        return [each["body"] for each in found]
+
+    def team(self, *members: str) -> str:
+        organisation = f"org-{uuid4().hex[:8]}"
+        self.gitea.request("POST", "/orgs", json={"username": organisation})
+        self._team(organisation, "bots", BOT)  # only members of an organisation may see its teams
+        self._team(organisation, "leads", *members)
+        return f"{organisation}/leads"
+
+    def _team(self, organisation: str, name: str, *members: str) -> None:
+        body = {"name": name, "permission": "read", "units": ["repo.code"]}
+        made = self.gitea.request("POST", f"/orgs/{organisation}/teams", json=body)
+        for each in members:
+            self.gitea.request("PUT", f"/teams/{made['id']}/members/{each}")
+
+    def settle(self, attempt: Callable[[], bool]) -> None:
+        until(attempt, "the forge's note of it")
+
+
+@pytest.fixture(scope="session")
+def tokens(gitea: Gitea) -> dict[str, str]:
+    """A token of each person, and the bot's."""
+    return {OWNER: gitea.token} | {name: gitea.create_user(name, gitea.password) for name in PEOPLE}
+
+
+@pytest.fixture
+def world(gitea: Gitea, tokens: dict[str, str], tmp_path: Path) -> Iterator[GiteaWorld]:
+    """A repository of the owner's that all may write to."""
+    repository = gitea.create_repository(f"forge-{uuid4().hex[:8]}")
+    for name in PEOPLE:
+        repository.collaborator(name)
+    repository.commit({"app.yaml": "image: one\n"}, "Deploy one")
+    copy = tmp_path / "copy"
+    run_git("init", "-q", str(copy))
+    yield GiteaWorld(forge_of(gitea, repository, tokens[BOT], tmp_path), gitea, repository, tokens, copy)
+    shutil.rmtree(copy)
+
+
+def forge_of(gitea: Gitea, repository: Repository, token: str, folder: Path) -> Forge:
+    """The adapter with a token."""
+    file = folder / "forge-token"
+    file.write_text(token)
+    access = ForgeAccess(ForgeKind.GITEA, gitea.url, repository.url, token_file=file)
+    return open_forge(access, SystemClock())
+
+
+def test_a_token_that_is_wrong_is_denied_and_not_told(world: GiteaWorld, tmp_path: Path) -> None:
+    """The real server's refusal: no word of the token."""
+    forge = forge_of(world.gitea, world.repository, "canary0123456789", tmp_path)
+    with pytest.raises(ForgeDenied) as caught:
+        forge.pull_requests()
+    assert "canary" not in str(caught.value)
+
+
+def hooks(folder: Path, secret: str) -> ForgeWebhooks:
+    file = folder / f"hook-{secret}"
+    file.write_text(secret)
+    return ForgeWebhooks(ForgeKind.GITEA, file, SystemClock())
+
+
+def test_webhooks_are_genuine_and_hint_at_what_happened(world: GiteaWorld, tmp_path: Path) -> None:
+    """A push, a pull request and a review as a real Gitea delivers them; another secret is refused, a repeat counts once."""
+    right, wrong = hooks(tmp_path, "right"), hooks(tmp_path, "wrong")
+    with Receiver() as receiver:
+        world.repository.webhook(receiver.url, "right", ("push", "create", "pull_request", "pull_request_review"))
+        world.commit(BRANCH, {"app.yaml": "image: two\n"}, by=BOT)
+        opened = world.forge.open(PullRequestDraft(BRANCH, "main", "Promote two", "Body"))
+        world.review(opened.number, "bob", "approved")
+        found: list[RepositoryHint] = []
+        seen = 0
+
+        def told() -> bool:
+            nonlocal seen
+            for each in receiver.requests[seen:]:
+                seen += 1
+                with pytest.raises(WebhookRefused):
+                    wrong.take(each.headers, each.body)
+                hint = right.take(each.headers, each.body)
+                assert right.take(each.headers, each.body) is None
+                found.extend([hint] if hint else [])
+            return {HintKind.PUSH, HintKind.PULL_REQUEST, HintKind.REVIEW} <= {each.kind for each in found}
+
+        until(told, "three deliveries")
+    assert all(canonical_url(world.repository.url) in each.repositories for each in found)
+    push = next(each for each in found if each.kind is HintKind.PUSH)
+    review = next(each for each in found if each.kind is HintKind.REVIEW)
+    assert push.branch == BRANCH
+    assert (review.number, review.branch) == (opened.number, BRANCH)
+    assert all(json.loads(each.body) for each in receiver.requests)
