@@ -18,6 +18,7 @@ BUILT_HERE = (
     "pause",
     "resume",
     "quarantine",
+    "drift",
     "judge",
     "backtest",
 )
