@@ -24,6 +24,8 @@ from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
 
 _MOST_AUTHORS_ASKED = 250
+WHOLE = ("",)
+"""The paths of a whole repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Gathering:
             ), f"the commit of {passage.previous or 'what is there now'} is not known"
         try:
             repository = self._ports.repositories[version.source]
-            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), ())
+            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), WHOLE)
             commits = [each.revision for each in between]
             return forge.authors(commits[:_MOST_AUTHORS_ASKED]), (
                 "" if len(commits) <= _MOST_AUTHORS_ASKED else f"{len(commits)} commits are more than are asked about"

@@ -116,7 +116,7 @@ class Triggers:
         return Found(tuple(each for _, each in sorted(read, key=lambda pair: (pair[0], pair[1].tag), reverse=True)))
 
     def _branch(self, trigger: BranchTrigger) -> Found:
-        commits = self.repositories[trigger.repository].branch_commits(trigger.name, None, trigger.paths)
+        commits = self.repositories[trigger.repository].branch_commits(trigger.name, None, trigger.paths or ("",))
         versions = tuple(
             Version(each.revision[:SHORT], revision=each.revision, source=trigger.repository)
             for each in reversed(commits[-MOST_KNOWN:])

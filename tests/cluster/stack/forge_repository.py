@@ -29,7 +29,13 @@ class Repository:
         """Its address with a user's token in it, for a git of the tests' own."""
         return self.url.replace("http://", f"http://{user}:{token}@")
 
-    def commit(self, files: Mapping[str, str | None], message: str = "Change things", branch: str = "main") -> str:
+    def commit(
+        self,
+        files: Mapping[str, str | None],
+        message: str = "Change things",
+        branch: str = "main",
+        author: str = "Ann Author <ann@example.com>",
+    ) -> str:
         """Commit on top of the branch as it is in the forge, and push; None deletes a file. Returns the commit's id."""
         git = self._git
         if git("ls-remote", "origin", f"refs/heads/{branch}"):
@@ -46,9 +52,9 @@ class Repository:
             git("add", path)
         git(
             "-c",
-            "user.name=Ann Author",
+            f"user.name={author.partition(' <')[0]}",
             "-c",
-            "user.email=ann@example.com",
+            f"user.email={author.partition('<')[2].rstrip('>')}",
             "commit",
             "-q",
             "--allow-empty",
@@ -59,6 +65,11 @@ class Repository:
         # The forge takes note of a push a little later; pull requests of an empty repository are refused.
         until(lambda: not self._forge.request("GET", self.path)["empty"], "the forge's note of the first push")
         return self.head(branch)
+
+    def read(self, path: str, branch: str = "main") -> str:
+        """A file's text, at a branch's head in the forge."""
+        self._git("fetch", "-q", "origin", branch)
+        return run_git("show", f"FETCH_HEAD:{path}", cwd=self._copy).decode()
 
     def head(self, branch: str = "main") -> str:
         """The id of a branch's head in the forge."""
