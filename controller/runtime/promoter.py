@@ -32,6 +32,7 @@ from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
 from controller.runtime.promotion_triggers import Triggers
+from controller.runtime.protecting import Protecting
 
 MOST_ROUNDS = 20
 """Looks in a row while each brings something to do."""
@@ -74,6 +75,7 @@ class Promoter:
         told: Callable[[], None],
         rollout: Callable[[ApplicationKey], Rollout | None],
         steps: Callable[[ApplicationKey, str], object],
+        protecting: Protecting | None = None,
     ) -> None:
         """``told`` wakes the outbox; ``rollout`` is what the guard knows of an application.
 
@@ -89,6 +91,7 @@ class Promoter:
         self._told = told
         self._rollout = rollout
         self._steps = steps
+        self._protecting = protecting
         self._lines: dict[ApplicationKey, _Line] = {}
         self._lock = threading.Lock()
 
@@ -213,6 +216,8 @@ class Promoter:
             if not move.intents:
                 break
             self._act(line, facts, move)
+        if self._protecting is not None:
+            self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keep(line, move))
         line.look_at = self._clock.monotonic() + _pause(line.progress, self._clock.now())
 
     def _tell_guard(self, line: _Line) -> None:

@@ -53,8 +53,8 @@ class PutBack:
     item: LockedItem
     value: Scalar | None
     """None: it is not to be there."""
-    at: Revision
-    """A revision at which it held that."""
+    at: Revision | None
+    """A revision at which it held that; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Offence:
     commit: LockedCommit
     items: tuple[ItemChange, ...]
     """With what they held with approval, and what they hold now."""
+    accepted: tuple[PutBack, ...]
+    """What they held with approval."""
     put_back: tuple[PutBack, ...] = ()
     """What is put back of it; empty: people are told, and nothing more."""
     again: bool = False
@@ -120,6 +122,7 @@ def protect(
     held: Mapping[LockedItem, Scalar | None],
     action: OnLockedChange,
     put_back_before: Iterable[str],
+    accepted: Iterable[PutBack] = (),
 ) -> Protection:
     """Decide about commits, oldest first.
 
@@ -128,8 +131,9 @@ def protect(
         held: what each item that they change holds at the branch's head.
         action: what the owner wants.
         put_back_before: marks (``mark_of``) of what was put back already.
+        accepted: what items of earlier offences held with approval, where it was left to people to put them back.
     """
-    book = _Book()
+    book = _Book({each.item: _Item(each.value, each.at) for each in accepted})
     for commit in commits:
         book.enter(commit)
     before, by_commit = frozenset(put_back_before), dict[Revision, list[tuple[LockedItem, _Item]]]()
@@ -152,7 +156,7 @@ def _offence(
     changes = tuple(ItemChange(item, entry.value, held.get(item)) for item, entry in entries)
     again = any(mark_of(item, held.get(item)) in before for item, _ in entries)
     doubtful = any(entry.doubtful for _, entry in entries)
-    if action is not OnLockedChange.RESTORE or again or doubtful or not culprit.restorable:
-        return Offence(culprit, changes, again=again)
-    back = tuple(PutBack(item, entry.value, entry.at) for item, entry in entries if entry.at is not None)
-    return Offence(culprit, changes, back if len(back) == len(entries) else ())
+    accepted = tuple(PutBack(item, entry.value, entry.at) for item, entry in entries)
+    left = action is not OnLockedChange.RESTORE or again or doubtful or not culprit.restorable
+    known = all(each.at is not None for each in accepted)
+    return Offence(culprit, changes, accepted, accepted if known and not left else (), again=again)

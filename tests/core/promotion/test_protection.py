@@ -204,6 +204,19 @@ def test_what_was_taken_back_is_no_offence() -> None:
     assert branch.decide(OnLockedChange.RESTORE) == Protection()
 
 
+def test_an_offence_that_was_told_is_no_new_ground() -> None:
+    """Who changes it again is measured by what was there with approval; who takes it back has done nothing wrong."""
+    branch = Branch()
+    branch.commit({ITEMS[0]: "5"}, Standing.UNAPPROVED)
+    (told,) = branch.decide(OnLockedChange.ALERT).offences
+    branch.commits.clear()
+    branch.commit({ITEMS[0]: "6"}, Standing.UNAPPROVED)
+    (back,) = protect(branch.commits, branch.held, OnLockedChange.RESTORE, (), told.accepted).put_back
+    assert back.value == Scalar("0")
+    branch.commit({ITEMS[0]: "0"}, Standing.UNAPPROVED)
+    assert protect(branch.commits, branch.held, OnLockedChange.RESTORE, (), told.accepted) == Protection()
+
+
 def test_what_people_must_put_back_is_told_alone() -> None:
     """A file that cannot be compared, or a branch that was rewritten."""
     change = ItemChange(LockedItem(FILE), Scalar("a"), Scalar("b"))
