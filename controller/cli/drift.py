@@ -54,7 +54,7 @@ def drift(
       rollguard drift checkout --fields --output json
     """
     declared = declared_pipelines(policies)
-    wanted = [_named(pipeline, declared)] if pipeline is not None else list(declared.values())
+    wanted = [named_pipeline(pipeline, declared)] if pipeline is not None else list(declared.values())
     with opened(settings) as place:
         reports = _reports(place, wanted, every_field=fields)
     if output is Format.JSON:
@@ -85,7 +85,8 @@ def declared_pipelines(policies: Path) -> dict[ApplicationKey, PromotionPipeline
     return {each.key: each for each in sorted(found, key=lambda each: each.key)}
 
 
-def _named(text: str, declared: dict[ApplicationKey, PromotionPipeline]) -> PromotionPipeline:
+def named_pipeline(text: str, declared: dict[ApplicationKey, PromotionPipeline]) -> PromotionPipeline:
+    """The one that is called so. Raises CommandError."""
     return declared[chosen(text, declared, what="pipeline")]
 
 

@@ -39,6 +39,9 @@ ENTRIES = (
     Entry(
         "drift", "controller.cli.drift", "drift", "In what environments differ, and Git from what is live.", _PROMOTE
     ),
+    Entry(
+        "locked", "controller.cli.locked", "locked", "Which configuration is locked, and what was changed.", _PROMOTE
+    ),
     Entry("promote", "controller.cli.promote", "promote", "Let a version into a stage.", _PROMOTE),
     Entry("approve", "controller.cli.promote", "approve", "Agree to a version in a stage.", _PROMOTE),
     Entry("freeze", "controller.cli.freeze", "freeze", "Stop the line: nothing goes forward.", _PROMOTE),

@@ -19,6 +19,7 @@ BUILT_HERE = (
     "resume",
     "quarantine",
     "drift",
+    "locked",
     "judge",
     "backtest",
 )

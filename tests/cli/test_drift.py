@@ -12,7 +12,10 @@ import yaml
 from controller.adapters.store import SqliteStore
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
 from controller.core.delivery import Delivery
-from controller.core.promotion.progress import Progress, dump_progress
+from controller.core.promotion.fields import Scalar
+from controller.core.promotion.locks import ItemChange, LockedItem
+from controller.core.promotion.progress import Guarded, OpenOffence, Progress, dump_progress
+from controller.core.promotion.progress import Place as Stage
 from controller.core.promotion.version import Version
 from controller.core.state import Deployed, Rollout, dump_rollout
 from controller.ports.promotions import PipelineChange
@@ -232,6 +235,35 @@ def test_wrong_use_says_what_there_is(drift: Drift, arguments: tuple[str, ...], 
     found = drift(*arguments)
     assert said in str(found.exception) or said in found.output
     assert found.exit_code != 0
+
+
+def test_locked_lists_what_is_locked_and_what_was_changed(place: Place, run: Run) -> None:
+    """Files and fields with what a change leads to; exit 1 while a change holds without approval."""
+    file = place.folder / "policies" / "pipeline.yaml"
+    declared = yaml.safe_load(file.read_text())
+    declared["spec"]["stages"][1] |= {
+        "locked": [
+            {"file": "envs/production/values.yaml", "fields": ["replicas"]},
+            {"paths": ["envs/production/network/**"]},
+        ],
+        "onLockedChange": "Restore",
+    }
+    file.write_text(yaml.safe_dump(declared))
+    where = ("--settings", str(place.folder / "drift.yaml"), "--policies", str(file.parent))
+    said = run("locked", *where)
+    assert said.exit_code == 0, said.output
+    assert "envs/production/values.yaml replicas  Restore" in said.stdout
+    assert "envs/production/network/**" in said.stdout
+    item = LockedItem("envs/production/values.yaml", path="replicas")
+    offence = OpenOffence(Revision("a" * 40), (ItemChange(item, Scalar("2"), Scalar("9")),))
+    progress = Progress(KEY, guarded=(Guarded(Stage("production"), Revision("b" * 40), (offence,)),))
+    place.store.commit_pipeline(PipelineChange(KEY, 1, dump_progress(progress)))
+    said = run("locked", *where)
+    assert said.exit_code == 1
+    assert "aaaaaaaaaaaa changed envs/production/values.yaml replicas in production without approval" in said.stdout
+    (told,) = json.loads(run("locked", "checkout", *where, "-o", "json").stdout)["pipelines"]
+    assert told["changed_without_approval"][0]["commit"] == "a" * 40
+    assert told["stages"][0]["fields"] == [{"file": "envs/production/values.yaml", "field": "replicas"}]
 
 
 def test_a_broken_pipeline_is_told_with_file_and_line(place: Place, drift: Drift) -> None:
