@@ -25,6 +25,7 @@ OF_THE_CHART = {
         "repositorySecrets",
         "watchNamespaces",
         "deployers",
+        "approvals",
     },
 }
 """Settings that the chart sets by itself, because they must fit its rights."""

@@ -3,7 +3,7 @@
 Invariant: everything that can be wrong with the settings is found here, before anything runs.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from controller.ports.inbox import dump_report
 from controller.ports.store import Store
 from controller.runtime.discovery import Discovery
 from controller.runtime.executor import Executor, Outside
+from controller.runtime.handing_in import HandingIn
 from controller.runtime.intake import Intake
 from controller.runtime.lanes import Lanes
 from controller.runtime.lifecycle import Controller, Parts
@@ -157,7 +158,16 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
     promoter = promoter_of(
         settings,
         Neighbours(
-            store, clock, lanes, repositories, late.reconciler, late.outbox.notify, ground.leads, redactor.add
+            store,
+            clock,
+            lanes,
+            repositories,
+            late.reconciler,
+            late.outbox.notify,
+            ground.leads,
+            redactor.add,
+            ground.approvals,
+            ground.moved,
         ),
         [sink.name for sink in sinks],
     )
@@ -191,7 +201,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             questions=questions,
             clock=clock,
             rollouts=late.reconciler.rollouts,
-            answer=late.answer,
+            answer=HandingIn(late.reconciler, lanes).take,
             looked=telemetry.looked,
         )
         for name, source in metrics.items()
@@ -224,7 +234,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             unserve=web.stop,
             begin=ground.begin,
             end=ground.end,
-            tend=ground.tend,
+            tend=_tending(ground, promoter),
             promote=promoter.beat,
             cluster=ground.cluster,
             discovery=Discovery(late.reconciler, repositories, lanes, clock) if ground.cluster is not None else None,
@@ -240,6 +250,14 @@ def _ground(settings: Settings, policies: Path | None, clock: Clock, redactor: R
     from controller.app.cluster import in_the_cluster  # noqa: PLC0415  its library takes a second to load
 
     return in_the_cluster(settings, policies, clock, redactor.add)
+
+
+def _tending(ground: Ground, promoter: Promoter) -> Callable[[Iterable[Rollout]], None]:
+    def tend(rollouts: Iterable[Rollout]) -> None:
+        ground.tend(rollouts)
+        ground.tend_pipelines(promoter.pipelines())
+
+    return tend
 
 
 def _watch_gauges(telemetry: Telemetry, late: _Late, store: Store, lanes: Lanes) -> None:

@@ -7,10 +7,10 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from controller.adapters.gitops.argocd.source import ArgoCDSource
 from controller.adapters.gitops.combined import CombinedSource
@@ -18,18 +18,30 @@ from controller.adapters.gitops.flux.source import FluxSource
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.events import EventRecorder
 from controller.adapters.kubernetes.lease import LeaseElection
-from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
+from controller.adapters.kubernetes.resources import (
+    GUARDED_APPLICATIONS,
+    PROMOTION_PIPELINES,
+    PROMOTIONS,
+    SLO_POLICIES,
+    Resource,
+)
 from controller.adapters.kubernetes.watch import ListWatch
 from controller.adapters.notify.kubernetes_events import DecisionEvents
-from controller.adapters.policies.cluster import ClusterPolicies
-from controller.adapters.policies.statuses import PolicyStatuses
+from controller.adapters.policies.approvals import ClusterApprovals
+from controller.adapters.policies.cluster import cluster_pipelines, cluster_policies
+from controller.adapters.policies.pipeline_standing import pipeline_status
+from controller.adapters.policies.standing import status_of
+from controller.adapters.policies.statuses import DeclarationStatuses
 from controller.adapters.repository.cluster_secrets import ClusterSecrets
 from controller.adapters.secret_file import Seen
 from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.adapters.store.stories import Stories
 from controller.app.connection import connect
 from controller.app.declaring import Declaring
+from controller.app.declaring_pipelines import DeclaringPipelines
 from controller.app.ground import Ground
+from controller.core.application import ApplicationKey
+from controller.core.promotion.progress import Approval
 from controller.ports.clock import Clock
 from controller.ports.gitops import ClusterSource, SyncSourceError
 from controller.ports.store import StoreUnavailable
@@ -54,8 +66,9 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
     short_calls, _ = connect(settings, timeout=given.lease / 3)
     election = LeaseElection(short_calls, namespace, LEASE, identity, clock, duration=given.lease)
     parts = _Parts(api, namespace, settings, clock, identity, election.leads)
-    declaring = Declaring(settings, parts.policies, policies, parts.statuses.offer)
-
+    pipelines = DeclaringPipelines(parts.pipelines, policies, parts.pipeline_statuses.offer, clock)
+    declaring = Declaring(settings, parts.policies, policies, parts.statuses.offer, pipelines)
+    events = DecisionEvents(parts.events)
     deployer = _deployer(settings, api, clock)
 
     def end() -> None:
@@ -72,10 +85,27 @@ def in_the_cluster(settings: Settings, policies: Path | None, clock: Clock, seen
         stand_by=lambda: _known_early(deployer),
         begin=parts.begin,
         end=end,
-        heard=DecisionEvents(parts.events).hear,
+        heard=events.hear,
         secrets=_repository_secrets(settings, api, clock, seen),
         tend=declaring.tend,
+        tend_pipelines=pipelines.tend,
+        approvals=parts.approved,
+        moved=events.moved,
     )
+
+
+class _Watch(Protocol):
+    """Something that keeps up with the cluster."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def wait_listed(self, timeout: float) -> bool:
+        """Whether all was listed once, within so many seconds."""
+        ...
+
+    def stop(self) -> None:
+        """Stop."""
 
 
 class _Parts:
@@ -87,18 +117,30 @@ class _Parts:
         self.stories = Stories(api)
         told_in = settings.cluster.watch_namespaces
         self.store = CustomResourceStore(api, namespace, self.stories.tell, told_in, leads)
-        self.policies = ClusterPolicies(api, settings.cluster.watch_namespaces, clock)
-        self.statuses = PolicyStatuses(api, clock)
+        self.policies = cluster_policies(api, told_in, clock)
+        self.pipelines = cluster_pipelines(api, told_in, clock)
+        self.statuses = DeclarationStatuses(api, clock, SLO_POLICIES, status_of)
+        self.pipeline_statuses = DeclarationStatuses(api, clock, PROMOTION_PIPELINES, pipeline_status)
+        self.approvals = ClusterApprovals(api, told_in, clock) if settings.cluster.approvals else None
         self.events = EventRecorder(api, clock, identity)
-        self.requests: ListWatch[Mapping[str, Any]] = ListWatch(
-            api,
-            GUARDED_APPLICATIONS,
-            namespaces=(namespace,),
-            keep=self._kept,
-            changed=lambda key, document: self.store.heard(key[1], document),
-            clock=clock,
-            name="guarded applications",
+        self.requests = tuple(
+            self._requests(api, each, namespace, clock) for each in (GUARDED_APPLICATIONS, PROMOTIONS)
         )
+
+    def _requests(self, api: Api, resource: Resource, namespace: str, clock: Clock) -> ListWatch[Mapping[str, Any]]:
+        """What people ask in the objects of a kind."""
+        return ListWatch(
+            api,
+            resource,
+            namespaces=(namespace,),
+            keep=lambda document: self._kept(resource, document),
+            changed=lambda key, document: self.store.heard(key[1], document, resource),
+            clock=clock,
+        )
+
+    def approved(self, pipeline: ApplicationKey) -> Sequence[Approval]:
+        """Approvals of a pipeline that the cluster vouches for; where it does not, there are none."""
+        return self.approvals.of(pipeline) if self.approvals is not None else ()
 
     def begin(self) -> None:
         """Begin to watch and to write.
@@ -106,27 +148,37 @@ class _Parts:
         Raises:
             StoreError: what is there could not be read in time.
         """
-        self.requests.start()
-        if not (self.policies.start(LISTED_WITHIN) and self.requests.wait_listed(LISTED_WITHIN)):
-            raise StoreUnavailable("the cluster's policies and guarded applications could not be listed in time")
+        for watch in self._watches():
+            watch.start()
+        if not all(watch.wait_listed(LISTED_WITHIN) for watch in self._watches()):
+            raise StoreUnavailable(
+                "the cluster's policies, pipelines, guarded applications and promotions could not be listed in time: "
+                "see that their definitions are those of this version, and that the account may list them"
+            )
         self.store.begin()
         self.stories.start(self.store.told)
         self.statuses.start()
+        self.pipeline_statuses.start()
         self.events.start()
         for record, where in self.store.untold():
             self.stories.tell(record, where)
 
-    def _kept(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _watches(self) -> tuple[_Watch, ...]:
+        approvals = (self.approvals,) if self.approvals is not None else ()
+        return (self.policies, self.pipelines, *self.requests, *approvals)
+
+    def _kept(self, resource: Resource, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """The first list tells of states too: that of thousands is asked for once."""
         if not self.store.watched:
-            self.store.learn(document)
+            self.store.learn(document, resource)
         return _without_state(document)
 
     def end(self) -> None:
         """End all of it; what was not written is by the next one that leads."""
-        self.policies.stop()
-        self.requests.stop()
+        for watch in self._watches():
+            watch.stop()
         self.statuses.stop()
+        self.pipeline_statuses.stop()
         self.events.stop()
         self.stories.stop(2.0)
 
@@ -169,7 +221,7 @@ def _repository_secrets(settings: Settings, api: Api, clock: Clock, seen: Seen) 
 
 
 def _without_state(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of a GuardedApplication what people write: its state is known, and changes with each of our own writes."""
+    """Of an object that holds state what people write: its state is known, and changes with each of our own writes."""
     metadata = document.get("metadata") or {}
     kept = {"name": metadata.get("name"), "namespace": metadata.get("namespace"), "resourceVersion": "0"}
     return {"metadata": kept, "spec": document.get("spec")}

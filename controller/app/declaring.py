@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.adapters.policies.cluster import ClusterPolicies, DeclaredPolicy
+from controller.adapters.policies.cluster import ClusterDeclarations, DeclaredPolicy
 from controller.adapters.policies.files import LoadedPolicy, load_directory
 from controller.adapters.policies.signature import directory_signature
 from controller.adapters.policies.standing import Standing, standing
-from controller.app.policies import matching_rules, policies_of, read_pipelines
+from controller.app.declaring_pipelines import DeclaringPipelines
+from controller.app.policies import matching_rules, policies_of
 from controller.core.application import Application, ApplicationKey
 from controller.core.policy import SLOPolicy
 from controller.core.policy_matching import Conflict, Invalid, Resolution, policy_key, resolve_policies
@@ -26,18 +27,26 @@ Offer = Callable[[Mapping[str, tuple[DeclaredPolicy, Standing]]], None]
 class Declaring:
     """Reads policies, and tells how they stand."""
 
-    def __init__(self, settings: Settings, declared: ClusterPolicies, directory: Path | None, offer: Offer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        declared: ClusterDeclarations[SLOPolicy],
+        directory: Path | None,
+        offer: Offer,
+        pipelines: DeclaringPipelines,
+    ) -> None:
         """``directory`` holds further policies; ``offer`` takes how all of the cluster's stand."""
         self._settings = settings
         self._declared = declared
         self._directory = directory
         self._offer = offer
+        self._pipelines = pipelines
         self._in_force: _InForce | None = None
 
     def signature(self) -> object:
         """Another value whenever a policy has changed."""
         files = directory_signature(self._directory) if self._directory is not None else None
-        return self._declared.signature(), files
+        return self._declared.signature(), self._pipelines.signature(), files
 
     def load(self, applications: Sequence[Application]) -> Policies:
         """What guards each application."""
@@ -45,7 +54,7 @@ class Declaring:
         policies, broken = self._read(declared)
         found = resolve_policies(policies, applications, matching_rules(self._settings, applications))
         self._in_force = _in_force(declared, found)
-        pipelines, broken_pipelines = read_pipelines(self._directory) if self._directory is not None else ([], [])
+        pipelines, broken_pipelines = self._pipelines.read()
         return replace(policies_of(found, [*broken, *broken_pipelines]), pipelines=pipelines)
 
     def tend(self, rollouts: Iterable[Rollout]) -> None:
@@ -70,8 +79,8 @@ class Declaring:
         )
 
     def _read(self, declared: Sequence[DeclaredPolicy]) -> tuple[list[SLOPolicy], list[BrokenPolicy]]:
-        policies = [each.policy for each in declared if each.policy is not None]
-        broken = [BrokenPolicy(each.name, each.message) for each in declared if each.policy is None]
+        policies = [each.declared for each in declared if each.declared is not None]
+        broken = [BrokenPolicy(each.name, each.message) for each in declared if each.declared is None]
         for each in load_directory(self._directory) if self._directory is not None else ():
             if isinstance(each, LoadedPolicy):
                 policies.append(each.policy)

@@ -13,7 +13,10 @@ from controller.adapters.policies.signature import directory_signature
 from controller.adapters.repository.cluster_secrets import ClusterSecrets
 from controller.adapters.store import SqliteStore
 from controller.app.policies import load_policies
-from controller.core.application import Application
+from controller.core.application import Application, ApplicationKey
+from controller.core.promotion.move import Move
+from controller.core.promotion.pipeline import PromotionPipeline
+from controller.core.promotion.progress import Approval, Progress
 from controller.core.state import Rollout
 from controller.core.step import Step
 from controller.ports.gitops import ClusterSource
@@ -64,6 +67,14 @@ class Ground:
     """Argo CD's repository Secrets, where some may be used."""
     tend: Callable[[Iterable[Rollout]], None] = field(default=lambda _rollouts: None)
     """Called every few seconds with all rollouts; returns soon."""
+    tend_pipelines: Callable[[Iterable[tuple[PromotionPipeline, Progress]]], None] = field(
+        default=lambda _pipelines: None
+    )
+    """Called every few seconds with all pipelines and how far they are; returns soon."""
+    approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None
+    """Approvals of a pipeline that something vouches for; None: whoever may write the store is believed."""
+    moved: Callable[[ApplicationKey, Move], None] = field(default=lambda _pipeline, _move: None)
+    """Hears of every move of a pipeline."""
 
     def leads(self) -> bool:
         """Whether Git may be written now, with time enough left for a push."""

@@ -8,6 +8,8 @@ from controller.app.forges import Forges, Registries
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import StageSteps
 from controller.core.git import CommitIdentity
+from controller.core.promotion.move import Move
+from controller.core.promotion.progress import Approval
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository
 from controller.ports.store import Pause, Store, StoreError
@@ -34,6 +36,10 @@ class Neighbours:
     leads: Callable[[], bool]
     seen: Callable[[str], None]
     """Told each secret that is read, so that logs can mask it."""
+    approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None
+    """Those of a pipeline that something vouches for; None: whoever may write the store is believed."""
+    moved: Callable[[ApplicationKey, Move], None] = lambda _pipeline, _move: None
+    """Hears of every move, once it is persisted."""
 
 
 def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) -> Promoter:
@@ -61,6 +67,8 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         rollout=beside.reconciler.find,
         protecting=Protecting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
         steps=lambda key, stage: beside.reconciler.submit(key, StageSteps(stage)),
+        approvals=beside.approvals,
+        moved=beside.moved,
     )
 
 

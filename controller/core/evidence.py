@@ -6,6 +6,7 @@ repeated from a stored analysis, and a restart loses nothing that Prometheus sti
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import isnan
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -136,12 +137,15 @@ class ObjectiveTicks:
     def with_tick(self, at: float, observation: Observation) -> "ObjectiveTicks":
         """These ticks and one more; a tick at or before the last one replaces what was there.
 
-        A tick is asked again where a sample may have come late, so the newest answer holds.
+        A tick is asked again where a sample may have come late, so the newest answer holds. Where it is what it was, these
+        very ticks are returned.
         """
         bad = total = float("nan")
         if isinstance(observation, Measured | Partial):
             bad, total = observation.bad, observation.total
         code = 0.0 if isinstance(observation, Measured) else 1.0 + _REASONS.index(observation.reason)
+        if self._holds(at, bad, total, code):
+            return self
         keep = self.at != at
         order = int(np.searchsorted(self.at[keep], at))
 
@@ -156,6 +160,14 @@ class ObjectiveTicks:
             placed(self.total, total),
             placed(self.missing, code),
         )
+
+    def _holds(self, *tick: float) -> bool:
+        """Whether there is exactly this tick."""
+        index = int(np.searchsorted(self.at, tick[0]))
+        if index == self.at.size:
+            return False
+        there = (self.at[index], self.bad[index], self.total[index], self.missing[index])
+        return all(one == other or (isnan(one) and isnan(other)) for one, other in zip(there, tick, strict=True))
 
     def reason(self, index: int) -> MissingReason | None:
         """Why the tick at this index does not count, or None where it does."""

@@ -60,10 +60,13 @@ def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or not event.ticks:
         return step
-    columns = {each.objective: ticks_between(each, -inf, step.now) for each in analysis.ticks}
+    before = {each.objective: each for each in analysis.ticks}
+    columns = {name: ticks_between(each, -inf, step.now) for name, each in before.items()}
     for tick in event.ticks:
         column = columns.get(tick.objective, ObjectiveTicks.empty(tick.objective))
         columns[tick.objective] = column.with_tick(tick.at, tick.observation)
+    if _looked_at(analysis, step.now) and all(before.get(name) is each for name, each in columns.items()):
+        return step
     step = step.set_analysis(ticks=_kept(analysis, tuple(columns.values()), step.now))
     seen = step.rollout.analysis
     if seen is None or seen.evidence is None:
@@ -71,6 +74,12 @@ def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
     if seen.kind is AnalysisKind.RECOVERY and not seen.over:
         return _look_at_recovery(step, seen, seen.evidence)
     return _look(step, seen, seen.evidence, limits)
+
+
+def _looked_at(analysis: Analysis, now: float) -> bool:
+    """Whether only new evidence can change what was found at the last look: before the deadline, with nothing decided."""
+    waiting = analysis.deadline is None or now < analysis.deadline
+    return waiting and analysis.judgement is not None and analysis.verdict is None and not analysis.over
 
 
 def _kept(analysis: Analysis, ticks: tuple[ObjectiveTicks, ...], now: float) -> tuple[ObjectiveTicks, ...]:

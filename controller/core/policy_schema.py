@@ -1,22 +1,25 @@
-"""What a policy may hold, for editors and for readers: a JSON Schema and a reference, both made from the model.
+"""What a policy or pipeline may hold, for editors and for readers: a JSON Schema and a reference, both made from the model.
 
 Invariant: neither is written by hand, so neither can say what the model does not.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from controller.core.durations import format_duration
 from controller.core.policy import API_VERSION, SLOPolicy
+from controller.core.promotion.pipeline import PromotionPipeline
 
-_ID = "https://rollguard.dev/schemas/slopolicy-v1alpha1.json"
 _Schema = Mapping[str, Any]
+_Declaration: TypeAlias = type[SLOPolicy] | type[PromotionPipeline]
+_OPTIONS: Mapping[_Declaration, str] = {SLOPolicy: "", PromotionPipeline: " --kind PromotionPipeline"}
 
 
-def policy_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of an SLOPolicy document."""
-    schema = SLOPolicy.model_json_schema(by_alias=True, mode="validation")
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _ID, "title": "SLOPolicy"}
+def policy_schema(kind: _Declaration = SLOPolicy) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of an SLOPolicy or PromotionPipeline document."""
+    schema, name = kind.model_json_schema(by_alias=True, mode="validation"), kind.__name__
+    identity = f"https://rollguard.dev/schemas/{name.lower()}-v1alpha1.json"
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity, "title": name}
     return {**head, **_plain({key: value for key, value in schema.items() if key != "title"})}
 
 
@@ -41,20 +44,21 @@ def _plain(node: Any) -> Any:
 
 
 _HEAD = f"""\
-# SLOPolicy reference
+# {{name}} reference
 
-Made from the models by `rollguard schema --markdown`; do not edit it here. `apiVersion: {API_VERSION}`.
+Made from the models by `rollguard schema{{option}} --markdown`; do not edit it here. `apiVersion: {API_VERSION}`.
 
 A duration is text such as `90s`, `30m`, `1h30m` or `7d`. Per cent is text such as `"99.5"`, or a number. A field that
 does not exist is an error that names the nearest one that does.
 """
 
 
-def policy_reference() -> str:
+def policy_reference(kind: _Declaration = SLOPolicy) -> str:
     """The reference of every field, as Markdown."""
-    schema = policy_schema()
+    schema = policy_schema(kind)
     definitions = schema["$defs"]
-    sections = [_HEAD, *_section("SLOPolicy", schema, definitions)]
+    head = _HEAD.format(name=kind.__name__, option=_OPTIONS[kind])
+    sections = [head, *_section(kind.__name__, schema, definitions)]
     for name in _in_order(schema, definitions):
         sections.extend(_section(name, definitions[name], definitions))
     return "\n".join(sections)

@@ -16,7 +16,8 @@ from controller.core.promotion.asking import approve, freeze, promote, thaw
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Phase, Progress, dump_progress, load_progress
+from controller.core.promotion.progress import Approval, Phase, Progress, dump_progress, load_progress
+from controller.core.promotion.vouched import news
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.inbox import InboxBodyError
@@ -40,6 +41,8 @@ BUSY_SECONDS = 5.0
 """How often a pull request, or a write that failed, is looked at."""
 CALM_SECONDS = 30.0
 """How often something is looked at that the guard, a window or a person holds up."""
+
+_VOUCH = "in a cluster an approval is an object of kind Approval"
 
 _log = structlog.get_logger(__name__)
 
@@ -76,10 +79,14 @@ class Promoter:
         rollout: Callable[[ApplicationKey], Rollout | None],
         steps: Callable[[ApplicationKey, str], object],
         protecting: Protecting | None = None,
+        approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None,
+        moved: Callable[[ApplicationKey, Move], None] = lambda _pipeline, _move: None,
     ) -> None:
         """``told`` wakes the outbox; ``rollout`` is what the guard knows of an application.
 
         ``steps`` tells the guard which stage brings more steps into an application (empty: none does).
+        ``approvals`` gives those of a pipeline that something vouches for: then no others count, and nobody gets round
+        them. None: whoever may write the store is believed. ``moved`` hears of each move once it is persisted.
         """
         self._store = store
         self._clock = clock
@@ -92,6 +99,8 @@ class Promoter:
         self._rollout = rollout
         self._steps = steps
         self._protecting = protecting
+        self._approvals = approvals
+        self._moved = moved
         self._lines: dict[ApplicationKey, _Line] = {}
         self._lock = threading.Lock()
 
@@ -163,7 +172,7 @@ class Promoter:
 
     def _said(self, line: _Line) -> object:
         """What the guard says of the pipeline's applications, as far as a look depends on it."""
-        found = []
+        found: list[object] = [self._given(line)]
         for stage in line.pipeline.spec.stages:
             for target in stage.places:
                 rollout = self._rollout(target.application.key(line.pipeline.key.namespace))
@@ -202,10 +211,24 @@ class Promoter:
             return
         if stored is not None:
             line.progress, line.version = load_progress(stored.body), stored.version
+        else:  # somebody deleted it: what is known is written anew
+            line.version = 0
+
+    def _given(self, line: _Line) -> tuple[Approval, ...]:
+        """Approvals that something vouches for, and that are not taken in yet."""
+        if self._approvals is None:
+            return ()
+        return news(line.pipeline, line.progress, self._approvals(line.pipeline.key))
+
+    def _take_given(self, line: _Line) -> None:
+        for each in self._given(line):
+            move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
+            self._keep(line, approve(move, each.stage, each.identity, each.user, each.groups))
 
     def _look(self, line: _Line) -> None:
         line.seen = self._said(line)
         self._take_asked(line)
+        self._take_given(line)
         found = self._found(line)
         for _ in range(MOST_ROUNDS):
             facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
@@ -243,7 +266,8 @@ class Promoter:
         with self._lock:
             asked = tuple(line.asked)
         for entry in asked:
-            move = _answered(Move(line.pipeline, line.progress, Facts(), self._clock.now()), entry)
+            move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
+            move = _answered(move, entry, believed=self._approvals is None)
             self._keep(line, move, consumed=(entry.id,))
             with self._lock:
                 line.asked.remove(entry)
@@ -264,6 +288,7 @@ class Promoter:
             _log.info(sentence, pipeline=str(key))
         if alerts:
             self._told()
+        self._moved(key, move)
 
 
 def _pause(progress: Progress, now: float) -> float:
@@ -276,11 +301,15 @@ def _pause(progress: Progress, now: float) -> float:
     return CALM_SECONDS
 
 
-def _answered(move: Move, entry: InboxEntry) -> Move:
+def _answered(move: Move, entry: InboxEntry, *, believed: bool) -> Move:
+    """``believed``: who is named as asking is taken to be the one who asks."""
     try:
         command = load_promotion_command(entry.body)
     except InboxBodyError as error:
         return move.say(f"something that was asked cannot be read: {error}")
+    bypasses = isinstance(command, PromoteCommand) and bool(command.bypass_reason)
+    if not believed and (bypasses or isinstance(command, ApproveCommand)):
+        return move.say(f"{command.by} is said to approve or to bypass, and nothing vouches for that: {_VOUCH}")
     match command:
         case PromoteCommand():
             return promote(move, command.stage, command.version, command.by, command.bypass_reason)

@@ -205,9 +205,7 @@ def _pull(forge: Forge, number: int) -> PullFacts:
     request = forge.pull_request(number)
     if not request.open:
         return PullFacts(request)
-    return PullFacts(
-        request, forge.reviews(number), forge.checks(request.head), forge.pushers(number), conflicts=False
-    )
+    return PullFacts(request, forge.reviews(number), forge.checks(request.head))
 
 
 def _outside(target: StageTarget, stage: Stage, application: Application) -> str:

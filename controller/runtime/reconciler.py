@@ -177,11 +177,18 @@ class Reconciler:
 
         Returns whether it was persisted or needed not be; False where the store refused: it must come again.
         """
+        return self._submit(key, event, consumed, write=True)
+
+    def note(self, key: ApplicationKey, event: Event) -> bool:
+        """Take one event in unless something must be written for it: then False, nothing has changed, and nobody waited."""
+        return self._submit(key, event, (), write=False)
+
+    def _submit(self, key: ApplicationKey, event: Event, consumed: Sequence[int], *, write: bool) -> bool:
         held = self._held.get(key)
         if held is None:
             return False
         try:
-            return self._take(held, event, consumed)
+            return self._take(held, event, consumed, write=write)
         except Exception:  # noqa: BLE001  a fault in one application must not stop the loop for the others
             _log.exception(
                 "an event could not be taken in; the others go on", application=str(key), kind=type(event).__name__
@@ -198,16 +205,20 @@ class Reconciler:
             intents = pending(rollout, self._clock.now(), self._limits.verdict_max_age)
         return next(((rollout, each) for each in intents if _is_same(each, intent)), None)
 
-    def _take(self, held: _Held, event: Event, consumed: Sequence[int]) -> bool:
-        with held.lock:
+    def _take(self, held: _Held, event: Event, consumed: Sequence[int], *, write: bool) -> bool:
+        if not held.lock.acquire(blocking=write):
+            return False
+        try:
             now = self._clock.now()
             before = held.rollout
             step = advance(before, event, now, self._limits)
-            if not self._persist(held, step, consumed):
+            if not self._persist(held, step, consumed, write=write):
                 return False
             self._report(before, step)
             intents = pending(held.rollout, now, self._limits.verdict_max_age)
             rollout = held.rollout
+        finally:
+            held.lock.release()
         for intent in intents if not held.in_doubt else ():
             self._perform(rollout, intent)
         return True
@@ -234,12 +245,12 @@ class Reconciler:
                 if held.rollout.analysis is not None:
                     self._commit(held, Step(held.rollout, self._clock.now()), ())
 
-    def _persist(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
+    def _persist(self, held: _Held, step: Step, consumed: Sequence[int], *, write: bool) -> bool:
         news = consumed or step.alerts or step.records or step.decisions
         begun = held.version > 0 or _is_begun(step.rollout)
         changed = held.version == 0 or _must_last(held.rollout, step.rollout)
         if news or (begun and changed and _is_guarded(step.rollout)):
-            return self._commit(held, step, consumed)
+            return write and self._commit(held, step, consumed)
         held.rollout = step.rollout
         return True
 

@@ -109,7 +109,10 @@ class ClusterSettings(Part):
     default_application_namespace: DnsLabel = "argocd"
     """Where a policy looks for an application that it names without a namespace."""
     watch_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=1000)] = ()
-    """Where policies are read; empty: everywhere."""
+    """Where policies and pipelines are read; empty: everywhere."""
+    approvals: bool = False
+    """Whether Approval objects count. Only where an admission policy compares their user with who makes them, as the chart's
+    does: else anybody could approve in another's name."""
     destinations_outside_own_namespace: Annotated[
         dict[DnsLabel, tuple[DnsLabel, ...]], Field(default_factory=dict, max_length=1000)
     ]

@@ -245,10 +245,11 @@ def test_a_helm_chart_with_values_beside_it(site: Site) -> None:
 
 def test_a_chart_of_a_registry_is_told_by_its_version(site: Site) -> None:
     """No Git has it: a revision is its version with the values in the Application; going back is the same content."""
-    template = {"templates/app.yaml": deployment("checkout", f"{IMAGE}:{{{{ .Values.tag }}}}")}
+    image = f"{IMAGE}:{{{{ .Values.tag }}}}"
     with ChartRepository() as charts:
-        charts.publish("checkout", "1.0.0", template)
-        charts.publish("checkout", "1.1.0", template)
+        for version, replicas in (("1.0.0", 1), ("1.1.0", 2)):
+            template = {"templates/app.yaml": deployment("checkout", image, replicas=replicas)}
+            charts.publish("checkout", version, template)
 
         def declared(version: str, tag: str) -> dict[str, object]:
             helm = {"values": f"tag: {tag}\n"}

@@ -77,6 +77,7 @@ def test_helm_finds_nothing_wrong() -> None:
         ({"settings": {"limits": {"gitTimout": "10s"}}}, "additional properties 'gitTimout' not allowed"),
         ({"settings": {"limits": {"gitTimeout": 10}}}, "got number, want string"),
         ({"settings": {"store": {"sqlite": "/a"}}}, "additional properties 'store' not allowed"),
+        ({"settings": {"cluster": {"approvals": True}}}, "additional properties 'approvals' not allowed"),
         (
             {"settings": {"cluster": {"watchNamespaces": ["a"]}}},
             "additional properties 'watchNamespaces' not allowed",
@@ -116,6 +117,7 @@ def test_the_settings_can_be_loaded(values: dict[str, Any], tmp_path: Path) -> N
     assert (cluster.argocd_namespace, cluster.default_application_namespace) == ("gitops", "gitops")
     assert (cluster.application_namespaces, cluster.watch_namespaces) == (("team",), ("shop",))
     assert cluster.repository_secrets == ("shop-write",)
+    assert cluster.approvals is True
     assert settings.server.address == ("0.0.0.0", 8080)
     if values:
         assert settings.cluster.name == "eu-1"
@@ -127,10 +129,36 @@ def test_the_settings_can_be_loaded(values: dict[str, Any], tmp_path: Path) -> N
 def test_the_definitions_outlive_the_release() -> None:
     """Uninstalling takes no policy and no state with it, unless that is said; and they can be left to somebody else."""
     kept = of_kind(rendered("guard", {}), "CustomResourceDefinition")
-    assert [each["metadata"]["annotations"] for each in kept] == [{"helm.sh/resource-policy": "keep"}] * 3
+    assert [each["metadata"]["annotations"] for each in kept] == [{"helm.sh/resource-policy": "keep"}] * 6
     gone = of_kind(rendered("guard", {"crds": {"keep": False}}), "CustomResourceDefinition")
-    assert [each["metadata"].get("annotations") for each in gone] == [None] * 3
+    assert [each["metadata"].get("annotations") for each in gone] == [None] * 6
     assert of_kind(rendered("guard", {"crds": {"install": False}}), "CustomResourceDefinition") == []
+
+
+def test_approvals_count_only_where_they_are_checked() -> None:
+    """The setting, the right to read Approvals, the approvers' role and the admission policy come together or not at all."""
+
+    def parts(*, enabled: bool) -> list[bool]:
+        documents = rendered("guard", {"admissionPolicy": {"enabled": enabled}})
+        (settings,) = [
+            each["data"]["rollguard.yaml"]
+            for each in of_kind(documents, "ConfigMap")
+            if "rollguard.yaml" in each["data"]
+        ]
+        roles = of_kind(documents, "ClusterRole")
+        account = next(each for each in roles if each["metadata"]["name"].endswith("-policies"))
+        return [
+            "approvals: true" in settings,
+            any("approvals" in rule["resources"] for rule in account["rules"]),
+            any(each["metadata"]["name"].endswith("-approver") for each in roles),
+            any(
+                each["metadata"]["name"].endswith("-approvals") and each["spec"]["failurePolicy"] == "Fail"
+                for each in of_kind(documents, "ValidatingAdmissionPolicy")
+            ),
+        ]
+
+    assert parts(enabled=True) == [True] * 4
+    assert parts(enabled=False) == [False] * 4
 
 
 def test_changed_settings_restart_the_pods() -> None:
@@ -227,6 +255,8 @@ MAY = [
         "update delete deletecollection",
     ),
     ("guard", "rollguard.dev/guardedapplications/status", "", "patch", "update"),
+    ("guard", "rollguard.dev/promotions", "", "get list watch create patch", "update delete deletecollection"),
+    ("guard", "rollguard.dev/promotions/status", "", "patch", "update"),
     ("guard", "coordination.k8s.io/leases", "rollguard", "get update create", "delete patch list"),
     ("guard", "coordination.k8s.io/leases", "other", "create", "get update"),
     ("guard", "/secrets", "", "", "get list watch create update"),
@@ -235,6 +265,10 @@ MAY = [
     ("guard", "/pods/exec", "", "", "create"),
     ("shop", "rollguard.dev/slopolicies", "", "get list watch", "create update patch delete"),
     ("shop", "rollguard.dev/slopolicies/status", "", "patch", "update"),
+    ("shop", "rollguard.dev/promotionpipelines", "", "get list watch", "create update patch delete approve"),
+    ("shop", "rollguard.dev/promotionpipelines/status", "", "patch", "update"),
+    ("shop", "rollguard.dev/approvals", "", "get list watch", "create update patch delete"),
+    ("shop", "rollguard.dev/promotions", "", "", "get list create patch"),
     ("shop", "rollguard.dev/syncanalyses", "", "get list create patch delete", "update deletecollection"),
     ("shop", "events.k8s.io/events", "", "create patch", "get list delete"),
     ("shop", "/secrets", "", "", "get list"),
@@ -246,6 +280,7 @@ MAY = [
     ("argocd", "/configmaps", "argocd-tls-certs-cm", "get", "update patch"),
     ("argocd", "/configmaps", "argocd-cm", "", "get update patch"),
     ("kube-system", "rollguard.dev/slopolicies", "", "", "get list watch"),
+    ("kube-system", "rollguard.dev/approvals", "", "", "get list watch create"),
     ("kube-system", "argoproj.io/applications", "", "", "get list patch"),
     ("", "rbac.authorization.k8s.io/clusterroles", "", "", "get create bind escalate"),
     ("", "/namespaces", "", "", "get list"),

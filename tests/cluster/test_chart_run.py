@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.cluster.helm import of_kind, rendered
+from tests.cluster.pipelines import pipeline_document
 from tests.cluster.release import Installed, installation
 from tests.cluster.stack.api import KubeApi
 from tests.cluster.stack.control_plane import ControlPlane
@@ -123,6 +124,8 @@ def test_two_replicas_run_with_the_charts_rights(
         )
 
     control_plane.api.await_object("SLOPolicy", installed.shop, "checkout", told("NoApplication"))
+    control_plane.apply(pipeline_document(installed.shop))
+    control_plane.api.await_object("PromotionPipeline", installed.shop, "checkout", told("TriggerFails"))
     first.command("pause", "--all", "--until-resumed", "--reason", "incident 4711")
     assert "incident 4711" in control_plane.kubectl("get", "ga", "all", "-n", installed.namespace)
     assert json.loads(first.command("history", "--output", "json")) == {"analyses": []}

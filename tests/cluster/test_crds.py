@@ -221,7 +221,7 @@ def test_the_short_names_are_free(cluster: ControlPlane) -> None:
     names = [
         name for line in listed.splitlines() for name in (line.split()[1].split(",") if len(line.split()) > 4 else [])
     ]
-    assert [name for name in ("slop", "syncan", "ga") if names.count(name) != 1] == []
+    assert [name for name in ("slop", "syncan", "ga", "pp", "pipeline", "promo") if names.count(name) != 1] == []
 
 
 def test_the_application_of_an_object_stays(cluster: ControlPlane, namespace: str) -> None:

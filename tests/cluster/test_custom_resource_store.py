@@ -147,7 +147,7 @@ def test_kubectl_tells_the_story(
 def test_kubectl_waits_for_conditions(
     control_plane: ControlPlane, api: Api, telling: Callable[[], CustomResourceStore], own: str, namespace: str
 ) -> None:
-    """``kubectl wait`` knows how an application and an analysis stand; times move only with the status."""
+    """``kubectl wait`` knows how an application and an analysis stand."""
     model, stored = judged()
     key, store = model.rollout.application.key, telling()
     store.commit(Change(key, 0, model.stored, (stored,), rollout=model.rollout, at=model.now))
@@ -159,7 +159,30 @@ def test_kubectl_waits_for_conditions(
     for condition in ("Ready", "Analysing=True", "Conflict=False", "RollbackPath=Unknown"):
         control_plane.kubectl("wait", object_name, f"--for=condition={condition}", "-n", own)
 
+
+def test_conditions_move_with_their_status_alone(
+    api: Api, telling: Callable[[], CustomResourceStore], own: str, namespace: str
+) -> None:
+    """The API server takes them as they are; another process goes on from those that stand in the object."""
+    model, stored = judged()
+    key, store = model.rollout.application.key, telling()
+    store.commit(Change(key, 0, model.stored, (stored,), rollout=model.rollout, at=model.now))
+    until(lambda: not store.untold(), "the story")
+    (story,) = stories_in(api, namespace)
+    told = {each["type"]: (each["status"], each["reason"]) for each in story["status"]["conditions"]}
+    assert told == {
+        "Complete": ("False", "Restored"),
+        "Healthy": ("False", "Breached"),
+        "Breached": ("True", "Breached"),
+        "Restored": ("True", "Done"),
+    }
     first = conditions_of(api, own)
+    assert {each: found["status"] for each, found in first.items()} == {
+        "Ready": "True",
+        "RollbackPath": "Unknown",
+        "Conflict": "False",
+        "Analysing": "True",
+    }
     model.take(PathProven(RollbackPath.PULL_REQUEST))
     model.now += 60
     later = CustomResourceStore(api, own)  # another process reads what stands there

@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 
 from controller.adapters.forge.opening import ForgeAccess, open_forge
 from controller.adapters.forge.webhooks import ForgeWebhooks, WebhookRefused
@@ -16,9 +18,11 @@ from controller.app.clocks import SystemClock
 from controller.core.application import Revision
 from controller.core.forge import PullRequestDraft
 from controller.core.forge_links import ForgeKind
+from controller.core.forge_writing import MergeRequest, MergeResult
 from controller.core.git import canonical_url
 from controller.core.hints import HintKind, RepositoryHint
-from controller.ports.forge import Forge, ForgeDenied
+from controller.core.markdown import marked
+from controller.ports.forge import Forge, ForgeDenied, ForgeUnavailable
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
 from tests.cluster.stack.processes import until
@@ -26,7 +30,7 @@ from tests.contracts.test_forge_contract import *  # noqa: F403  the whole suite
 from tests.contracts.test_forge_contract import BRANCH
 from tests.fakes.forge_state import BOT
 from tests.servers.git import run_git
-from tests.servers.receiver import Receiver
+from tests.servers.receiver import Receiver, answer
 
 PEOPLE = ("ann", "bob", "cat", "dan", BOT)
 EVENTS = {"approved": "APPROVED", "changes": "REQUEST_CHANGES", "comment": "COMMENT"}
@@ -93,8 +97,7 @@ class GiteaWorld:
     def team(self, *members: str) -> str:
         organisation = f"org-{uuid4().hex[:8]}"
         self.gitea.request("POST", "/orgs", json={"username": organisation})
-        self._team(organisation, "bots", BOT)  # only members of an organisation may see its teams
-        self._team(organisation, "leads", *members)
+        self._team(organisation, "leads", *members, BOT)  # only its members may see who is in a team
         return f"{organisation}/leads"
 
     def _team(self, organisation: str, name: str, *members: str) -> None:
@@ -177,3 +180,58 @@ def test_webhooks_are_genuine_and_hint_at_what_happened(world: GiteaWorld, tmp_p
     assert push.branch == BRANCH
     assert (review.number, review.branch) == (opened.number, BRANCH)
     assert all(json.loads(each.body) for each in receiver.requests)
+
+
+class LosingReplies:
+    """Passes requests on to Gitea; the replies to those of a method whose path ends so are lost, as often as is said."""
+
+    def __init__(self, gitea: Gitea) -> None:
+        self.gitea = gitea
+        self.method = self.ending = ""
+        self.left = 0
+
+    def lose(self, method: str, ending: str, times: int = 1) -> None:
+        self.method, self.ending, self.left = method, ending, times
+
+    def __call__(self, handler: BaseHTTPRequestHandler, receiver: Receiver) -> None:
+        sent = receiver.requests[-1]
+        headers = {name: value for name, value in sent.headers.items() if name not in {"host", "content-length"}}
+        with requests.Session() as session:
+            session.trust_env = False
+            got = session.request(
+                sent.method, self.gitea.url + sent.path, headers=headers, data=sent.body, timeout=30
+            )
+        if self.left and sent.method == self.method and sent.path.partition("?")[0].endswith(self.ending):
+            self.left -= 1
+            handler.close_connection = True
+            handler.connection.close()
+            return
+        passed_on = {name: got.headers[name] for name in ("Link", "X-Total-Count") if name in got.headers}
+        answer(got.status_code, got.content, **passed_on)(handler, receiver)
+
+
+def test_a_reply_that_is_lost_is_looked_after(world: GiteaWorld, tmp_path: Path) -> None:
+    """Opened, commented and merged by a real Gitea, each reply lost: one of each, and told."""
+    losing = LosingReplies(world.gitea)
+    with Receiver(losing) as receiver:
+        file = tmp_path / "relayed-token"
+        file.write_text(world.tokens[BOT])
+        repository = world.repository.url.replace(world.gitea.url, receiver.url)
+        forge = open_forge(ForgeAccess(ForgeKind.GITEA, receiver.url, repository, token_file=file), SystemClock())
+        world.commit(BRANCH, {"app.yaml": "image: two\n"}, by=BOT)
+        losing.lose("POST", "/pulls")
+        opened = forge.open(PullRequestDraft(BRANCH, "main", "Promote two", "Body"))
+        losing.lose("POST", "/comments")
+        with pytest.raises(ForgeUnavailable):
+            forge.comment(opened.number, "promotion/checkout", "Waits.")
+        forge.comment(opened.number, "promotion/checkout", "Waits.")
+        # Gitea first looks whether it can be merged at all: what is lost is the reply to the merge itself.
+        until(
+            lambda: world.gitea.request("GET", f"{world.repository.path}/pulls/{opened.number}")["mergeable"], "that"
+        )
+        losing.lose("POST", "/merge")
+        outcome = forge.merge(MergeRequest(opened.number, opened.head))
+    assert (outcome.result, outcome.revision) == (MergeResult.MERGED, world.head("main"))
+    assert len(world.repository.pull_requests("all")) == 1
+    assert world.comments(opened.number) == [marked("promotion/checkout", "Waits.")]
+    assert losing.left == 0

@@ -1,4 +1,4 @@
-"""Promotions on a real Gitea, a real registry and a real Prometheus: pull requests, reviews, and what a bad version reaches."""
+"""Promotions on a real Gitea, registry and Prometheus: pull requests, reviews, and how far a bad version gets."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,6 @@ from controller.core.application import ApplicationKey
 from controller.core.promotion.progress import Passage, Phase, Place, Progress
 from controller.runtime.logs import Redactor
 from controller.settings import load_settings
-from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import Gitea
 from tests.loop.site import Shop, policy, until, write_yaml
 from tests.servers.images import image
@@ -51,8 +50,8 @@ class Line:
     ) -> None:
         self.folder, self.gitea, self.people, self.registry = folder, gitea, people, registry
         mark = uuid4().hex[:8]
-        self.manifests: Repository = gitea.create_repository(f"manifests-{mark}")
-        self.source: Repository = gitea.create_repository(f"checkout-{mark}")
+        self.manifests = gitea.create_repository(f"manifests-{mark}")
+        self.source = gitea.create_repository(f"checkout-{mark}")
         for each in (self.manifests, self.source):
             for name in people:
                 each.collaborator(f"{name}-p")

@@ -10,6 +10,9 @@ import pytest
 from controller.adapters.store import SqliteStore, retention
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import ApplicationKey
+from controller.core.promotion.progress import Freeze, Progress, dump_progress
+from controller.core.promotion.version import Version
+from controller.ports.promotions import PipelineChange, StoredPipeline
 from controller.ports.store import (
     AnalysisRecord,
     Change,
@@ -267,6 +270,83 @@ def test_foreign_text_is_only_text(store: Store, text: str) -> None:
     assert list(store.pauses()) == [Pause(key, None, text, text, 1.0)]
     assert store.outbox(f"s{text}", 0.0)[0].alert == told
     assert list(store.decisions(0.0)) == [made]
+    store.commit_pipeline(PipelineChange(key, 0, text, ((f"p{text}", told),)))
+    assert store.pipeline(key) == StoredPipeline(key, 1, text)
+    assert store.outbox(f"p{text}", 0.0)[0].alert == told
+
+
+def progress(number: int = 1) -> Progress:
+    """A pipeline that knows a version, and that somebody stopped."""
+    known = Version(f"1.{number}.0", digest=f"sha256:{number:064x}", image="registry.example.com/shop/checkout")
+    return Progress(CHECKOUT, known=(known,), freezes=(Freeze("ann", 1.0, "holidays", stage="production"),))
+
+
+def test_a_pipeline_is_read_as_it_was_written(store: Store) -> None:
+    """Each write adds one to the version; a pipeline is no rollout of the same name."""
+    assert store.pipeline(CHECKOUT) is None
+    body = dump_progress(progress())
+    assert store.commit_pipeline(PipelineChange(CHECKOUT, 0, "first")) == 1
+    assert store.commit_pipeline(PipelineChange(CHECKOUT, 1, body, progress=progress())) == 2
+    assert store.commit_pipeline(PipelineChange(CART, 0, "other")) == 1
+    store.commit(Change(CHECKOUT, 0, "a rollout"))
+    assert store.pipeline(CHECKOUT) == StoredPipeline(CHECKOUT, 2, body)
+    assert list(store.pipelines()) == [StoredPipeline(CART, 1, "other"), StoredPipeline(CHECKOUT, 2, body)]
+    assert store.rollout(CHECKOUT) == StoredRollout(CHECKOUT, 1, "a rollout")
+    assert store.rollout(CART) is None
+
+
+@pytest.mark.parametrize("expected", [0, 1, 3])
+def test_a_stale_writer_of_a_pipeline_is_refused_whole(store: Store, expected: int) -> None:
+    """A wrong version refuses the progress, the alerts and the consumed entries."""
+    store.commit_pipeline(PipelineChange(CHECKOUT, 0, "first"))
+    store.commit_pipeline(PipelineChange(CHECKOUT, 1, "second"))
+    entry = store.receive("promotion", CHECKOUT, "{}", 1.0)
+    with pytest.raises(PreconditionFailed):
+        store.commit_pipeline(PipelineChange(CHECKOUT, expected, "stale", (("on-call", alert()),), (entry,)))
+    assert store.pipeline(CHECKOUT) == StoredPipeline(CHECKOUT, 2, "second")
+    assert store.outbox_pending() == 0
+    assert [each.id for each in store.inbox()] == [entry]
+
+
+def test_of_two_writers_of_a_pipeline_one_wins(open_store: Open) -> None:
+    """Two handles that read the same version: the second is refused."""
+    first, second = open_store(), open_store()
+    first.commit_pipeline(PipelineChange(CHECKOUT, 0, "first"))
+    with pytest.raises(PreconditionFailed):
+        second.commit_pipeline(PipelineChange(CHECKOUT, 0, "second"))
+    assert second.pipeline(CHECKOUT) == StoredPipeline(CHECKOUT, 1, "first")
+
+
+def test_a_move_of_a_pipeline_is_written_whole(store: Store) -> None:
+    """One commit writes the progress and its alerts, and takes its inbox entries."""
+    entry, kept = store.receive("promotion", CHECKOUT, "{}", 1.0), store.receive("promotion", CART, "{}", 2.0)
+    told = alert(policy="shop/checkout:production")
+    alerts = (("on-call", told), ("chat", told))
+    store.commit_pipeline(PipelineChange(CHECKOUT, 0, "body", alerts, (entry, 999), progress()))
+    assert [each.alert for each in store.outbox("on-call", 0.0)] == [told]
+    assert [each.alert for each in store.outbox("chat", 0.0)] == [told]
+    assert [each.id for each in store.inbox()] == [kept]
+    for sink in ("on-call", "chat"):
+        store.delivered(store.outbox(sink, 0.0)[0].id, 1.0)
+    assert store.outbox_pending() == 0
+    assert store.pipeline(CHECKOUT) == StoredPipeline(CHECKOUT, 1, "body")
+
+
+def test_what_is_asked_of_a_pipeline_waits_beside_what_is_asked_of_an_application(open_store: Open) -> None:
+    """One inbox in the order of arrival, whoever wrote; an application and a pipeline of one name are told apart."""
+    store, person = open_store(), open_store()
+    person.receive("command", CHECKOUT, "to the application", 1.0)
+    person.receive("promotion", CHECKOUT, "to the pipeline", 2.0)
+    store.changed()
+    found = list(store.inbox())
+    assert [(each.kind, each.application, each.body) for each in found] == [
+        ("command", CHECKOUT, "to the application"),
+        ("promotion", CHECKOUT, "to the pipeline"),
+    ]
+    store.discard([found[1].id])
+    assert [each.body for each in store.inbox()] == ["to the application"]
+    store.commit(Change(CHECKOUT, 0, "", consumed=(found[0].id,)))
+    assert not store.inbox()
 
 
 def test_an_alert_about_a_broken_commit_is_not_lost(store: Store) -> None:
@@ -316,5 +396,7 @@ def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         store.rollouts()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.pipelines()
     with pytest.raises(StoreUnavailable, match="closed"):
         store.receive("sync", CHECKOUT, "{}", 1.0)

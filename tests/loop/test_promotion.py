@@ -101,7 +101,8 @@ class Line:
 
 def values(tag: str) -> str:
     """A stage's values: their comment, order and quoting must survive."""
-    return f"# who changes this asks the shop team\nreplicas: 2\nimage:\n  repository: checkout\n  tag: {tag}   # by hand or by promotion\n"
+    tag_line = f"  tag: {tag}   # by hand or by promotion\n"
+    return f"# who changes this asks the shop team\nreplicas: 2\nimage:\n  repository: checkout\n{tag_line}"
 
 
 @pytest.fixture

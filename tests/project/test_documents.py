@@ -13,9 +13,11 @@ from prometheus_client import generate_latest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from controller.adapters.kubernetes.crd_promotion_models import ApprovalSpec
 from controller.adapters.policies.files import LoadedPolicy, load_text
 from controller.adapters.policies.lint import Severity, lint_offline
 from controller.cli.main import ENTRIES, app
+from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.signature import matches
 from controller.runtime.telemetry import Telemetry
 from controller.settings import Settings
@@ -101,12 +103,16 @@ RULE_METRIC = re.compile(r"\brollguard_[a-z_]+")
 
 @pytest.mark.parametrize("block", YAML_BLOCKS)
 def test_examples_in_yaml_can_be_copied(block: str, tmp_path: Path) -> None:
-    """Each is a policy, settings or a part of them, values of the chart, or rules on metrics that there are."""
+    """Each is a policy, a pipeline, settings or a part of them, values of the chart, or rules on metrics that there are."""
     data = YAML(typ="safe").load(block)
     if data.get("kind") == "SLOPolicy":
         (loaded,) = load_text(block, "example.yaml")
         assert isinstance(loaded, LoadedPolicy), str(loaded)
         assert [each for each in lint_offline([loaded]) if each.severity is Severity.ERROR] == []
+    elif data.get("kind") == "PromotionPipeline":
+        assert PromotionPipeline.model_validate(data, by_alias=True, by_name=False)
+    elif data.get("kind") == "Approval":
+        assert ApprovalSpec.model_validate(data["spec"])
     elif "groups" in data:
         exposed = generate_latest(Telemetry.create("1").registry).decode()
         assert {name for name in RULE_METRIC.findall(block) if name.removesuffix("_bucket") not in exposed} == set()

@@ -55,6 +55,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
     "argocdNamespace" .Values.argocd.namespace
     "applicationNamespaces" .Values.argocd.applicationNamespaces
     "repositorySecrets" .Values.argocd.repositorySecrets
+    "approvals" .Values.admissionPolicy.enabled
     "watchNamespaces" .Values.watchNamespaces -}}
 {{- $home := ternary .Values.argocd.namespace (first (append .Values.flux.namespaces "flux-system")) .Values.argocd.enabled -}}
 {{- $default := dict "cluster" (dict "defaultApplicationNamespace" $home) -}}
@@ -79,14 +80,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch]
 {{- end -}}
 
-{{/* What Rollguard does where policies are: in one namespace by a Role, in all of them by a ClusterRole. */}}
+{{/* What Rollguard does where policies and pipelines are: in one namespace by a Role, in all of them by a ClusterRole. */}}
 {{- define "rollguard.watchedRules" -}}
 - apiGroups: [rollguard.dev]
-  resources: [slopolicies]
+  resources: [slopolicies, promotionpipelines]
   verbs: [get, list, watch]
 - apiGroups: [rollguard.dev]
-  resources: [slopolicies/status]
+  resources: [slopolicies/status, promotionpipelines/status]
   verbs: [patch]
+{{- if .Values.admissionPolicy.enabled }}
+- apiGroups: [rollguard.dev]
+  resources: [approvals]
+  verbs: [get, list, watch]
+{{- end }}
 - apiGroups: [rollguard.dev]
   resources: [syncanalyses]
   verbs: [get, list, create, patch, delete]

@@ -113,14 +113,10 @@ class GiteaForge(JointForge):
 
     def checks(self, revision: Revision) -> tuple[Check, ...]:
         """The newest check of each name."""
-        path = f"{self._path}/commits/{segment(revision)}/statuses"
-        listed = self._client.pages(path, {"sort": "recentupdate"}, size="limit").whole("statuses")
-        # Newest first; two of one second are told apart by their order alone.
-        seen: dict[str, Check] = {}
-        for check in map(read_status, listed):
-            if check is not None:
-                seen.setdefault(check.name, check)
-        return newest_checks(seen.values())
+        # The newest of each context by Gitea's own count: its times are whole seconds.
+        path = f"{self._path}/commits/{segment(revision)}/status"
+        found = map(read_status, self._client.pages(path, key="statuses", size="limit").whole("statuses"))
+        return newest_checks(each for each in found if each is not None)
 
     def set_status(self, revision: Revision, status: CommitStatus) -> None:
         """Say how Rollguard sees a commit."""
@@ -231,7 +227,7 @@ class GiteaForge(JointForge):
         path = f"{self._path}/pulls/{request.number}/merge"
         reply = self._client.call("POST", path, body, allow={403, 405, 409, 422})
         if reply.status >= 300:  # noqa: PLR2004
-            return why_not_merged(reply.said)
+            return why_not_merged(reply.status, reply.said)
         merged = self.pull_request(request.number)
         return MergeOutcome(MergeResult.MERGED, merged.merged_as)
 

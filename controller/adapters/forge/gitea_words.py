@@ -19,11 +19,14 @@ _WORDS = (
     (re.compile(r"conflict|unrelated histor", re.IGNORECASE), MergeBlock.CONFLICT),
     (re.compile(r"already merged|is closed|has been closed", re.IGNORECASE), MergeBlock.CLOSED),
 )
+_CONFLICT = 409
 _STALE = re.compile(r"out of date|wrong commit id|sha does not match|head branch is behind", re.IGNORECASE)
 
 
-def why_not_merged(said: str) -> MergeOutcome:
+def why_not_merged(status: int, said: str) -> MergeOutcome:
     """The outcome that a refusal tells of."""
+    if status == _CONFLICT and not said:  # of a merge that conflicts Gitea says nothing at all
+        return blocked(MergeBlock.CONFLICT, "the branches conflict")
     if _STALE.search(said):
         return MergeOutcome(MergeResult.STALE, message=said)
     for words, block in _WORDS:

@@ -15,7 +15,7 @@ LARGEST_PACKED = 900_000
 """Characters of a packed text, as the store has it."""
 
 
-class _Fields(BaseModel):
+class Fields(BaseModel):
     """A part of an object."""
 
     model_config = ConfigDict(
@@ -32,7 +32,7 @@ Packed = Annotated[str, Field(max_length=LARGEST_PACKED)]
 Anything = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 
 
-class Condition(_Fields):
+class Condition(Fields):
     """A condition in the Kubernetes manner."""
 
     type: Word
@@ -43,8 +43,8 @@ class Condition(_Fields):
     """Why, in one word."""
     message: Text = ""
     """Why, in a sentence."""
-    observed_generation: int = 0
-    """The generation of the spec that was looked at."""
+    observed_generation: int | None = None  # no default: ``kubectl wait`` would take a 0 for an old look
+    """The generation of the spec that was looked at, where it is about one."""
     last_transition_time: Time | None = None
     """When the status last became another."""
 
@@ -52,7 +52,7 @@ class Condition(_Fields):
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16)]
 
 
-class PolicyStatus(_Fields):
+class PolicyStatus(Fields):
     """How the policy stands; written by Rollguard."""
 
     observed_generation: int | None = None
@@ -65,7 +65,7 @@ class PolicyStatus(_Fields):
     """Ready, Conflict and RollbackPath."""
 
 
-class ApplicationName(_Fields):
+class ApplicationName(Fields):
     """The application, as its deployer names it."""
 
     namespace: Word
@@ -74,7 +74,7 @@ class ApplicationName(_Fields):
     """Name of the Application."""
 
 
-class Pause(_Fields):
+class Pause(Fields):
     """The brake: nothing is rolled back while it is on."""
 
     reason: Reason
@@ -87,7 +87,7 @@ class Pause(_Fields):
     """Since when."""
 
 
-class Request(_Fields):
+class Request(Fields):
     """Something that waits to be taken in."""
 
     id: Word
@@ -100,7 +100,7 @@ class Request(_Fields):
     """When it was asked."""
 
 
-class GuardedApplicationSpec(_Fields):
+class GuardedApplicationSpec(Fields):
     """What people ask; the commands `rollguard pause`, `resume`, `rollback` and `quarantine` write it."""
 
     application: ApplicationName | None = None
@@ -110,7 +110,7 @@ class GuardedApplicationSpec(_Fields):
     """What waits to be taken in."""
 
 
-class Letter(_Fields):
+class Letter(Fields):
     """An alert that waits for a sink."""
 
     uid: Word
@@ -121,7 +121,7 @@ class Letter(_Fields):
     """JSON."""
 
 
-class PendingRecord(_Fields):
+class PendingRecord(Fields):
     """The record of an analysis that may not be in its own object yet."""
 
     id: Word
@@ -138,7 +138,7 @@ class PendingRecord(_Fields):
     """All of it: JSON, compressed, in base64."""
 
 
-class GuardedApplicationStatus(_Fields):
+class GuardedApplicationStatus(Fields):
     """What Rollguard knows of the application; written by it alone, never by hand."""
 
     phase: Word | None = None
@@ -175,7 +175,7 @@ class GuardedApplicationStatus(_Fields):
     """Ready, RollbackPath, Conflict and Analysing, as of the last step that was written."""
 
 
-class SyncAnalysisSpec(_Fields):
+class SyncAnalysisSpec(Fields):
     """What is judged, and by what."""
 
     application: ApplicationName
@@ -185,7 +185,7 @@ class SyncAnalysisSpec(_Fields):
     """Its spec as it was before the first of these deployments: that is what judges them."""
 
 
-class StorySync(_Fields):
+class StorySync(Fields):
     """One deployment."""
 
     revision: Word
@@ -200,7 +200,7 @@ class StorySync(_Fields):
     """Why it failed."""
 
 
-class StoryObjective(_Fields):
+class StoryObjective(Fields):
     """One objective, and what was measured."""
 
     name: Word
@@ -221,7 +221,7 @@ class StoryObjective(_Fields):
     """All events in that time."""
 
 
-class StoryRestore(_Fields):
+class StoryRestore(Fields):
     """What was done about a breach."""
 
     origin: Word | None = None
@@ -248,7 +248,7 @@ class StoryRestore(_Fields):
     """When it was in Git."""
 
 
-class SyncAnalysisStatus(_Fields):
+class SyncAnalysisStatus(Fields):
     """The story; written by Rollguard for people, nothing is decided from it."""
 
     id: Word | None = None

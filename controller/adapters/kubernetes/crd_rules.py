@@ -28,17 +28,19 @@ _ONLY_TEXT = {"type": "string", "maxLength": 20, "minimum": None, "maximum": Non
 _NUMBER = "double(self.find('[0-9.]+'))"
 
 
-def _rules(*rules: tuple[str, str]) -> dict[str, Any]:
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
+def rules(*given: tuple[str, str]) -> dict[str, Any]:
+    """Pairs of an expression that must hold, and what is said where it does not."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in given]}
 
 
-def _lasting(shortest: str, least: float, longest: str, most: float) -> dict[str, Any]:
+def lasting(shortest: str, least: float, longest: str, most: float) -> dict[str, Any]:
+    """A duration between two others."""
     seconds = f"self{_SECONDS}"
     rule = f"[{seconds}].all(seconds, seconds >= {float(least)} && seconds <= {float(most)})"
-    return _rules((rule, f"must be between {shortest} and {longest}"))
+    return rules((rule, f"must be between {shortest} and {longest}"))
 
 
-def _by_name() -> dict[str, Any]:
+def by_name() -> dict[str, Any]:
     """A list whose items are told apart by their names: no two may have the same."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
@@ -51,23 +53,23 @@ _DAY = ("1d", 86400)
 
 POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "PolicySpec": {"required": ["application", "objectives"]},
-    "PolicySpec.objectives": _by_name(),
-    "PolicySpec.controls": _by_name(),
+    "PolicySpec.objectives": by_name(),
+    "PolicySpec.controls": by_name(),
     "PolicySpec.alerts": _SET,
-    "ApplicationReference": _rules(
+    "ApplicationReference": rules(
         (
             "has(self.name) != has(self.selector)",
             "give exactly one of name and selector, for example application: {name: checkout}",
         )
     ),
-    "LabelSelector.matchLabels": _rules(
+    "LabelSelector.matchLabels": rules(
         (
             f"self.all(key, key.size() <= 317 && key.matches('{_LABEL_KEY}'))",
             "a key is no key of a label; write for example team: shop",
         )
     ),
     "LabelSelector.matchLabels{}": {"maxLength": 63, "pattern": _LABEL_VALUE},
-    "Objective": _rules(
+    "Objective": rules(
         (
             f"has(self.target) || !({_COUNTS})",
             'an objective with a ratio or a latency needs a target; add for example target: "99.5"',
@@ -80,44 +82,44 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "Objective.target": {
         **_ONLY_TEXT,
         "pattern": _PERCENT,
-        **_rules(
+        **rules(
             (
                 f"[{_NUMBER}].all(number, number >= 50.0 && number <= 100.0)",
                 'a target is per cent of good events, from 50 to 100; write for example "99.5"',
             )
         ),
     },
-    "Indicator": _rules(
+    "Indicator": rules(
         (
             f"[{', '.join(f'has(self.{kind})' for kind in _KINDS)}].filter(given, given).size() == 1",
             f"an indicator is exactly one of {', '.join(_KINDS)}",
         )
     ),
-    "Expression": _rules(
+    "Expression": rules(
         (
             "has(self.metric) != has(self.query)",
             "give exactly one of metric (a selector) and query (an expression over $window)",
         )
     ),
-    "Ratio": _rules(
+    "Ratio": rules(
         (
             _ONE_FORM.format(one="self.errors", other="self.total"),
             "errors and total are counted over different times; write metric in both, or query in both",
         )
     ),
-    "Latency": _rules(
+    "Latency": rules(
         (
             _ONE_FORM.format(one="self.success", other="self.total"),
             "success and total are counted over different times; write metric in both, or query in both",
         )
     ),
-    "LatencyNative": _rules(
+    "LatencyNative": rules(
         ("has(self.total.metric)", "total of a native histogram is a metric, not a query; name the histogram")
     ),
-    "LatencyNative.threshold": _rules(
+    "LatencyNative.threshold": rules(
         ("self.matches('[1-9]')", "must be longer than nothing; write for example 300ms")
     ),
-    "Gauge": _rules(
+    "Gauge": rules(
         (
             "(has(self.max) || has(self.min)) != has(self.regression)",
             "give a limit (max, min or both) or a regression, and not both",
@@ -130,19 +132,19 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
     "Gauge.ticksInside": _SHARE_OF,
     "Regression.tolerance": {"pattern": _PERCENT},
     "SharedPaths.quorum": _SHARE_OF,
-    "SharedPaths": _rules(
+    "SharedPaths": rules(
         (
             "has(self.quorum) == (self.action == 'Rollback')",
             'quorum goes with action Rollback, and with nothing else; write for example quorum: "50%"',
         )
     ),
-    "Protect.paths[]": _rules(
+    "Protect.paths[]": rules(
         (
             "!self.startsWith('/') && !('..' in self.split('/'))",
             "write a path from the repository's root, such as db/migrations/**",
         )
     ),
-    "Analysis": _rules(
+    "Analysis": rules(
         (
             f"self.warmUp{_SECONDS} < self.window{_SECONDS}",
             "the warm-up fills the whole window; make warmUp shorter, or window longer",
@@ -152,24 +154,24 @@ POLICY_RULES: Mapping[str, Mapping[str, Any]] = {
             "window holds fewer than 4 looks; make it longer, or interval shorter (auto is 15s at least)",
         ),
     ),
-    "Analysis.window": _lasting("4s", 4, *_DAY),
-    "Analysis.warmUp": _lasting("0s", 0, "1h", 3600),
-    "Analysis.interval": _rules(
+    "Analysis.window": lasting("4s", 4, *_DAY),
+    "Analysis.warmUp": lasting("0s", 0, "1h", 3600),
+    "Analysis.interval": rules(
         (
             f"self == 'auto' || [self{_SECONDS}].all(seconds, seconds >= 1.0 && seconds <= 600.0)",
             "must be auto, or between 1s and 10m",
         )
     ),
-    "Analysis.baseline": _lasting("10s", 10, "7d", 604800),
-    "OnBreach.supersedeWait": _lasting("0s", 0, *_DAY),
-    "OnUnhealthy.deadline": _lasting("1s", 1, *_DAY),
+    "Analysis.baseline": lasting("10s", 10, "7d", 604800),
+    "OnBreach.supersedeWait": lasting("0s", 0, *_DAY),
+    "OnUnhealthy.deadline": lasting("1s", 1, *_DAY),
 }
 """By model, and by model and field."""
 
 CONDITION_LIST: Mapping[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
 GUARDED_RULES: Mapping[str, Mapping[str, Any]] = {
-    "GuardedApplicationSpec": _rules(
+    "GuardedApplicationSpec": rules(
         (
             "!has(oldSelf.application) || (has(self.application) && self.application == oldSelf.application)",
             "the application of an object does not change; make another object",

@@ -66,6 +66,9 @@ _OURS = "rollguard.dev"
 SLO_POLICIES = Resource(_OURS, "v1alpha1", "slopolicies", "SLOPolicy")
 SYNC_ANALYSES = Resource(_OURS, "v1alpha1", "syncanalyses", "SyncAnalysis")
 GUARDED_APPLICATIONS = Resource(_OURS, "v1alpha1", "guardedapplications", "GuardedApplication")
+PROMOTION_PIPELINES = Resource(_OURS, "v1alpha1", "promotionpipelines", "PromotionPipeline")
+PROMOTIONS = Resource(_OURS, "v1alpha1", "promotions", "Promotion")
+APPROVALS = Resource(_OURS, "v1alpha1", "approvals", "Approval")
 
 APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
 APP_PROJECTS = Resource("argoproj.io", "v1alpha1", "appprojects", "AppProject")

@@ -20,7 +20,7 @@ between. Four sums come out of one query, told apart by the label ``rollguard_pa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from controller.core.promql import Matcher, Selector, quoted
@@ -85,6 +85,15 @@ class Count:
     warm_up: float = 0.0
     new_since: float | None = None
     """Of these pods, count only those without a series of the target at this moment, Unix seconds."""
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+    """Worked out once: counts are looked up many times in each look."""
+
+    def __post_init__(self) -> None:
+        told = (self.counter, self.target, self.merged, self.speaks_for_others)
+        object.__setattr__(self, "_hash", hash((told, self.pod_label, self.warm_up, self.new_since)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 class Expressions:

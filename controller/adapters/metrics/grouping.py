@@ -5,9 +5,11 @@ where both the counted selector and its target's fix it to the same value, so ev
 one count. So does the moment that tells new pods: each target is looked at at its own.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from controller.adapters.metrics import deltas
@@ -17,6 +19,9 @@ from controller.core.promql import Matcher, Selector
 
 MOST_MEMBERS = 200
 """Counts in one query: Prometheus looks alternatives up in its index, instead of matching, up to 256 of them."""
+
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def shared(counts: Iterable[Count], most: int = MOST_MEMBERS) -> Sequence[Group]
     """The fewest groups of at most ``most`` members for these counts; equal counts are one."""
     shapes: dict[Any, list[Count]] = {}
     for number, count in _numbered(dict.fromkeys(counts)):
-        shapes.setdefault((*_shape(count), number), []).append(count)
+        shapes.setdefault((_shape_of(count), number), []).append(count)
     return [group for members in shapes.values() for group in _chunks(members, most)]
 
 
@@ -63,7 +68,8 @@ def _at_any_moment(count: Count) -> Count:
     return count if count.new_since is None else replace(count, new_since=0.0)
 
 
-def _tellable(count: Count) -> dict[str, str]:
+@lru_cache(maxsize=16384)
+def _tellable(count: Count) -> Mapping[str, str]:
     """The labels, with their values, that the counted selector and its target's both fix."""
     target = _fixed(count.target.selector)
     fixed = _fixed(count.counter.selector)
@@ -79,6 +85,17 @@ def _fixed(selector: Selector) -> dict[str, str]:
             twice.add(each.label)
         once[each.label] = each.value
     return {label: value for label, value in once.items() if label not in twice}
+
+
+@lru_cache(maxsize=16384)
+def _shape_of(count: Count) -> int:
+    """A number that counts of one shape have in common: the same counts are asked for with every tick."""
+    return _number_of(_shape(count))
+
+
+@lru_cache(maxsize=1024)
+def _number_of(shape: tuple[Any, ...]) -> int:  # noqa: ARG001  what is remembered
+    return next(_numbers)
 
 
 def _shape(count: Count) -> tuple[Any, ...]:

@@ -1,11 +1,10 @@
-"""The store in the cluster's own API: one GuardedApplication for each application, one SyncAnalysis for each chain.
+"""The store in the cluster's own API: a GuardedApplication an application, a Promotion a pipeline, a SyncAnalysis a chain.
 
 Invariant: an application's state, its alerts, its decisions and what it has taken in are one object, written under its
 resourceVersion: one compare-and-swap a step, whoever else writes. What people read of an analysis (SyncAnalysis) follows
 from it: a record stays in the object until it is known to be in its own.
 """
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,26 +14,27 @@ import structlog
 from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.conditions import transitions, written
-from controller.adapters.kubernetes.resources import SYNC_ANALYSES
-from controller.adapters.store import retention
+from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS, SYNC_ANALYSES, Resource
+from controller.adapters.store.boxes import Boxes, letters
 from controller.adapters.store.conditions import of_application
 from controller.adapters.store.guarded_object import (
+    OF_APPLICATIONS,
+    OF_PIPELINES,
     Guarded,
-    Letter,
-    Request,
     bookkeeping,
     kept_decisions,
     object_name,
     pause_field,
-    request_field,
     shown,
 )
-from controller.adapters.store.guarded_objects import GuardedObjects, mapped
+from controller.adapters.store.guarded_objects import GuardedObjects, mapped, unpacked
 from controller.adapters.store.mailboxes import Mailboxes
-from controller.adapters.store.packing import PackingError, pack, unpack
+from controller.adapters.store.packing import pack
+from controller.adapters.store.promotion_objects import PromotionObjects
 from controller.adapters.store.story import APPLICATION_LABEL, label_of, record_of
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
+from controller.ports.promotions import PipelineChange, StoredPipeline
 from controller.ports.store import (
     AnalysisRecord,
     Change,
@@ -80,26 +80,32 @@ class CustomResourceStore:
         self._told_in: Sequence[str | None] = tuple(told_in) or (None,)
         self._tell = tell
         self._mail = Mailboxes()
-        self._objects = GuardedObjects(api, namespace, self._seen)
-        self._objects.leads = leads
+        self._objects = GuardedObjects(api, OF_APPLICATIONS, namespace, self._seen)
+        promotions = GuardedObjects(api, OF_PIPELINES, namespace, self._seen)
+        self._all = (self._objects, promotions)
+        for each in self._all:
+            each.leads = leads
+        self._boxes = Boxes(self._mail, self._all)
+        self._pipelines = PromotionObjects(promotions, self._boxes, lambda: self.watched)
         self._changes = 0
         self.watched = False
         """Whether ``heard`` is told of every change, so that nothing must be asked for."""
-        self._loaded = False
         self._learnt: dict[str, str] = {}
         self._states: Mapping[str, str] | None = None
         """Packed states as they were listed when the watch began: they are asked for once."""
 
-    def learn(self, document: Mapping[str, Any]) -> None:
-        """An object as the watch lists it, before it tells of changes."""
-        taken = self._objects.learn(document)
-        if taken is not None and taken[1] is not None:
+    def learn(self, document: Mapping[str, Any], resource: Resource = GUARDED_APPLICATIONS) -> None:
+        """An object as the watch of its kind lists it, before it tells of changes."""
+        taken = self._of(resource).learn(document)
+        if taken is not None and taken[1] is not None and resource == GUARDED_APPLICATIONS:
             self._learnt[taken[0].name] = taken[1]
 
     def begin(self) -> None:
         """All that is there was learnt: from now on ``heard`` is told of every change."""
         self._states, self._learnt = self._learnt, {}
-        self._loaded = self.watched = True
+        self.watched = True
+        for objects in self._all:
+            objects.known_all = True
 
     def _seen(self, before: Guarded | None, now: Guarded) -> None:
         self._mail.seen(now)
@@ -113,7 +119,7 @@ class CustomResourceStore:
         found = [
             StoredRollout(guarded.application, guarded.version, body)
             for guarded, packed in listed
-            if guarded.application is not None and (body := _unpacked(guarded.name, packed)) is not None
+            if guarded.application is not None and (body := unpacked(guarded.name, packed)) is not None
         ]
         return sorted(found, key=lambda each: each.application)
 
@@ -123,9 +129,7 @@ class CustomResourceStore:
         if states is not None:
             return [(held, states.get(held.name)) for held in self._objects.held()]
         with mapped():
-            listed = self._objects.listed()
-        self._loaded = True
-        return listed
+            return self._objects.listed()
 
     def rollout(self, application: ApplicationKey) -> StoredRollout | None:
         """One application's state, or None before its first write."""
@@ -133,7 +137,7 @@ class CustomResourceStore:
             return None  # thousands come up at a first start; what the watch has not told of yet, a write finds out
         with mapped():
             taken = self._objects.fetched(application)
-        body = None if taken is None else _unpacked(taken[0].name, taken[1])
+        body = None if taken is None else unpacked(taken[0].name, taken[1])
         return None if taken is None or body is None else StoredRollout(application, taken[0].version, body)
 
     def commit(self, change: Change) -> int:
@@ -156,7 +160,7 @@ class CustomResourceStore:
             raise StoreUnavailable(f"the object of {change.application} could not be made")
         for record in change.analyses:
             self._tell(record, after.policy_namespace)
-        self._drop_handled(after)
+        self._boxes.drop_handled(after)
         self._keep_while_restoring(change)
         return after.version
 
@@ -175,14 +179,13 @@ class CustomResourceStore:
 
     def _after(self, held: Guarded, change: Change) -> Guarded:
         version = held.version + 1
-        letters = (Letter(f"{version}.{number}", *each) for number, each in enumerate(change.alerts))
         renewed = {each.id for each in change.analyses}
         return replace(
             held,
             version=version,
-            outbox=(*held.outbox, *letters),
+            outbox=(*held.outbox, *letters(version, change.alerts)),
             decisions=kept_decisions(held.decisions, change.decisions),
-            handled=_handled(held, self._mail.requests(change.consumed).get(held.name, set())),
+            handled=self._boxes.taken(held, change.consumed),
             pending=(*(each for each in held.pending if each.id not in renewed), *change.analyses),
             policy_namespace=_namespace_of(change),
         )
@@ -216,57 +219,38 @@ class CustomResourceStore:
             return exact
         return found[0] if len(found) == 1 else None
 
+    def pipelines(self) -> Sequence[StoredPipeline]:
+        """Every pipeline's progress, by key."""
+        return self._pipelines.pipelines()
+
+    def pipeline(self, pipeline: ApplicationKey) -> StoredPipeline | None:
+        """One pipeline's progress, or None before its first write."""
+        return self._pipelines.pipeline(pipeline)
+
+    def commit_pipeline(self, change: PipelineChange) -> int:
+        """Write one move of a pipeline; returns the new version.
+
+        Raises:
+            PreconditionFailed: the progress is not at ``expected_version``.
+        """
+        return self._pipelines.commit_pipeline(change)
+
     def receive(self, kind: EntryKind, application: ApplicationKey, body: str, at: float) -> int:
         """Put something into the inbox; it is durable when this returns. Returns the entry's id.
 
         Raises:
             StoreUnavailable: so much waits already that no controller seems to run.
         """
-        request = Request(uuid.uuid4().hex, kind, body, at)
-
-        def added(held: Guarded) -> Mapping[str, Any]:
-            waiting = [each for each in held.requests if each.id not in held.handled]
-            if len(waiting) >= min(retention.MOST_REQUESTS, retention.INBOX_LIMIT):
-                raise StoreUnavailable(
-                    f"{len(waiting)} requests about {application} wait already: see that `rollguard run` is running"
-                )
-            return {"requests": [request_field(each) for each in (*waiting, request)]}
-
-        self._objects.write_spec(application, added)
-        return self._mail.number_of(object_name(application), request.id)
+        return self._boxes.receive(kind, application, body, at)
 
     def inbox(self, after: int = 0, limit: int = 1000) -> Sequence[InboxEntry]:
         """What waits in the inbox, oldest first."""
         self._load_once()
-        return [each for each in self._mail.waiting(self._objects.held()) if each.id > after][:limit]
+        return [each for each in self._boxes.inbox() if each.id > after][:limit]
 
     def discard(self, entries: Sequence[int]) -> None:
         """Drop inbox entries that belong to no guarded application or cannot be read."""
-        for name, dropped in self._mail.requests(entries).items():
-            held = self._objects.find(name)
-            if held is not None:
-                self._discard(held.application, dropped)
-
-    def _discard(self, application: ApplicationKey | None, dropped: set[str]) -> None:
-        def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
-            after = replace(held, handled=_handled(held, dropped))
-            return after, {"handled": list(after.handled)}
-
-        after = self._objects.write_status(application, step, create=False)
-        if after is not None:
-            self._drop_handled(after)
-
-    def _drop_handled(self, after: Guarded) -> None:
-        """Take what was handled out of ``spec``; where that fails it stays, and is known as handled."""
-        if not any(each.id in after.handled for each in after.requests):
-            return
-        try:
-            self._objects.write_spec(
-                after.application,
-                lambda held: {"requests": [request_field(e) for e in held.requests if e.id not in held.handled]},
-            )
-        except StoreUnavailable as error:
-            _log.info("what was taken in stays in its object for now", object=after.name, why=str(error))
+        self._boxes.discard(entries)
 
     def outbox(self, sink: str, now: float, limit: int = 100) -> Sequence[OutboxEntry]:
         """What is due for a sink, oldest first."""
@@ -285,11 +269,7 @@ class CustomResourceStore:
 
     def delivered(self, entry: int, at: float) -> None:  # noqa: ARG002  nothing is kept of it
         """An alert has reached its sink."""
-        posted = self._mail.letter(entry)
-        if posted is None:
-            return
-        uid = posted.letter.uid
-        self._write_outbox(posted.application, lambda held: tuple(each for each in held.outbox if each.uid != uid))
+        self._boxes.delivered(entry)
 
     def postpone(self, entry: int, next_at: float, error: str) -> None:
         """A delivery failed; try it again at ``next_at``."""
@@ -297,18 +277,7 @@ class CustomResourceStore:
 
     def enqueue(self, alerts: Sequence[tuple[str, Alert]]) -> None:
         """Put alerts that belong to no rollout (an invalid policy, say) into the outbox."""
-        letters = tuple(Letter(uuid.uuid4().hex, sink, alert) for sink, alert in alerts)
-        if letters:
-            self._write_outbox(None, lambda held: (*held.outbox, *letters))
-
-    def _write_outbox(
-        self, application: ApplicationKey | None, change: Callable[[Guarded], tuple[Letter, ...]]
-    ) -> None:
-        def step(held: Guarded) -> tuple[Guarded, Mapping[str, Any]]:
-            after = replace(held, outbox=change(held))
-            return after, {"outbox": bookkeeping(after)["outbox"]}
-
-        self._objects.write_status(application, step, create=application is None)
+        self._boxes.enqueue(alerts)
 
     def pauses(self) -> Sequence[Pause]:
         """All pauses, expired ones too."""
@@ -335,32 +304,31 @@ class CustomResourceStore:
         found = [each for held in self._objects.held() for each in held.decisions if each.decided_at >= since]
         return sorted(found, key=lambda each: (each.decided_at, each.id))
 
-    def heard(self, name: str, document: Mapping[str, Any] | None) -> None:
-        """The watch has seen an object as it is now; None: it is gone."""
-        self._objects.heard(name, document)
+    def heard(self, name: str, document: Mapping[str, Any] | None, resource: Resource = GUARDED_APPLICATIONS) -> None:
+        """The watch of a kind has seen an object as it is now; None: it is gone."""
+        self._of(resource).heard(name, document)
+
+    def _of(self, resource: Resource) -> GuardedObjects:
+        return next(each for each in self._all if each.kind.resource == resource)
 
     def changed(self) -> int:
         """A number that is another whenever another process wrote (cheap: asked often)."""
         if not self.watched:
-            self._loaded = False
+            for objects in self._all:
+                objects.known_all = False
         self._load_once()
         return self._changes
 
     def _load_once(self) -> None:
-        if not self._loaded:
-            with mapped():
-                self._objects.listed()
-            self._loaded = True
+        for objects in self._all:
+            if not objects.known_all:
+                with mapped():
+                    objects.listed()
 
     def close(self) -> None:
         """Close; what was committed stays."""
-        self._objects.closed = True
-
-
-def _handled(held: Guarded, more: set[str]) -> tuple[str, ...]:
-    """Requests that were taken in, as long as they stand in ``spec``."""
-    there = {each.id for each in held.requests}
-    return tuple(sorted(({*held.handled} | more) & there))
+        for objects in self._all:
+            objects.closed = True
 
 
 def _standing(after: Guarded, change: Change) -> tuple[Guarded, Mapping[str, Any]]:
@@ -379,13 +347,3 @@ def _namespace_of(change: Change) -> str:
         return change.application.namespace
     policy = rollout.analysis.policy_name if rollout.analysis is not None else rollout.policy_name
     return policy.partition("/")[0] or change.application.namespace
-
-
-def _unpacked(name: str, packed: str | None) -> str | None:
-    if packed is None:
-        return None
-    try:
-        return unpack(packed)
-    except PackingError as error:
-        _log.error("the state in an object cannot be read", object=name, why=str(error))
-        return None

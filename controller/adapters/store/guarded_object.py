@@ -1,6 +1,6 @@
-"""A GuardedApplication: the object of the cluster that holds one application's state.
+"""A GuardedApplication or a Promotion: the object of the cluster that holds one application's or one pipeline's state.
 
-``spec`` is what people ask (a pause, a rollback, a release); ``status`` is what Rollguard knows, and only it writes there.
+``spec`` is what people ask (a pause, a rollback, a freeze); ``status`` is what Rollguard knows, and only it writes there.
 
 Invariant: ``read`` never raises for what an object holds: a field that is not what it should be counts as not there, so
 that one spoilt object stops no other.
@@ -14,20 +14,39 @@ from typing import Any
 from controller.adapters.kubernetes import times
 from controller.adapters.kubernetes.conditions import Transitions, transitions
 from controller.adapters.kubernetes.names import object_name_of
-from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
+from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS, PROMOTIONS, Resource
 from controller.adapters.store import retention
 from controller.adapters.store.packing import PackingError, pack, unpack
 from controller.adapters.store.rows import alert_from, alert_text, decision_from, decision_row
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.state import Rollout
-from controller.ports.store import AnalysisRecord, Decision, Pause
+from controller.ports.store import AnalysisRecord, Decision, EntryKind, Pause
 
 FINALIZER = "rollguard.dev/open-restore"
 """Keeps an object while a restore is on its way: deleting it would forget a commit that may have been pushed."""
 BRAKE = "all"
 """Name of the object that stands for all applications: its pause is the brake on all."""
 MOST_DECISIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKind:
+    """A kind of object that holds state: what it is about, and what may be asked in it."""
+
+    resource: Resource
+    about: str
+    """The field of ``spec`` that names what the object is about."""
+    asks: Mapping[str, EntryKind]
+    """What may be asked in it."""
+    has_brake: bool = False
+    """Whether an object about nothing certain stands for all."""
+
+
+OF_APPLICATIONS = HeldKind(
+    GUARDED_APPLICATIONS, "application", {"sync": "sync", "command": "command"}, has_brake=True
+)
+OF_PIPELINES = HeldKind(PROMOTIONS, "pipeline", {"promotion": "promotion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +64,7 @@ class Request:
     """Something that waits to be taken in."""
 
     id: str
-    kind: str
+    kind: EntryKind
     body: str
     at: float
 
@@ -56,7 +75,7 @@ class Guarded:
 
     name: str
     application: ApplicationKey | None
-    """None: the brake's object."""
+    """What it is about: an application, or a pipeline. None: the brake's object."""
     resource_version: str
     version: int = 0
     outbox: tuple[Letter, ...] = ()
@@ -73,32 +92,40 @@ class Guarded:
     """The conditions that stand in it, and since when."""
     kept: bool = False
     """Whether our finalizer keeps the object from being deleted."""
+    kind: HeldKind = OF_APPLICATIONS
+
+    @property
+    def address(self) -> str:
+        """What no other object is called, of whatever kind."""
+        return f"{self.kind.resource.plural}/{self.name}"
 
 
 def object_name(application: ApplicationKey | None) -> str:
-    """The name of an application's object."""
+    """The name of the object of an application, or of a pipeline."""
     if application is None:
         return BRAKE
     return object_name_of(f"{application.namespace}.{application.name}")
 
 
-def new_object(namespace: str, application: ApplicationKey | None) -> dict[str, Any]:
+def new_object(kind: HeldKind, namespace: str, application: ApplicationKey | None) -> dict[str, Any]:
     """The object as it is created."""
-    spec = {} if application is None else {"application": _key(application)}
+    spec = {} if application is None else {kind.about: _key(application)}
     return {
-        "apiVersion": GUARDED_APPLICATIONS.api_version,
-        "kind": GUARDED_APPLICATIONS.kind,
+        "apiVersion": kind.resource.api_version,
+        "kind": kind.resource.kind,
         "metadata": {"name": object_name(application), "namespace": namespace},
         "spec": spec,
     }
 
 
-def read(document: Mapping[str, Any]) -> Guarded | None:
+def read(document: Mapping[str, Any], kind: HeldKind = OF_APPLICATIONS) -> Guarded | None:
     """What an object holds beside the state; None where it is none of ours."""
     metadata, spec, status = (_mapping(document.get(part)) for part in ("metadata", "spec", "status"))
     name, version = metadata.get("name"), metadata.get("resourceVersion")
-    application = _application(spec.get("application"))
+    application = _application(spec.get(kind.about))
     if not isinstance(name, str) or not isinstance(version, str) or name != object_name(application):
+        return None
+    if application is None and not kind.has_brake:
         return None
     written = status.get("version")
     return Guarded(
@@ -111,10 +138,11 @@ def read(document: Mapping[str, Any]) -> Guarded | None:
         handled=tuple(each for each in _list(status.get("handled")) if isinstance(each, str)),
         pending=tuple(_records(application, status.get("pendingRecords"))),
         policy_namespace=str(status.get("policyNamespace") or ""),
-        requests=tuple(_requests(spec.get("requests"))),
+        requests=tuple(_requests(kind, spec.get("requests"))),
         pause=_pause(application, spec.get("pause")),
         transitions=transitions(status),
         kept=FINALIZER in _list(metadata.get("finalizers")),
+        kind=kind,
     )
 
 
@@ -124,13 +152,20 @@ def packed_state(document: Mapping[str, Any]) -> str | None:
     return state if isinstance(state, str) and state else None
 
 
-def bookkeeping(guarded: Guarded) -> dict[str, Any]:
-    """The status fields of what ``Guarded`` holds."""
+def letters_and_requests(guarded: Guarded) -> dict[str, Any]:
+    """The status fields of its version, of what waits for sinks, and of what was taken in."""
     return {
         "version": guarded.version,
         "outbox": [{"uid": each.uid, "sink": each.sink, "alert": alert_text(each.alert)} for each in guarded.outbox],
-        "decisions": [json.dumps(decision_row(each)) for each in guarded.decisions],
         "handled": list(guarded.handled),
+    }
+
+
+def bookkeeping(guarded: Guarded) -> dict[str, Any]:
+    """The status fields of what ``Guarded`` holds of an application."""
+    return {
+        **letters_and_requests(guarded),
+        "decisions": [json.dumps(decision_row(each)) for each in guarded.decisions],
         "pendingRecords": [{"id": each.id, **record_fields(each)} for each in guarded.pending],
         "policyNamespace": guarded.policy_namespace or None,
     }
@@ -244,11 +279,11 @@ def _records(application: ApplicationKey | None, value: object) -> Iterable[Anal
             yield record
 
 
-def _requests(value: object) -> Iterable[Request]:
+def _requests(held: HeldKind, value: object) -> Iterable[Request]:
     for each in map(_mapping, _list(value)):
-        name, kind, body, at = each.get("id"), each.get("kind"), each.get("body"), times.read(each.get("at"))
-        if isinstance(name, str) and kind in ("sync", "command") and isinstance(body, str):
-            yield Request(name, kind, body, at or 0.0)
+        name, kind, body = each.get("id"), held.asks.get(str(each.get("kind"))), each.get("body")
+        if isinstance(name, str) and kind is not None and isinstance(body, str):
+            yield Request(name, kind, body, times.read(each.get("at")) or 0.0)
 
 
 def _pause(application: ApplicationKey | None, value: object) -> Pause | None:

@@ -1,4 +1,4 @@
-"""All GuardedApplications of one installation, as they were last seen, and the compare-and-swap by which they change.
+"""All objects of a kind that holds state, as they were last seen, and the compare-and-swap by which they change.
 
 Invariant: an object changes only from the state that was read: where somebody else has written meanwhile, the change is
 worked out again on what is there now. What the watch tells is taken for ``spec`` alone, which people write: of ``status``
@@ -11,15 +11,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.errors import ApiConflict, ApiNotFound, KubernetesError
-from controller.adapters.kubernetes.resources import GUARDED_APPLICATIONS
-from controller.adapters.store.guarded_object import FINALIZER, Guarded, new_object, object_name, packed_state, read
-from controller.adapters.store.packing import PackingError
+from controller.adapters.store.guarded_object import (
+    FINALIZER,
+    Guarded,
+    HeldKind,
+    new_object,
+    object_name,
+    packed_state,
+    read,
+)
+from controller.adapters.store.packing import PackingError, unpack
 from controller.core.application import ApplicationKey
 from controller.ports.store import AnalysisRecord, StoreError, StoreUnavailable
 
 TRIES = 5
+
+_log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -36,14 +47,19 @@ def mapped() -> Iterator[None]:
 class GuardedObjects:
     """The objects by name. Safe to call from several threads."""
 
-    def __init__(self, api: Api, namespace: str, seen: Callable[[Guarded | None, Guarded], None]) -> None:
+    def __init__(
+        self, api: Api, kind: HeldKind, namespace: str, seen: Callable[[Guarded | None, Guarded], None]
+    ) -> None:
         """``seen`` is told what was known of an object before and what is known now."""
         self._api = api
+        self.kind = kind
         self._namespace = namespace
         self._seen = seen
         self._lock = threading.RLock()
         self._writing: dict[str, threading.Lock] = {}
         self._held: dict[str, Guarded] = {}
+        self.known_all = False
+        """Whether all were read, and what has changed since was heard of."""
         self.closed = False
         """Set: every call is refused."""
         self.leads: Callable[[], bool] = lambda: True
@@ -62,14 +78,16 @@ class GuardedObjects:
     def listed(self) -> Sequence[tuple[Guarded, str | None]]:
         """Read all: each with its packed state."""
         self._check()
-        return self._api.list(GUARDED_APPLICATIONS, self._namespace, keep=self._take_in).items
+        found = self._api.list(self.kind.resource, self._namespace, keep=self._take_in).items
+        self.known_all = True
+        return found
 
     def fetched(self, application: ApplicationKey | None) -> tuple[Guarded, str | None] | None:
         """Read one, with its packed state; None where there is none."""
         self._check()
         name = object_name(application)
         try:
-            document = self._api.get(GUARDED_APPLICATIONS, self._namespace, name)
+            document = self._api.get(self.kind.resource, self._namespace, name)
         except ApiNotFound:
             self.forget(name)
             return None
@@ -113,7 +131,7 @@ class GuardedObjects:
                 after = replace(after, resource_version=str(written["metadata"]["resourceVersion"]))
                 self._keep(after)
                 return after
-        raise StoreUnavailable(f"the GuardedApplication {name} is written by somebody else all the time")
+        raise StoreUnavailable(f"the {self.kind.resource.kind} {name} is written by somebody else all the time")
 
     def write_spec(self, application: ApplicationKey | None, change: Callable[[Guarded], Mapping[str, Any]]) -> None:
         """Change an object's spec, as a person does; made where there is none.
@@ -134,7 +152,7 @@ class GuardedObjects:
                 except ApiConflict:
                     continue
                 return
-        raise StoreUnavailable(f"the GuardedApplication {name} is written by somebody else all the time")
+        raise StoreUnavailable(f"the {self.kind.resource.kind} {name} is written by somebody else all the time")
 
     def keep_from_deletion(self, guarded: Guarded, *, keep: bool) -> None:
         """Put our finalizer on an object, or take it off.
@@ -151,7 +169,7 @@ class GuardedObjects:
         if document is None:
             self.forget(name)
             return
-        seen, held = read(document), self.find(name)
+        seen, held = read(document, self.kind), self.find(name)
         if seen is None:
             return
         if held is None:  # made by another process, or this very moment by our own: the watch leaves the status out
@@ -183,7 +201,7 @@ class GuardedObjects:
     def _patch(self, name: str, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
         """Write; of a status only the metadata is answered: the state is known, and large."""
         return self._api.patch(
-            GUARDED_APPLICATIONS,
+            self.kind.resource,
             self._namespace,
             name,
             dict(body),
@@ -200,7 +218,7 @@ class GuardedObjects:
             return taken[0] if taken is not None else None
         try:
             document = self._api.create(
-                GUARDED_APPLICATIONS, self._namespace, new_object(self._namespace, application)
+                self.kind.resource, self._namespace, new_object(self.kind, self._namespace, application)
             )
         except ApiConflict:
             taken = self.fetched(application)
@@ -208,12 +226,12 @@ class GuardedObjects:
             taken = self._take_in(document)
         if taken is None:
             raise StoreUnavailable(
-                f"the GuardedApplication {object_name(application)} is not what its name says: mend or delete it"
+                f"the {self.kind.resource.kind} {object_name(application)} is not what its name says: mend or delete it"
             )
         return taken[0]
 
     def _take_in(self, document: Mapping[str, Any]) -> tuple[Guarded, str | None] | None:
-        guarded = read(document)
+        guarded = read(document, self.kind)
         if guarded is None:
             return None
         self._keep(guarded)
@@ -231,3 +249,14 @@ class GuardedObjects:
             lock = self._writing.setdefault(name, threading.Lock())
         with lock:
             yield
+
+
+def unpacked(name: str, packed: str | None) -> str | None:
+    """An object's state; None where there is none, or none that can be read, which is said."""
+    if packed is None:
+        return None
+    try:
+        return unpack(packed)
+    except PackingError as error:
+        _log.error("the state in an object cannot be read", object=name, why=str(error))
+        return None

@@ -1,7 +1,8 @@
 """Whether enough people have agreed, and which of them count.
 
-Invariant: fails closed. A review counts only for the head that it was given for; who wrote, triggered or pushed the
-change does not count unless the owner says so; who asks for changes holds it up. Nobody counts twice.
+Invariant: fails closed. A review counts only for the head that it was given for, which is Rollguard's own commit: what
+anybody else pushed to it is not merged at all. Who wrote or triggered the version does not count unless the owner says so;
+who asks for changes holds it up. Nobody counts twice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,19 +71,17 @@ def _may(user: str, groups: Iterable[str], rules: Approvals, members: Members) -
 
 
 def _own(facts: PlaceFacts, triggered_by: str) -> frozenset[str]:
-    pushers = facts.pull.pushers.logins if facts.pull is not None else frozenset()
-    return frozenset(each.casefold() for each in (*facts.authors.logins, *pushers, triggered_by) if each)
+    return frozenset(each.casefold() for each in (*facts.authors.logins, triggered_by) if each)
 
 
 def _unknown(facts: PlaceFacts) -> str:
     """Why somebody who approves may be an author all the same."""
     if facts.authors_unknown:
         return f"who wrote this version cannot be told: {facts.authors_unknown}"
-    pushers = facts.pull.pushers if facts.pull is not None else None
-    unmapped = facts.authors.unmapped | (pushers.unmapped if pushers is not None else frozenset())
-    if unmapped:
-        return f"the forge knows no user for {listed(sorted(unmapped)[:3])}, who may be one of those who approve"
-    if not facts.authors.complete or (pushers is not None and not pushers.complete):
+    if facts.authors.unmapped:
+        strangers = listed(sorted(facts.authors.unmapped)[:3])
+        return f"the forge knows no user for {strangers}, who may be one of those who approve"
+    if not facts.authors.complete:
         return "the forge does not tell all who wrote this version"
     return ""
 

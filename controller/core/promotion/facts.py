@@ -13,7 +13,7 @@ from controller.core.promotion.standing import AppStanding
 from controller.core.promotion.tags import Pin
 from controller.core.promotion.version import Version
 
-NOBODY, NOT_ASKED = Participants(), Participants(complete=False)
+NOT_ASKED = Participants(complete=False)
 Values = tuple[str | None, ...]
 """What the fields of a place hold, in the order of its edits; None: the field is not there."""
 
@@ -25,8 +25,6 @@ class PullFacts:
     request: PullRequest
     reviews: tuple[Review, ...] = ()
     checks: tuple[Check, ...] = ()
-    pushers: Participants = NOBODY
-    """Who pushed to it, beside Rollguard."""
     conflicts: bool = False
     """It cannot be merged into its base as it is."""
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from controller.core.application import ApplicationKey
-from controller.core.declared import DeclarationError, Declared, lasting, shown
-from controller.core.durations import Duration
+from controller.core.declared import DeclarationError, Declared, Wait, lasting, shown
 from controller.core.policy import NAME, PolicyMetadata
 from controller.core.promotion.fields import FieldPathText
 from controller.core.promotion.locks import Lock, OnLockedChange
@@ -68,7 +67,7 @@ class StageStep(Declared):
     path: FieldPathText
     """The field, such as ``spec.rules[0].backendRefs[1].weight``."""
     values: Annotated[
-        tuple[Annotated[int, BeforeValidator(_weights), Field(ge=0, le=1_000_000)], ...],
+        tuple[Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_weights)], ...],
         Field(min_length=1, max_length=20),
     ]
     """Its values in order: the first is written together with the version, each next one once the one before passed."""
@@ -117,7 +116,7 @@ class Stage(Declared):
     merge_when: MergeWhen | None = None
     """None: Rollguard merges once there are approvals where those are asked for; else people merge."""
     approvals: Approvals | None = None
-    soak: Annotated[Duration, lasting("0s", "30d")] = 0.0
+    soak: Annotated[Wait, lasting("0s", "30d")] = 0.0
     """How long the version must have been Healthy in the stage before; counts from the early pass."""
     windows: Windows = Windows()
     steps: Annotated[tuple[StageStep, ...], Field(max_length=4)] = ()

@@ -12,17 +12,31 @@ from controller.adapters.policies import standing
 from controller.adapters.store import packing, retention
 from controller.adapters.store.guarded_object import (
     MOST_DECISIONS,
+    OF_PIPELINES,
     Guarded,
     Letter,
     Request,
     bookkeeping,
+    letters_and_requests,
+    new_object,
     pause_field,
     request_field,
     shown,
 )
+from controller.adapters.store.promotion_objects import shown as promotion_shown
 from controller.adapters.store.story import story, story_status
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import ApplicationKey
+from controller.core.promotion.progress import (
+    MOST_STOPPED,
+    Freeze,
+    Passage,
+    Phase,
+    Place,
+    Progress,
+    StoppedVersion,
+)
+from controller.core.promotion.version import Version
 from controller.core.rollback import Obstacle
 from controller.core.state import dump_record
 from controller.ports.inbox import LARGEST_BODY
@@ -111,6 +125,37 @@ def test_every_field_of_the_state_is_known() -> None:
     assert list(unknown({**spec, "requests": [request_field(request)]}, known["spec"])) == []
 
 
+def a_long_way() -> Progress:
+    """A pipeline with something on its way into many places, and with all that is told of it."""
+    digest = "sha512:" + "f" * 128
+    version = Version("1.2.3", digest=digest)
+    passages = tuple(
+        Passage(Place(f"s{n}", f"t{n}"), version, 1.0, Phase.WAITING, 1.0, "waits " * 1000) for n in range(500)
+    )
+    stopped = tuple(StoppedVersion(digest, "1.2.3", Place("s1"), 1.0, "broken") for _ in range(MOST_STOPPED))
+    freezes = tuple(Freeze("ann", 1.0, "r" * 2000, stage=f"s{n}") for n in range(50))
+    return Progress(KEY, (version,), (), "the trigger fails " * 500, passages, (), (), stopped, (), freezes)
+
+
+def test_every_field_of_a_pipelines_progress_is_known() -> None:
+    """What the store writes of a pipeline has its place in Promotion, and fits."""
+    known = schema("Promotion")["properties"]
+    alert = Alert(AlertName.HOLD, KEY, "held", "d" * 4000, 1.0, policy="shop/checkout")
+    held = Guarded("shop.checkout", KEY, "1", 7, (Letter("1.0", "on-call", alert),), kind=OF_PIPELINES)
+    status = {**letters_and_requests(held), **promotion_shown(a_long_way()), "state": "x"}
+    assert list(unknown(status, known["status"])) == []
+    made = new_object(OF_PIPELINES, "rollguard", KEY)
+    request = request_field(Request("r" * 32, "promotion", "{}", 1.0))
+    assert list(unknown({**made["spec"], "requests": [request]}, known["spec"])) == []
+
+
+def test_a_value_that_is_left_out_of_a_pipeline_is_left_out_by_the_server() -> None:
+    """Filled in, a tag alone would be written where a whole image stands, and nothing would say so."""
+    stage = schema("PromotionPipeline")["properties"]["spec"]["properties"]["stages"]["items"]["properties"]
+    assert "default" not in stage["write"]["properties"]["updates"]["items"]["properties"]["value"]
+    assert stage["mode"]["default"] == "Commit"
+
+
 def test_every_field_of_a_policys_status_is_known() -> None:
     """What is told of a policy has its place."""
     told = standing.standing("", ["c" * 3000], [KEY] * 200, {})
@@ -135,7 +180,17 @@ def test_a_definition_can_be_applied_by_kubectl() -> None:
         "slopolicies.rollguard.dev",
         "syncanalyses.rollguard.dev",
         "guardedapplications.rollguard.dev",
+        "promotionpipelines.rollguard.dev",
+        "promotions.rollguard.dev",
+        "approvals.rollguard.dev",
     ]
     assert documents == list(definitions())
     assert max(len(str(each)) for each in documents) < 200_000
     assert "&id" not in as_yaml()
+
+
+def test_a_condition_without_a_generation_has_none() -> None:
+    """A default of 0 would be an old look to ``kubectl wait``, which would wait for ever."""
+    for kind in ("SLOPolicy", "SyncAnalysis", "GuardedApplication"):
+        condition = schema(kind)["properties"]["status"]["properties"]["conditions"]["items"]
+        assert "default" not in condition["properties"]["observedGeneration"]

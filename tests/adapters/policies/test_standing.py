@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.policies.cluster import declared_policy
+from controller.adapters.kubernetes.resources import SLO_POLICIES
+from controller.adapters.policies.cluster import DeclaredPolicy, declared_object
 from controller.adapters.policies.standing import standing, status_of
 from controller.core.application import ApplicationKey
 from controller.core.events import PathProven
 from controller.core.git import RollbackPath
+from controller.core.policy import SLOPolicy
 from controller.core.state import Rollout
 from tests.core.rollout.model import APPLICATION, Model
 
@@ -121,11 +123,15 @@ def document(**spec: Any) -> dict[str, Any]:
     }
 
 
+def read(document: Any) -> DeclaredPolicy:
+    return declared_object(document, SLO_POLICIES, SLOPolicy)
+
+
 def test_an_object_of_the_cluster_is_read() -> None:
     """What the API server adds to an object is no error of its owner."""
-    found = declared_policy(document())
+    found = read(document())
     assert (found.name, found.generation, found.message) == ("shop/checkout", 3, "")
-    assert found.policy is not None
+    assert found.declared is not None
 
 
 @pytest.mark.parametrize(
@@ -147,12 +153,12 @@ def test_an_object_of_the_cluster_is_read() -> None:
 )
 def test_an_object_that_is_no_policy_says_why(spec: dict[str, Any]) -> None:
     """PromQL that does not parse, a word that is none, a field that does not exist: named, and no crash."""
-    found = declared_policy(document(**spec))
-    assert found.policy is None
+    found = read(document(**spec))
+    assert found.declared is None
     assert found.message.startswith("spec.")
 
 
 @pytest.mark.parametrize("odd", [{}, {"metadata": {}}, {"metadata": {"name": "x"}, "spec": None}])
 def test_odd_objects_are_invalid(odd: dict[str, Any]) -> None:
     """Whatever an API server might hand over is at worst an invalid policy."""
-    assert declared_policy(odd).policy is None
+    assert read(odd).declared is None
