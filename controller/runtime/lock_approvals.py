@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from controller.core.application import Revision
 from controller.core.forge import Participants, PullRequest
 from controller.core.promotion.approvals import agreement
-from controller.core.promotion.facts import NOBODY, PlaceFacts, PullFacts
+from controller.core.promotion.facts import PlaceFacts, PullFacts
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Guarded, Place
 from controller.core.promotion.protection import Standing
@@ -61,8 +61,8 @@ class LockApprovals:
             return PlaceFacts(self.place, authors=Participants(complete=False), authors_unknown=unknown)
         if pull is None:
             return PlaceFacts(self.place, authors=forge.authors([revision]), authors_unknown="")
-        reviewed = PullFacts(pull, forge.reviews(pull.number), pushers=forge.pushers(pull.number))
-        return PlaceFacts(self.place, pull=reviewed, authors=NOBODY, authors_unknown="")
+        reviewed, authors = PullFacts(pull, forge.reviews(pull.number)), forge.pushers(pull.number)
+        return PlaceFacts(self.place, pull=reviewed, authors=authors, authors_unknown="")
 
     def _is_ours(self, pull: PullRequest) -> bool:
         """Whether it is a promotion's own pull request, with the head that Rollguard pushed."""
