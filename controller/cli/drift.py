@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.common import DEFAULT_SETTINGS, Opened, Output, SettingsFile, chosen, opened
+from controller.cli.common import DEFAULT_SETTINGS, Opened, Output, SettingsFile, opened
+from controller.cli.declared_pipelines import PoliciesFolder, declared_pipelines, named_pipeline
 from controller.cli.drift_report import drift_data, print_drift
-from controller.cli.failures import CommandError, ExitCode
+from controller.cli.failures import ExitCode
 from controller.cli.output import Format, print_json
 from controller.cli.promotion import progress_of
 from controller.core.application import Application, ApplicationKey
@@ -20,11 +21,6 @@ from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Progress
 from controller.core.state import Rollout, load_rollout
 from controller.runtime.drift import DriftSources, read_drift
-
-PoliciesFolder = Annotated[
-    Path, typer.Option("--policies", help="Directory with the pipelines, as `rollguard run` has it.")
-]
-DEFAULT_POLICIES = Path("policies")
 
 
 def drift(
@@ -35,7 +31,7 @@ def drift(
     fields: Annotated[
         bool, typer.Option("--fields", help="Compare every field of the stages' files, not only the declared ones.")
     ] = False,
-    policies: PoliciesFolder = DEFAULT_POLICIES,
+    policies: PoliciesFolder = None,
     settings: SettingsFile = DEFAULT_SETTINGS,
     output: Output = Format.TEXT,
 ) -> None:
@@ -53,9 +49,9 @@ def drift(
 
       rollguard drift checkout --fields --output json
     """
-    declared = declared_pipelines(policies)
-    wanted = [named_pipeline(pipeline, declared)] if pipeline is not None else list(declared.values())
     with opened(settings) as place:
+        declared = declared_pipelines(place.settings, policies)
+        wanted = [named_pipeline(pipeline, declared)] if pipeline is not None else list(declared.values())
         reports = _reports(place, wanted, every_field=fields)
     if output is Format.JSON:
         print_json({"pipelines": [drift_data(each) for each in reports]})
@@ -65,29 +61,6 @@ def drift(
         raise typer.Exit(ExitCode.OUTSIDE_FAILED)
     if any(each.drifted for each in reports):
         raise typer.Exit(ExitCode.FOUND)
-
-
-def declared_pipelines(policies: Path) -> dict[ApplicationKey, PromotionPipeline]:
-    """The pipelines of a directory.
-
-    Raises:
-        CommandError: there is no such directory, or one of them cannot be used.
-    """
-    from controller.app.policies import read_pipelines  # noqa: PLC0415  knows every room, and is only needed here
-
-    if not policies.is_dir():
-        raise CommandError(
-            f"--policies {policies}: there is no such directory; name the one that holds the pipelines"
-        )
-    found, broken = read_pipelines(policies)
-    if broken:
-        raise CommandError("\n".join(each.message for each in broken))
-    return {each.key: each for each in sorted(found, key=lambda each: each.key)}
-
-
-def named_pipeline(text: str, declared: dict[ApplicationKey, PromotionPipeline]) -> PromotionPipeline:
-    """The one that is called so. Raises CommandError."""
-    return declared[chosen(text, declared, what="pipeline")]
 
 
 def _reports(place: Opened, wanted: list[PromotionPipeline], *, every_field: bool) -> list[DriftReport]:

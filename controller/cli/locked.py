@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.common import DEFAULT_SETTINGS, Output, SettingsFile, opened
-from controller.cli.drift import DEFAULT_POLICIES, PoliciesFolder, declared_pipelines, named_pipeline
+from controller.cli.declared_pipelines import PoliciesFolder, declared_pipelines, named_pipeline
 from controller.cli.failures import ExitCode
 from controller.cli.output import Format, clean, console, print_json, print_table, short
 from controller.cli.promotion import progress_of
@@ -22,7 +22,7 @@ def locked(
         str | None, typer.Argument(metavar="PIPELINE", help="One pipeline: NAME, or NAMESPACE/NAME.")
     ] = None,
     *,
-    policies: PoliciesFolder = DEFAULT_POLICIES,
+    policies: PoliciesFolder = None,
     settings: SettingsFile = DEFAULT_SETTINGS,
     output: Output = Format.TEXT,
 ) -> None:
@@ -36,9 +36,9 @@ def locked(
 
       rollguard locked checkout --output json
     """
-    declared = declared_pipelines(policies)
-    wanted = [named_pipeline(pipeline, declared)] if pipeline is not None else list(declared.values())
     with opened(settings) as place:
+        declared = declared_pipelines(place.settings, policies)
+        wanted = [named_pipeline(pipeline, declared)] if pipeline is not None else list(declared.values())
         progress = {each.pipeline: progress_of(each) for each in place.store.pipelines()}
     told = [(each, progress.get(each.key, Progress(each.key))) for each in wanted]
     if output is Format.JSON:

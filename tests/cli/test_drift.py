@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from controller.adapters.store import SqliteStore
+from controller.cli.declared_pipelines import declared_pipelines
+from controller.cli.failures import CommandError
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
 from controller.core.delivery import Delivery
 from controller.core.promotion.fields import Scalar
@@ -20,6 +23,7 @@ from controller.core.promotion.version import Version
 from controller.core.state import Deployed, Rollout, dump_rollout
 from controller.ports.promotions import PipelineChange
 from controller.ports.store import Change
+from controller.settings import load_settings
 from tests.cli.conftest import Run
 from tests.servers.git import FIRST_DATE, GitRemote, run_git
 
@@ -264,6 +268,29 @@ def test_locked_lists_what_is_locked_and_what_was_changed(place: Place, run: Run
     (told,) = json.loads(run("locked", "checkout", *where, "-o", "json").stdout)["pipelines"]
     assert told["changed_without_approval"][0]["commit"] == "a" * 40
     assert told["stages"][0]["fields"] == [{"file": "envs/production/values.yaml", "field": "replicas"}]
+
+
+def test_with_state_in_a_cluster_pipelines_are_read_there(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside those of a directory, where one is named; one that cannot be used is told by its name."""
+    mine = yaml.safe_load((place.folder / "policies" / "pipeline.yaml").read_text())
+    theirs = {**mine, "metadata": {"name": "cart", "namespace": "shop"}}
+    asked: list[Any] = []
+    listed = [theirs]
+
+    class Server:
+        def list(self, _resource: object, namespace: str | None) -> Any:
+            asked.append(namespace)
+            return SimpleNamespace(items=tuple(listed))
+
+    monkeypatch.setattr("controller.app.connection.connect", lambda _settings: (Server(), "rollguard"))
+    (place.folder / "cluster.yaml").write_text("store: {kubernetes: {}}\n")
+    settings = load_settings(place.folder / "cluster.yaml", {})
+    assert [each.name for each in declared_pipelines(settings, None)] == ["cart"]
+    assert [each.name for each in declared_pipelines(settings, place.folder / "policies")] == ["cart", "checkout"]
+    assert asked == [None, None]
+    listed.append({**mine, "metadata": {"name": "broken", "namespace": "shop"}, "spec": {}})
+    with pytest.raises(CommandError, match="shop/broken"):
+        declared_pipelines(settings, None)
 
 
 def test_a_broken_pipeline_is_told_with_file_and_line(place: Place, drift: Drift) -> None:
