@@ -74,10 +74,12 @@ class Protecting:
         rollout = self.ports.rollout(move.application(place))
         if rollout is None or self.ports.may_promote(move.pipeline.key, rollout.application):
             return
-        own = own_commits(move.progress)
-        restore = rollout.rollback.revision if rollout.rollback is not None else None
-        reading = LockReading(self.ports, move, place, rollout.application, own | {restore} if restore else own)
-        move, wanted = watch(move, reading.facts())
+        built_by_guard = rollout.rollback.built if rollout.rollback is not None else ()
+        restores = tuple(each.revision for each in built_by_guard)
+        reading = LockReading(
+            self.ports, move, place, rollout.application, own_commits(move.progress) | set(restores)
+        )
+        move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)
         if wanted is not None and self.leads():
             self._put_back(replace(move, alerts=(), said=()), wanted, keep)

@@ -7,13 +7,14 @@ import pytest
 import yaml
 
 from controller.adapters.manifests import ManifestText
-from controller.core.application import Application, ApplicationKey, GitSource, Revision
+from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
 from controller.core.git import BuiltCommit, CommitIdentity, PushResult
+from controller.core.policy import Scope
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Approval, Passage, Phase, Place, Progress, dump_progress, load_progress
 from controller.core.promotion.version import Version
-from controller.core.state import Rollout
+from controller.core.state import Origin, Rollback, Rollout, Stage, Way
 from controller.ports.forge import ForgeUnavailable
 from controller.runtime.promotion_facts import PromotionPorts
 from controller.runtime.protecting import Protecting
@@ -64,7 +65,8 @@ class World:
         default_factory=lambda: PromotionPipeline.model_validate(yaml.safe_load(PIPELINE))
     )
     leads: bool = True
-    restored_by_guard: Revision | None = None
+    rollback: Rollback | None = None
+    """What the guard restores."""
 
     def __post_init__(self) -> None:
         self.first = self.remote.commit({FILE: values(), ROUTE: "weight: 5\n", "envs/dev/x": "x"}, "Begin")
@@ -76,7 +78,7 @@ class World:
             repositories={URL: InMemoryRepository(self.remote)},
             forge=lambda _url: self.forge,
             manifests=ManifestText(),
-            rollout=lambda key: Rollout(Application(key, source)),
+            rollout=lambda key: Rollout(Application(key, source), rollback=self.rollback),
             paused=lambda _key: False,
             may_promote=lambda _key, _application: "",
         )
@@ -279,6 +281,64 @@ def test_rollguards_own_commits_are_exempt(world: World) -> None:
     forged = world.commit(values(tag="v3"), trailers=[("Rollguard-Pipeline", "shop/checkout")])
     world.look()
     assert (world.text(), world.told()) == (values(tag="v2"), [(forged[:12], False)])
+
+
+def test_a_person_who_deploys_a_version_by_hand_is_not_exempt(world: World) -> None:
+    """The pipeline takes what it finds in the branch for the version's landing, and that makes nobody's commit its own."""
+    by_hand = world.commit(values(tag="v2", replicas=50))
+    passage = Passage(PRODUCTION, Version("2", "v2"), 0.0, Phase.DEPLOYING, landed=(by_hand,))
+    world.progress = world.progress.with_passage(passage)
+    world.look()
+    assert (world.text(), world.told()) == (values(), [(by_hand[:12], False)])
+
+
+def test_a_promotion_is_known_as_our_own_when_the_next_one_is_under_way(world: World) -> None:
+    """While the forge does not answer about somebody else's commit, two versions go through: neither is an offence."""
+    world.forge.down = ForgeUnavailable("the forge is down")
+    world.commit(values(cpu="1"))
+    world.look()
+    for number in (2, 3):
+        head = Revision(world.remote.head())
+        promoted = world.commit(values(tag=f"v{number}", cpu="1"))
+        commit = BuiltCommit(promoted, head, "tree", "data")
+        version = Version(str(number), f"v{number}")
+        world.progress = world.progress.with_passage(
+            Passage(PRODUCTION, version, 0.0, Phase.DEPLOYING, commits=(commit,))
+        )
+    world.forge.down = None
+    world.look(2)
+    assert world.text() == values(tag="v3")
+
+
+def test_the_guards_restores_are_exempt_also_later(world: World) -> None:
+    """What it recorded as its own restore stays that, when it has begun another one."""
+    world.forge.down = ForgeUnavailable("the forge is down")
+    world.commit(values(cpu="1"))
+    for tag in ("v0", "v1"):
+        world.rollback = a_rollback(world.commit(values(tag=tag, cpu="1")))
+        world.look()
+    world.rollback = None
+    world.forge.down = None
+    world.look()
+    assert world.text() == values()
+    assert len(world.told()) == 1
+
+
+def a_rollback(revision: Revision) -> Rollback:
+    """A restore that was pushed."""
+    bad, content = Revision("b" * 40), Content(())
+    return Rollback(
+        origin=Origin.VERDICT,
+        target=bad,
+        target_content=content,
+        live=bad,
+        way=Way.PUSH,
+        scope=Scope.APPLICATION_PATHS,
+        decided_at=0.0,
+        stage=Stage.DONE,
+        built=(BuiltCommit(revision, bad, "tree", "data"),),
+        branch="main",
+    )
 
 
 def test_a_merge_of_our_own_branch_is_exempt_as_far_as_it_is_ours(world: World) -> None:

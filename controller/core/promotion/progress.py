@@ -212,6 +212,8 @@ class Guarded:
     offences: tuple[OpenOffence, ...] = ()
     putting_back: tuple[PuttingBack, ...] = ()
     """Newest first."""
+    restores: tuple[Revision, ...] = ()
+    """Commits by which the guard restored the application, newest first."""
     left: tuple[str, ...] = ()
     """Marks of what cannot be put back, and is left to people."""
 
@@ -290,8 +292,8 @@ class Progress:
 
 
 def _slim(passage: Passage) -> Passage:
-    """Without the bytes of its commits."""
-    return replace(passage, commits=())
+    """Without the bytes of its commits; their ids still tell that they are Rollguard's own."""
+    return replace(passage, commits=tuple(replace(each, data="") for each in passage.commits))
 
 
 @cache

@@ -35,6 +35,8 @@ class LockFacts:
     """What the items of these commits, and of open offences, hold at the head."""
     approved: frozenset[Revision] = frozenset()
     """Open offences that were approved since."""
+    restores: tuple[Revision, ...] = ()
+    """Commits by which the guard restores the application, as it recorded them before their push."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ def own_commits(progress: Progress) -> frozenset[Revision]:
     """Commits that a pipeline's progress has recorded as Rollguard's own. What merged a pull request is not among them."""
     ways = (*progress.passages, *progress.ended)
     pushed = {each.revision for way in ways for each in way.commits}
-    landed = {each for way in ways if not way.by_pull_request for each in way.landed}
     back = {each.revision for guarded in progress.guarded for each in guarded.putting_back}
-    return frozenset(pushed | landed | back)
+    restores = {each for guarded in progress.guarded for each in guarded.restores}
+    return frozenset(pushed | back | restores)
 
 
 def watch(move: Move, facts: LockFacts) -> tuple[Move, PutBackCommit | None]:
@@ -65,7 +67,7 @@ def watch(move: Move, facts: LockFacts) -> tuple[Move, PutBackCommit | None]:
     guarded = move.progress.guard_of(facts.place)
     if guarded is None:
         return _kept(move, Guarded(facts.place, facts.head)), None
-    guarded = _landed(guarded, facts)
+    guarded = _noted(guarded, facts)
     accepted = _accepted(guarded, facts)
     move, guarded = _over(move, guarded, facts)
     stage = move.stage(facts.place)
@@ -124,10 +126,13 @@ def _kept(move: Move, guarded: Guarded) -> Move:
     return replace(move, progress=move.progress.with_guard(guarded))
 
 
-def _landed(guarded: Guarded, facts: LockFacts) -> Guarded:
+def _noted(guarded: Guarded, facts: LockFacts) -> Guarded:
+    """With what is known of our own commits now."""
+    restores = tuple(dict.fromkeys((*facts.restores, *guarded.restores)))[:MOST_PUTTING_BACK]
     there = {each.revision for each in facts.commits}
     return replace(
         guarded,
+        restores=restores,
         putting_back=tuple(
             replace(each, landed=True) if each.revision in there else each for each in guarded.putting_back
         ),
