@@ -1,5 +1,6 @@
 """``rollguard schema``: what a policy or pipeline may hold, for editors, for readers and for a cluster."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,7 +20,10 @@ class Kind(StrEnum):
     PROMOTION_PIPELINE = "PromotionPipeline"
 
 
-_MODELS = {Kind.SLO_POLICY: SLOPolicy, Kind.PROMOTION_PIPELINE: PromotionPipeline}
+_MODELS: Mapping[Kind, type[SLOPolicy] | type[PromotionPipeline]] = {
+    Kind.SLO_POLICY: SLOPolicy,
+    Kind.PROMOTION_PIPELINE: PromotionPipeline,
+}
 
 
 def schema(

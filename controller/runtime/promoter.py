@@ -1,10 +1,11 @@
 """Promotes: looks at each pipeline when something may be due, writes down what is decided, and only then does it.
 
-Invariant: of one pipeline one look runs at a time, in a lane of its own. What is done is derived from what has been
+Invariant: of one pipeline one look runs at a time, always in the same lane. What is done is derived from what has been
 persisted; where it cannot be persisted the move never happened, and is derived again.
 """
 
 import threading
+from binascii import crc32
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ import structlog
 from controller.core.application import ApplicationKey
 from controller.core.promotion.advance import look, stages_open, take
 from controller.core.promotion.asking import approve, freeze, promote, thaw
+from controller.core.promotion.choosing import is_news
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
@@ -41,6 +43,11 @@ BUSY_SECONDS = 5.0
 """How often a pull request, or a write that failed, is looked at."""
 CALM_SECONDS = 30.0
 """How often something is looked at that the guard, a window or a person holds up."""
+IDLE_SECONDS = 600.0
+"""How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
+
+LANES = 16
+"""Looks at once: a registry that hangs holds up one pipeline in so many."""
 
 _VOUCH = "in a cluster an approval is an object of kind Approval"
 
@@ -165,7 +172,8 @@ class Promoter:
         with self._lock:
             due = [key for key, line in self._lines.items() if self._is_due(line, now)]
         for key in due:
-            self._lanes.lane(f"promotion:{key}").submit(key, lambda key=key: self._run(key))  # type: ignore[misc]
+            lane = crc32(str(key).encode()) % LANES
+            self._lanes.lane(f"promotion:{lane}").submit(key, lambda key=key: self._run(key))  # type: ignore[misc]
 
     def _is_due(self, line: _Line, now: float) -> bool:
         return now >= min(line.poll_at, line.look_at) or self._said(line) != line.seen
@@ -226,10 +234,14 @@ class Promoter:
             self._keep(line, approve(move, each.stage, each.identity, each.user, each.groups))
 
     def _look(self, line: _Line) -> None:
-        line.seen = self._said(line)
+        said, due = self._said(line), self._clock.monotonic() >= line.look_at
+        stirred, line.seen, before = said != line.seen, said, line.progress
         self._take_asked(line)
         self._take_given(line)
+        stirred = stirred or line.progress is not before
         found = self._found(line)
+        if not due and not stirred and (found is None or not is_news(line.progress, found)):
+            return  # nothing to decide: Git and the forge need not be asked
         for _ in range(MOST_ROUNDS):
             facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
             move = look(line.pipeline, line.progress, facts, self._clock.now())
@@ -295,6 +307,8 @@ def _pause(progress: Progress, now: float) -> float:
     """Seconds until the next look, where nothing is heard before."""
     busy = (Phase.PROPOSED, Phase.WRITING)
     waits = [each for each in progress.passages if each.open]
+    if not waits:
+        return IDLE_SECONDS
     if any(each.phase in busy for each in waits):
         soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
         return min(BUSY_SECONDS, max(0.2, soonest))

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from controller.core.promotion.edits import names_version
+from controller.core.promotion.facts import Found
 from controller.core.promotion.gates import soaking
 from controller.core.promotion.move import Move
-from controller.core.promotion.progress import MOST_KNOWN, Passage, Phase, Place, Request
+from controller.core.promotion.progress import MOST_KNOWN, Passage, Phase, Place, Progress, Request
 from controller.core.promotion.version import Version
 
 
@@ -27,6 +28,15 @@ def learn(move: Move) -> Move:
     if found.pins and found.pins != progress.pins:
         move = move.set(pins=found.pins)
     return move if found.versions is None else _known(move, found.versions)
+
+
+def is_news(progress: Progress, found: Found) -> bool:
+    """Whether what a trigger says is anything that is not known."""
+    if found.trouble != progress.trigger_trouble or found.moved or (found.pins and found.pins != progress.pins):
+        return True
+    if found.versions is None:
+        return False
+    return [each.identity for each in found.versions[:MOST_KNOWN]] != [each.identity for each in progress.known]
 
 
 def _known(move: Move, versions: tuple[Version, ...]) -> Move:
