@@ -11,6 +11,7 @@ from controller import __version__
 from controller.app.clocks import SystemClock
 from controller.app.forges import Forges
 from controller.app.ground import Election, Ground, on_this_machine
+from controller.app.hooks import hook_routes
 from controller.app.plain_git import plain_sources
 from controller.app.promotions import Neighbours, promoter_of
 from controller.app.repositories import Repositories
@@ -47,7 +48,6 @@ from controller.runtime.telemetry import Telemetry
 from controller.settings import Settings
 from controller.web.api import rollouts_route
 from controller.web.health import health_routes
-from controller.web.hooks import DeployedHook, deployed_route
 from controller.web.metrics import metrics_route
 from controller.web.server import WebServer, build_app
 
@@ -222,7 +222,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         told=late.outbox.notify,
         promote=promoter.declare,
     )
-    web = _web(settings, late, intake, store, telemetry, clock, redactor)
+    web = _web(settings, late, intake, promoter, store, telemetry, clock, redactor)
     late.controller = Controller(
         Parts(
             applications=tuple(each.application for each in settings.applications),
@@ -279,6 +279,7 @@ def _web(  # noqa: PLR0917  parts that are joined here and nowhere else
     settings: Settings,
     late: _Late,
     intake: Intake,
+    promoter: Promoter,
     store: Store,
     telemetry: Telemetry,
     clock: Clock,
@@ -289,16 +290,13 @@ def _web(  # noqa: PLR0917  parts that are joined here and nowhere else
         *health_routes(late.alive, late.ready),
         rollouts_route(late.reconciler.rollouts),
     ]
-    hook = settings.server.deployed_hook
-    if hook is not None:
 
-        def receive(report: SyncReport) -> int:
-            receipt = store.receive("sync", report.application, dump_report(report), clock.now())
-            intake.wake()
-            return receipt
+    def receive(report: SyncReport) -> int:
+        receipt = store.receive("sync", report.application, dump_report(report), clock.now())
+        intake.wake()
+        return receipt
 
-        known = {each.key for each in settings.applications if each.reported is not None}
-        routes.append(
-            deployed_route(DeployedHook(hook.secret_file, known.__contains__, receive, clock, seen=redactor.add))
-        )
+    routes += hook_routes(
+        settings, clock, redactor.add, receive=receive, promoter=promoter, rollout=late.reconciler.find
+    )
     return WebServer(settings.server.listen, build_app(routes))

@@ -18,6 +18,7 @@ from controller.runtime.promoter import Promoter
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering, PromotionPorts
 from controller.runtime.promotion_triggers import Triggers
+from controller.runtime.protecting import Protecting
 from controller.runtime.reconciler import Reconciler
 from controller.settings import Settings
 
@@ -65,6 +66,7 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         sinks=sinks,
         told=beside.told,
         rollout=beside.reconciler.find,
+        protecting=Protecting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
         steps=lambda key, stage: beside.reconciler.submit(key, StageSteps(stage)),
         approvals=beside.approvals,
         moved=beside.moved,

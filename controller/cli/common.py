@@ -116,20 +116,20 @@ def _owner(path: Path) -> str:
         return ""
 
 
-def chosen(text: str, known: Iterable[ApplicationKey]) -> ApplicationKey:
-    """The one known application that is called so."""
+def chosen(text: str, known: Iterable[ApplicationKey], what: str = "application") -> ApplicationKey:
+    """The one known application (or pipeline, as ``what`` says) that is called so."""
     keys = sorted(known)
     found = [key for key in keys if text in (str(key), key.name)]
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(f"{text} is the name of several applications: say {' or '.join(map(str, found))}")
+        raise CommandError(f"{text} is the name of several {what}s: say {' or '.join(map(str, found))}")
     names = {name: str(key) for key in keys for name in (key.name, str(key))}
     close = get_close_matches(text, names, n=1)
     if close:
-        raise CommandError(f"there is no application {text!r}: did you mean {names[close[0]]}?")
+        raise CommandError(f"there is no {what} {text!r}: did you mean {names[close[0]]}?")
     there = ", ".join(str(key) for key in keys[:10]) or "none yet"
-    raise CommandError(f"there is no application {text!r}; there are: {there}")
+    raise CommandError(f"there is no {what} {text!r}; there are: {there}")
 
 
 def person() -> str:

@@ -36,6 +36,12 @@ ENTRIES = (
         "quarantine", "controller.cli.quarantine", "quarantine", "Known-bad versions: list them, release them.", _ACT
     ),
     Entry("pipelines", "controller.cli.pipelines", "pipelines", "Which version is in which stage.", _PROMOTE),
+    Entry(
+        "drift", "controller.cli.drift", "drift", "In what environments differ, and Git from what is live.", _PROMOTE
+    ),
+    Entry(
+        "locked", "controller.cli.locked", "locked", "Which configuration is locked, and what was changed.", _PROMOTE
+    ),
     Entry("promote", "controller.cli.promote", "promote", "Let a version into a stage.", _PROMOTE),
     Entry("approve", "controller.cli.promote", "approve", "Agree to a version in a stage.", _PROMOTE),
     Entry("freeze", "controller.cli.freeze", "freeze", "Stop the line: nothing goes forward.", _PROMOTE),

@@ -122,6 +122,13 @@ class Forge(Protocol):
         """The open pull request from a branch of this repository (not of a fork) into a base."""
         ...
 
+    def merged_by(self, revision: Revision) -> PullRequest | None:
+        """The merged pull request that brought a commit into its base, as the forge has recorded it; None: none did.
+
+        Of several commits that a rebase made, Gitea knows the last one alone.
+        """
+        ...
+
     def open(self, draft: PullRequestDraft) -> PullRequest:
         """Open a pull request; one that is open already is brought up to date and returned, so there is never a second.
 

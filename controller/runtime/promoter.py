@@ -37,6 +37,7 @@ from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
 from controller.runtime.promotion_triggers import Triggers
+from controller.runtime.protecting import Protecting
 
 MOST_ROUNDS = 20
 """Looks in a row while each brings something to do."""
@@ -86,6 +87,7 @@ class Promoter:
         told: Callable[[], None],
         rollout: Callable[[ApplicationKey], Rollout | None],
         steps: Callable[[ApplicationKey, str], object],
+        protecting: Protecting | None = None,
         approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None,
         moved: Callable[[ApplicationKey, Move], None] = lambda _pipeline, _move: None,
     ) -> None:
@@ -105,6 +107,7 @@ class Promoter:
         self._told = told
         self._rollout = rollout
         self._steps = steps
+        self._protecting = protecting
         self._approvals = approvals
         self._moved = moved
         self._lines: dict[ApplicationKey, _Line] = {}
@@ -153,12 +156,18 @@ class Promoter:
         self.beat()
         return True
 
-    def hint(self, concerns: Callable[[PromotionPipeline], bool]) -> None:
-        """Somebody says that something is new: ask the triggers of the pipelines that it concerns at once."""
+    def hint(
+        self,
+        asks: Callable[[PromotionPipeline], bool],
+        looks: Callable[[PromotionPipeline], bool] = lambda _pipeline: False,
+    ) -> None:
+        """Somebody says that something is new: ask some pipelines' triggers at once, and look at the stages of others."""
         with self._lock:
             for line in self._lines.values():
-                if concerns(line.pipeline):
+                if asks(line.pipeline):
                     line.poll_at = line.look_at = 0.0
+                elif looks(line.pipeline):
+                    line.look_at = 0.0
         self.beat()
 
     def beat(self) -> None:
@@ -241,6 +250,8 @@ class Promoter:
         if move.intents:
             with self._turn(move):
                 self._act_all(line)
+        if self._protecting is not None:
+            self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keep(line, move))
         line.look_at = self._clock.monotonic() + _pause(line.progress, self._clock.now())
 
     def _decide(self, line: _Line, found: Found | None = None) -> tuple[Facts, Move]:

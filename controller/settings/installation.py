@@ -66,6 +66,13 @@ class DeployedHookSettings(Part):
     """File with the key by which reports are signed (HMAC-SHA256)."""
 
 
+class RegistryHookSettings(Part):
+    """``POST /hooks/registry``: an image registry says that something was pushed, so that triggers are asked at once."""
+
+    token_file: NamedFile
+    """File with the token that registries send: as a bearer token, as a password, or as the secret of GitHub's webhooks."""
+
+
 class ServerSettings(Part):
     """Rollguard's own web server: API, hooks, metrics and health."""
 
@@ -75,6 +82,8 @@ class ServerSettings(Part):
     """Where people reach it; links in alerts and commits begin with it."""
     deployed_hook: DeployedHookSettings | None = None
     """None: the hook is closed."""
+    registry_hook: RegistryHookSettings | None = None
+    """None: the hook is closed, and polling alone finds new images."""
 
     @property
     def address(self) -> tuple[str, int]:

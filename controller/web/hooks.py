@@ -12,16 +12,10 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import anyio
 import structlog
-from anyio.to_thread import run_sync
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controller.adapters.secret_file import SecretUnreadable, Seen, read_secret, unseen
@@ -30,10 +24,10 @@ from controller.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, matche
 from controller.ports.clock import Clock
 from controller.ports.gitops import SyncReport
 from controller.ports.store import StoreError
+from controller.web.hook_requests import Answer, Limits, Rate, Refused, Sent, hook_route
 from controller.web.report_body import BadReport, read_report
 
 LARGEST_BODY = 64 * 1024
-BODY_SECONDS = 10.0
 WINDOW = 300.0
 MOST_BODIES = 64
 RATE = 20.0
@@ -43,6 +37,7 @@ BURST = 1000.0
 MOST_REMEMBERED = int(2 * WINDOW * RATE + BURST) + 1
 """The rate bounds what can be remembered: the replay cache is never full of what is still needed."""
 
+_TIMESTAMP_NAME, _SIGNATURE_NAME = TIMESTAMP_HEADER.lower(), SIGNATURE_HEADER.lower()
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 
 Known: TypeAlias = Callable[[ApplicationKey], bool]
@@ -50,23 +45,6 @@ Receive: TypeAlias = Callable[[SyncReport], int]
 """Stores a report durably and returns its receipt; may raise ``StoreError``."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    body: dict[str, str | int]
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class _Refused(Exception):  # noqa: N818  reads as what happened
-    """The request ends here."""
-
-    def __init__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(sentence)
-        self.answer = Answer(status, {"error": sentence}, headers or {})
 
 
 class DeployedHook:
@@ -91,35 +69,34 @@ class DeployedHook:
         self._seen = seen
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, float] = OrderedDict()
-        self._tokens = BURST
-        self._filled_at = clock.monotonic()
+        self._rate = Rate(RATE, BURST, clock)
 
     def handle(self, timestamp: str | None, signature: str | None, body: bytes) -> Answer:
         """The answer to one request whose body was read."""
         try:
             signed = self._authenticated(timestamp, signature, body)
             self._claim(signed)
-        except _Refused as refusal:
+        except Refused as refusal:
             return refusal.answer
         try:
             return self._taken(body)
-        except _Refused as refusal:
+        except Refused as refusal:
             if refusal.answer.status >= 500:  # noqa: PLR2004  the sender may send the very same again
                 self._forget(signed)
             return refusal.answer
 
     def _authenticated(self, timestamp: str | None, signature: str | None, body: bytes) -> str:
         if timestamp is None or signature is None:
-            raise _Refused(401, f"headers {TIMESTAMP_HEADER} and {SIGNATURE_HEADER} are needed")
+            raise Refused(401, f"headers {TIMESTAMP_HEADER} and {SIGNATURE_HEADER} are needed")
         try:
             secret = read_secret(self._secret_file, self._seen)
         except SecretUnreadable as error:
             _log.error("deployment reports cannot be checked", error=str(error))
-            raise _Refused(503, "reports cannot be checked at the moment", {"Retry-After": "30"}) from None
+            raise Refused(503, "reports cannot be checked at the moment", {"Retry-After": "30"}) from None
         if not matches(secret, timestamp, body, signature):
-            raise _Refused(401, "the signature is not that of this body and timestamp")
+            raise Refused(401, "the signature is not that of this body and timestamp")
         if not _TIMESTAMP.fullmatch(timestamp) or abs(float(timestamp) - self._clock.now()) > WINDOW:
-            raise _Refused(401, f"{TIMESTAMP_HEADER} must be Unix seconds within 5 minutes of now: check the clocks")
+            raise Refused(401, f"{TIMESTAMP_HEADER} must be Unix seconds within 5 minutes of now: check the clocks")
         return signature
 
     def _claim(self, signed: str) -> None:
@@ -129,17 +106,10 @@ class DeployedHook:
             while self._remembered and next(iter(self._remembered.values())) < now - 2 * WINDOW:
                 self._remembered.popitem(last=False)
             if signed in self._remembered:
-                raise _Refused(409, "this request was received before; sign a new one")
-            self._refill()
-            if self._tokens < 1 or len(self._remembered) >= MOST_REMEMBERED:
-                raise _Refused(429, "too many reports", {"Retry-After": "5"})
-            self._tokens -= 1
+                raise Refused(409, "this request was received before; sign a new one")
+            if len(self._remembered) >= MOST_REMEMBERED or not self._rate.take():
+                raise Refused(429, "too many reports", {"Retry-After": "5"})
             self._remembered[signed] = now
-
-    def _refill(self) -> None:
-        now = self._clock.monotonic()
-        self._tokens = min(BURST, self._tokens + (now - self._filled_at) * RATE)
-        self._filled_at = now
 
     def _forget(self, signed: str) -> None:
         with self._lock:
@@ -149,65 +119,21 @@ class DeployedHook:
         try:
             report = read_report(body, self._clock.now())
         except BadReport as error:
-            raise _Refused(400, str(error)) from None
+            raise Refused(400, str(error)) from None
         if not self._known(report.application):
-            raise _Refused(404, "no such application takes reports")
+            raise Refused(404, "no such application takes reports")
         try:
             receipt = self._receive(report)
         except StoreError as error:
             _log.error("deployment report not stored", application=str(report.application), error=str(error)[:300])
-            raise _Refused(503, "the report could not be stored; send it again", {"Retry-After": "5"}) from None
+            raise Refused(503, "the report could not be stored; send it again", {"Retry-After": "5"}) from None
         return Answer(202, {"receipt": receipt})
 
 
 def deployed_route(hook: DeployedHook) -> Route:
     """The route: reads at most 64 KiB, then lets the hook work in a thread."""
-    reading = _Turnstile(MOST_BODIES)
 
-    async def endpoint(request: Request) -> Response:
-        with reading:
-            body = await _body(request)
-        timestamp, signature = request.headers.get(TIMESTAMP_HEADER), request.headers.get(SIGNATURE_HEADER)
-        answer = await run_sync(hook.handle, timestamp, signature, body)
-        return JSONResponse(answer.body, answer.status, headers=answer.headers)
+    def handle(sent: Sent) -> Answer:
+        return hook.handle(sent.headers.get(_TIMESTAMP_NAME), sent.headers.get(_SIGNATURE_NAME), sent.body)
 
-    return Route("/hooks/deployed", endpoint, methods=["POST"])
-
-
-class _Turnstile:
-    """Lets so many bodies be read at once; used on the event loop alone."""
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-
-    def __enter__(self) -> None:
-        if self._free <= 0:
-            raise HTTPException(429, "too many reports at once", {"Retry-After": "5"})
-        self._free -= 1
-
-    def __exit__(self, *_exception: object) -> None:
-        self._free += 1
-
-
-async def _body(request: Request) -> bytes:
-    """The body, if it is JSON of at most 64 KiB and comes in time; a larger one is not read."""
-    closing = {"Connection": "close"}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "Content-Type must be application/json", closing)
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "the body must not be compressed", closing)
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared[:12]) > LARGEST_BODY:
-        raise HTTPException(413, f"the body must have at most {LARGEST_BODY} bytes", closing)
-    body = bytearray()
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LARGEST_BODY:
-                    raise HTTPException(413, f"the body must have at most {LARGEST_BODY} bytes", closing)
-    except TimeoutError:
-        raise HTTPException(408, "the body did not come in time", closing) from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body was cut off", closing) from None
-    return bytes(body)
+    return hook_route("/hooks/deployed", handle, Limits(LARGEST_BODY, MOST_BODIES))

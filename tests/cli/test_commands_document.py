@@ -18,6 +18,8 @@ BUILT_HERE = (
     "pause",
     "resume",
     "quarantine",
+    "drift",
+    "locked",
     "judge",
     "backtest",
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from queue import Queue
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from controller.core.git import canonical_url
 from controller.core.hints import HintKind, RepositoryHint
 from controller.core.markdown import marked
 from controller.ports.forge import Forge, ForgeDenied, ForgeUnavailable
+from controller.web.forge_hook import ForgeHook, ForgeSender, forge_route
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.gitea import OWNER, Gitea
 from tests.cluster.stack.processes import until
@@ -31,6 +33,7 @@ from tests.contracts.test_forge_contract import BRANCH
 from tests.fakes.forge_state import BOT
 from tests.servers.git import run_git
 from tests.servers.receiver import Receiver, answer
+from tests.web.serving import serving
 
 PEOPLE = ("ann", "bob", "cat", "dan", BOT)
 EVENTS = {"approved": "APPROVED", "changes": "REQUEST_CHANGES", "comment": "COMMENT"}
@@ -235,3 +238,20 @@ def test_a_reply_that_is_lost_is_looked_after(world: GiteaWorld, tmp_path: Path)
     assert len(world.repository.pull_requests("all")) == 1
     assert world.comments(opened.number) == [marked("promotion/checkout", "Waits.")]
     assert losing.left == 0
+
+
+def test_a_push_reaches_the_hook_of_the_controller(world: GiteaWorld, tmp_path: Path) -> None:
+    """Gitea posts to /hooks/forge: with the right secret the push is heard once, with another one it is refused."""
+    (tmp_path / "secret").write_text("right")
+    place = canonical_url(world.repository.url)
+    webhooks = ForgeWebhooks(ForgeKind.GITEA, tmp_path / "secret", SystemClock())
+    heard: Queue[RepositoryHint] = Queue()
+    hook = ForgeHook([ForgeSender(ForgeKind.GITEA, frozenset({place}), webhooks)], heard.put, SystemClock())
+    with serving(forge_route(hook)) as server:
+        world.repository.webhook(f"{server.url}/hooks/forge", "wrong")
+        world.repository.webhook(f"{server.url}/hooks/forge", "right")
+        world.commit("main", {"a.yaml": "x"})
+        hint = heard.get(timeout=60)
+    assert (hint.kind, hint.branch) == (HintKind.PUSH, "main")
+    assert place in hint.repositories
+    assert heard.empty()

@@ -320,6 +320,24 @@ def test_the_expected_head_is_merged_and_told(world: World) -> None:
     assert world.forge.pull_requests().found == ()
 
 
+def test_which_pull_request_brought_a_commit_in_is_told(world: World) -> None:
+    """The merged one, for what its merge made; none for a commit that was pushed, or is only proposed."""
+    pushed = world.commit("main", {"pushed.yaml": "x"}, by="ann")
+    opened = proposed(world)
+    assert world.forge.merged_by(pushed) is None
+    assert world.forge.merged_by(opened.head) is None
+    assert merged(world, MergeRequest(opened.number, opened.head)).result is MergeResult.MERGED
+    found = world.forge.merged_by(world.head("main"))
+    assert found is not None
+    assert (found.number, found.state, found.head, found.base) == (
+        opened.number,
+        PullRequestState.MERGED,
+        opened.head,
+        "main",
+    )
+    assert world.forge.merged_by(pushed) is None
+
+
 def test_squashing_makes_one_commit(world: World) -> None:
     """The way of merging is as asked for."""
     opened = proposed(world)

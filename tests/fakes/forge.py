@@ -87,6 +87,11 @@ class InMemoryForge(JointForge):
         found = self.state.find(head_branch, base)
         return self._read(found) if found else None
 
+    def merged_by(self, revision: Revision) -> PullRequest | None:
+        self._reached()
+        found = next((each for each in self.state.pulls.values() if each.merged_as == revision), None)
+        return self._read(found) if found else None
+
     def pull_requests(
         self, labels: frozenset[str] = frozenset(), branch_pattern: re.Pattern[str] | None = None
     ) -> PullRequests:

@@ -79,6 +79,7 @@ class GithubForgeApi(ForgeApi):
             ("POST", rf"{REPO}/issues/(\d+)/comments", self.create_comment),
             ("PATCH", rf"{REPO}/issues/comments/(\d+)", self.edit_comment),
             ("GET", f"{REPO}/commits", self.list_commits),
+            ("GET", rf"{REPO}/commits/(\w+)/pulls", self.list_pulls_of),
             ("GET", rf"{REPO}/commits/(\w+)/status", self.combined_status),
             ("GET", rf"{REPO}/commits/(\w+)/check-runs", self.check_runs),
             ("POST", rf"{REPO}/statuses/(\w+)", self.create_status),
@@ -98,6 +99,14 @@ class GithubForgeApi(ForgeApi):
         if "base" in call.query:
             pulls = [each for each in pulls if each.base == call.query["base"]]
         return Paged([self.pull(each) for each in sorted(pulls, key=lambda each: -each.at)])
+
+    def list_pulls_of(self, call: Call) -> Paged:
+        """Of a commit: the merged one that brought it in, and open ones that have it, without ``merged``."""
+        revision = call.groups[0]
+        if revision not in self.state.commits:
+            raise refusal(422, f"No commit found for SHA: {revision}")
+        pulls = [each for each in self.state.pulls.values() if revision in (each.merged_as, each.head)]
+        return Paged([self.pull(each) for each in pulls])
 
     def get_pull(self, call: Call) -> Any:
         return self.pull(self.one(call), whole=True)

@@ -70,6 +70,7 @@ class GitlabForgeApi(ForgeApi):
             ("GET", f"{one}/notes", self.notes),
             ("POST", f"{one}/notes", self.create_note),
             ("PUT", rf"{one}/notes/(\d+)", self.edit_note),
+            ("GET", rf"{PROJECT}/repository/commits/(\w+)/merge_requests", self.list_of),
             ("GET", rf"{PROJECT}/repository/commits/(\w+)/statuses", self.statuses),
             ("POST", rf"{PROJECT}/statuses/(\w+)", self.create_status),
             ("GET", rf"{PROJECT}/repository/branches/([^/]+)", self.branch),
@@ -88,6 +89,14 @@ class GitlabForgeApi(ForgeApi):
         if "target_branch" in call.query:
             pulls = [each for each in pulls if each.base == call.query["target_branch"]]
         return Paged([self.merge_request(each) for each in sorted(pulls, key=lambda each: -each.at)])
+
+    def list_of(self, call: Call) -> Paged:
+        """Of a commit: those that brought it in, or have it."""
+        revision = call.groups[0]
+        if revision not in self.state.commits:
+            raise refusal(404, "404 Commit Not Found")
+        pulls = [each for each in self.state.pulls.values() if revision in (each.merged_as, each.head)]
+        return Paged([self.merge_request(each) for each in pulls])
 
     def one(self, call: Call) -> StoredPull:
         pull = self.state.pulls.get(int(call.groups[0]))

@@ -61,13 +61,18 @@ class DockerRegistry:
         *,
         certificate: Path | None = None,
         notify: str = "",
+        notify_as: str = "",
     ) -> None:
-        """``certificate`` (PEM, with its key) lets it speak TLS; ``notify`` is a URL that it posts its events to."""
+        """``certificate`` (PEM, with its key) lets it speak TLS.
+
+        ``notify`` is a URL that it posts its events to, with ``notify_as`` as its Authorization header.
+        """
         self._folder = folder / "registry"
         self._folder.mkdir(parents=True, exist_ok=True)
         self.login = login
         self._certificate = certificate
         self._notify = notify
+        self._notify_as = notify_as
         self._process: subprocess.Popen[bytes] | None = None
         self.tokens = TokenServer(self._folder) if login is Login.TOKEN else None
         self.port = 0
@@ -156,7 +161,8 @@ class DockerRegistry:
         elif self.tokens is not None:
             made["auth"] = {"token": self.tokens.declared()}
         if self._notify:
-            endpoint = {"name": "test", "url": self._notify, "timeout": "5s", "threshold": 3, "backoff": "1s"}
+            endpoint: dict[str, Any] = {"name": "test", "url": self._notify, "timeout": "5s", "threshold": 3}
+            endpoint |= {"backoff": "1s", "headers": {"Authorization": [self._notify_as]} if self._notify_as else {}}
             made["notifications"] = {"endpoints": [endpoint]}
         return made
 

@@ -9,7 +9,7 @@ import pytest
 from controller.core.application import ApplicationKey
 from controller.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from controller.ports.gitops import SyncPhase
-from controller.web import hooks
+from controller.web import hook_requests, hooks
 from tests.web.conftest import REVISION, SECRET, HookSetting, a_body
 
 
@@ -226,7 +226,7 @@ def test_the_largest_body_is_read(setting: HookSetting) -> None:
 
 def test_a_dripping_body_is_given_up(setting: HookSetting, monkeypatch: pytest.MonkeyPatch) -> None:
     """Announced and not sent: 408."""
-    monkeypatch.setattr(hooks, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(hook_requests, "BODY_SECONDS", 0.1)
     connection = http.client.HTTPConnection("127.0.0.1", setting.server.port, timeout=20)
     connection.putrequest("POST", "/hooks/deployed")
     for name, value in (setting.headers(b"") | {"Content-Length": "100"}).items():

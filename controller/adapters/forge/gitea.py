@@ -30,6 +30,7 @@ from controller.core.forge import (
     PullRequest,
     PullRequestDraft,
     PullRequests,
+    PullRequestState,
     Review,
     newest_checks,
     selected,
@@ -77,6 +78,12 @@ class GiteaForge(JointForge):
             if (pull.head_branch, pull.base, pull.fork) == (head_branch, base, False):
                 return pull
         return None
+
+    def merged_by(self, revision: Revision) -> PullRequest | None:
+        """The merged pull request that brought a commit in."""
+        reply = self._client.get(f"{self._path}/commits/{segment(revision)}/pull", allow={404})
+        found = read_pull(reply.data) if reply.status != 404 else None  # noqa: PLR2004
+        return found if found is not None and found.state is PullRequestState.MERGED else None
 
     def pull_requests(
         self, labels: frozenset[str] = frozenset(), branch_pattern: re.Pattern[str] | None = None

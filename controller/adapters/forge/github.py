@@ -30,6 +30,7 @@ from controller.core.forge import (
     PullRequest,
     PullRequestDraft,
     PullRequests,
+    PullRequestState,
     Review,
     ReviewState,
     newest_checks,
@@ -90,6 +91,12 @@ class GithubForge(JointForge):
             if (each.head_branch, each.base, each.fork, each.open) == (head_branch, base, False, True):
                 return each
         return None
+
+    def merged_by(self, revision: Revision) -> PullRequest | None:
+        """The merged pull request that brought a commit in."""
+        listed = self._client.pages(f"{self._path}/commits/{segment(revision)}/pulls").whole("pull requests")
+        read = map(read_pull, listed)
+        return next((each for each in read if each.state is PullRequestState.MERGED), None)
 
     def pull_requests(
         self, labels: frozenset[str] = frozenset(), branch_pattern: re.Pattern[str] | None = None

@@ -77,6 +77,12 @@ class GitlabForge(JointForge):
                 return each
         return None
 
+    def merged_by(self, revision: Revision) -> PullRequest | None:
+        """The merged pull request that brought a commit in."""
+        path = f"{self._path}/repository/commits/{segment(revision)}/merge_requests"
+        read = map(read_merge_request, self._client.pages(path).whole("merge requests"))
+        return next((each for each in read if each.state is PullRequestState.MERGED), None)
+
     def pull_requests(
         self, labels: frozenset[str] = frozenset(), branch_pattern: re.Pattern[str] | None = None
     ) -> PullRequests:

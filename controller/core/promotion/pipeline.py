@@ -13,6 +13,7 @@ from controller.core.application import ApplicationKey
 from controller.core.declared import DeclarationError, Declared, Wait, lasting, shown
 from controller.core.policy import NAME, PolicyMetadata
 from controller.core.promotion.fields import FieldPathText
+from controller.core.promotion.locks import Lock, OnLockedChange
 from controller.core.promotion.trigger import Trigger
 from controller.core.promotion.updates import RepositoryFile, Update
 from controller.core.promotion.windows import Windows
@@ -120,6 +121,10 @@ class Stage(Declared):
     windows: Windows = Windows()
     steps: Annotated[tuple[StageStep, ...], Field(max_length=4)] = ()
     targets: Annotated[tuple[StageTarget, ...], Field(max_length=32)] = ()
+    locked: Annotated[tuple[Lock, ...], Field(max_length=32)] = ()
+    """What is changed by promotions, or by pull requests with the stage's approvals, and by nobody else."""
+    on_locked_change: OnLockedChange = OnLockedChange.ALERT
+    """What any other change of it leads to."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey, Revision
 from controller.core.git import BuiltCommit
+from controller.core.promotion.locks import ItemChange
+from controller.core.promotion.protection import PutBack
 from controller.core.promotion.tags import Pin
 from controller.core.promotion.version import Version
 from controller.core.state import StateTooNew
@@ -180,6 +182,43 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOffence:
+    """A change of locked configuration that people were told of, and that still holds."""
+
+    revision: Revision
+    items: tuple[ItemChange, ...]
+    accepted: tuple[PutBack, ...] = ()
+    """What they held with approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class PuttingBack:
+    """A commit that puts locked configuration back: here before it is pushed."""
+
+    revision: Revision
+    marks: tuple[str, ...]
+    """What stands for the items with the values that it takes away (``protection.mark_of``)."""
+    landed: bool = False
+    """It was seen in the branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """How far the locked configuration of a place was looked at."""
+
+    place: Place
+    seen: Revision
+    """The branch's head up to which everything is answered."""
+    offences: tuple[OpenOffence, ...] = ()
+    putting_back: tuple[PuttingBack, ...] = ()
+    """Newest first."""
+    restores: tuple[Revision, ...] = ()
+    """Commits by which the guard restored the application, newest first."""
+    left: tuple[str, ...] = ()
+    """Marks of what cannot be put back, and is left to people."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """One pipeline's state."""
 
@@ -203,6 +242,8 @@ class Progress:
     requests: tuple[Request, ...] = ()
     alerts: tuple[Alert, ...] = ()
     """Those that are open."""
+    guarded: tuple[Guarded, ...] = ()
+    """Of each place with locked configuration."""
 
     def passage(self, place: Place) -> Passage | None:
         """What is on its way, or came last, into a place."""
@@ -215,6 +256,15 @@ class Progress:
         again = old is None or old.version.identity == passage.version.identity
         ended = self.ended if again or old is None else (_slim(old), *self.ended)[:MOST_ENDED]
         return replace(self, passages=(*others, passage), ended=ended)
+
+    def guard_of(self, place: Place) -> Guarded | None:
+        """How far a place's locked configuration was looked at."""
+        return next((each for each in self.guarded if each.place == place), None)
+
+    def with_guard(self, guarded: Guarded) -> "Progress":
+        """With another guard of a place."""
+        others = tuple(each for each in self.guarded if each.place != guarded.place)
+        return replace(self, guarded=(*others, guarded))
 
     def version(self, identity: str) -> Version | None:
         """A version by its identity."""
@@ -242,8 +292,8 @@ class Progress:
 
 
 def _slim(passage: Passage) -> Passage:
-    """Without the bytes of its commits."""
-    return replace(passage, commits=())
+    """Without the bytes of its commits; their ids still tell that they are Rollguard's own."""
+    return replace(passage, commits=tuple(replace(each, data="") for each in passage.commits))
 
 
 @cache

@@ -1,0 +1,108 @@
+"""Watches locked configuration: reads what the branches' new commits change of it, who approved them, and puts back.
+
+Invariant: what is put back is proved before it is pushed: against the head nothing changes but the locked items, and each
+of them is as it was. It is pushed by a compare-and-swap on the head that was looked at, by a process that leads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from controller.core.declared import DeclarationError
+from controller.core.git import BuiltCommit, CommitIdentity, PushResult
+from controller.core.promotion.facts import Facts
+from controller.core.promotion.move import Move, places_of
+from controller.core.promotion.pipeline import PromotionPipeline
+from controller.core.promotion.progress import Place, Progress
+from controller.core.promotion.protecting import (
+    PutBackCommit,
+    built,
+    cannot_put_back,
+    forget_unlocked,
+    own_commits,
+    watch,
+)
+from controller.ports.clock import Clock
+from controller.ports.manifests import ManifestError
+from controller.ports.repository import Repository, RepositoryError
+from controller.runtime.lock_facts import LockReading
+from controller.runtime.promotion_facts import PromotionPorts
+from controller.runtime.putting_back import CannotPutBack, restored
+
+Keep = Callable[[Move], None]
+"""Writes a move down; may raise StoreError."""
+
+_REFUSED = {
+    PushResult.PROTECTED: "the branch takes no pushes",
+    PushResult.SIGNATURE: "the server wants another signature",
+    PushResult.PUSH_RULE: "a rule of the server refuses the commit",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Protecting:
+    """Looks at the locked configuration of pipelines."""
+
+    ports: PromotionPorts
+    identity: CommitIdentity
+    clock: Clock
+    leads: Callable[[], bool]
+
+    def look(self, pipeline: PromotionPipeline, progress: Callable[[], Progress], keep: Keep) -> None:
+        """Look at each place with locked configuration; what cannot be read now is looked at again with the next look.
+
+        Args:
+            pipeline: what is declared.
+            progress: what is persisted now; ``keep`` changes it.
+            keep: persists a move.
+        """
+        bare = Move(pipeline, progress(), Facts(), self.clock.now())
+        if bare.progress.guarded:
+            keep(forget_unlocked(bare))
+        for place in places_of(pipeline):
+            if not bare.stage(place).locked:
+                continue
+            try:
+                self._look(Move(pipeline, progress(), Facts(), self.clock.now()), place, keep)
+            except (RepositoryError, ManifestError) as error:
+                _log.warning("locked configuration cannot be read", place=str(place), error=str(error))
+
+    def _look(self, move: Move, place: Place, keep: Keep) -> None:
+        rollout = self.ports.rollout(move.application(place))
+        if rollout is None or self.ports.may_promote(move.pipeline.key, rollout.application):
+            return
+        built_by_guard = rollout.rollback.built if rollout.rollback is not None else ()
+        restores = tuple(each.revision for each in built_by_guard)
+        reading = LockReading(
+            self.ports, move, place, rollout.application, own_commits(move.progress) | set(restores)
+        )
+        move, wanted = watch(move, replace(reading.facts(), restores=restores))
+        keep(move)
+        if wanted is not None and self.leads():
+            self._put_back(replace(move, alerts=(), said=()), wanted, keep)
+
+    def _put_back(self, move: Move, wanted: PutBackCommit, keep: Keep) -> None:
+        repository = self.ports.repositories[wanted.repository]
+        try:
+            commit = self._built(repository, wanted)
+        except (CannotPutBack, ManifestError, DeclarationError) as error:
+            keep(cannot_put_back(move, wanted, str(error)))
+            return
+        move = built(move, wanted, commit.revision)
+        keep(move)
+        result = repository.push(commit, wanted.branch, wanted.head).result
+        _log.info(
+            "locked configuration is put back", place=str(wanted.place), commit=commit.revision, result=result.value
+        )
+        if result in _REFUSED:
+            keep(cannot_put_back(move, wanted, _REFUSED[result]))
+
+    def _built(self, repository: Repository, wanted: PutBackCommit) -> BuiltCommit:
+        files = restored(repository, self.ports.manifests, wanted)
+        tree = repository.write(wanted.head, files, create=True)
+        return repository.build(
+            parent=wanted.head, tree=tree.tree, message=wanted.message, identity=self.identity, at=wanted.at
+        )
