@@ -55,6 +55,7 @@ class Installation:
             YAML(typ="safe").dump_all([each for name in self.names for each in self._declared(name, interval)], file)
         settings = {
             "metricsSources": {"default": {"prometheus": {"url": "http://127.0.0.1:9"}}},
+            "registries": [{"host": self.registry.host}],
             "applications": [
                 {
                     "name": name,

@@ -15,7 +15,7 @@ from controller.core.forge_links import ForgeKind, ForgeLinks
 from controller.core.git import canonical_url
 from controller.ports.clock import Clock
 from controller.ports.forge import Forge, ForgeDenied
-from controller.ports.registry import Registry
+from controller.ports.registry import Registry, RegistryDenied
 from controller.runtime.open_ways import ForgeBeside
 from controller.settings import Settings
 
@@ -102,7 +102,13 @@ class Registries:
         self._made: dict[str, Registry] = {}
 
     def __call__(self, host: str) -> Registry:
-        """The registry of a host."""
+        """The registry of a host.
+
+        Raises:
+            RegistryDenied: the settings do not list it: owners of pipelines must not send requests anywhere.
+        """
+        if all(each.host != host for each in self._settings.registries):
+            raise RegistryDenied(f"registry {host} is not among the settings' registries: list its host there")
         with self._lock:
             if host not in self._made:
                 self._made[host] = self._opened(host)

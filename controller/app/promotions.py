@@ -1,17 +1,17 @@
 """Joins what promotions are made of: triggers, facts, acts, and the pipelines' loop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.adapters.manifests import ManifestText
 from controller.app.forges import Forges, Registries
 from controller.core.application import Application, ApplicationKey
 from controller.core.events import StageSteps
-from controller.core.git import CommitIdentity
+from controller.core.git import CommitIdentity, canonical_url
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Approval
 from controller.ports.clock import Clock
-from controller.ports.repository import Repository
+from controller.ports.repository import Repository, RepositoryDenied
 from controller.ports.store import Pause, Store, StoreError
 from controller.runtime.lanes import Lanes
 from controller.runtime.promoter import Promoter
@@ -60,7 +60,7 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         beside.store,
         beside.clock,
         beside.lanes,
-        triggers=Triggers(registries, beside.repositories, forges),
+        triggers=Triggers(registries, _Listed(settings, beside.repositories), forges),
         gathering=Gathering(ports),
         acting=Acting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
         sinks=sinks,
@@ -71,6 +71,25 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         approvals=beside.approvals,
         moved=beside.moved,
     )
+
+
+class _Listed(Mapping[str, Repository]):
+    """Repositories that the settings list: a pipeline's trigger may name no other."""
+
+    def __init__(self, settings: Settings, repositories: Mapping[str, Repository]) -> None:
+        self._listed = {canonical_url(each.url) for each in settings.repositories}
+        self._repositories = repositories
+
+    def __getitem__(self, url: str) -> Repository:
+        if canonical_url(url) not in self._listed:
+            raise RepositoryDenied(f"{url} is not among the settings' repositories: list its URL there")
+        return self._repositories[url]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
 
 
 class _Paused:

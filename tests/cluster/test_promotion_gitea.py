@@ -101,6 +101,7 @@ class Line:
         }
         settings = {
             "metricsSources": {"default": {"prometheus": {"url": self.prometheus.url}}},
+            "registries": [{"host": self.registry.host}],
             "repositories": [{"url": each.url, **reached} for each in (self.manifests, self.source)],
             "applications": [
                 {

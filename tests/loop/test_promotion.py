@@ -29,6 +29,7 @@ class Line:
         site.remote.commit({f"apps/{name}/values.yaml": values("v1.0.0") for name in STAGES}, "Values")
         self.push("v1.0.0")
         site.extra = {
+            "registries": [{"host": registry.host}],
             "applications": [
                 {
                     "name": name,
