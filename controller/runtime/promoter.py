@@ -253,7 +253,9 @@ class Promoter:
             self._act(line, facts, move)
         if self._protecting is not None:
             self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keep(line, move))
-        line.look_at = self._clock.monotonic() + _pause(line.progress, self._clock.now())
+        pause = _pause(line.progress, self._clock.now())
+        locked = any(stage.locked for stage in line.pipeline.spec.stages)
+        line.look_at = self._clock.monotonic() + (min(pause, CALM_SECONDS) if locked else pause)
 
     def _tell_guard(self, line: _Line) -> None:
         """Say of which stages more steps are to come, before any of them is pushed."""
