@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller import __version__
 from controller.app.clocks import SystemClock
+from controller.app.forges import Forges
 from controller.app.ground import Election, Ground, on_this_machine
 from controller.app.hooks import hook_routes
 from controller.app.plain_git import plain_sources
@@ -155,6 +156,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         watch=late.heard(telemetry),
     )
     repositories = Repositories(settings, home, clock, ground.secrets)
+    forges = Forges(settings, clock, redactor.add)
     promoter = promoter_of(
         settings,
         Neighbours(
@@ -165,6 +167,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             late.reconciler,
             late.outbox.notify,
             ground.leads,
+            forges,
             redactor.add,
             ground.approvals,
             ground.moved,
@@ -184,6 +187,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         repositories=repositories,
         subject_prefix=identity.subject_prefix,
         signoff=f"{identity.name} <{identity.email}>" if identity.signoff else "",
+        forge=forges.links,
     )
     outside = Outside(
         repositories,
@@ -191,6 +195,8 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         CommitIdentity(identity.name, identity.email),
         surroundings.world,
         leads=ground.leads,
+        forge=forges.find,
+        rollouts=late.reconciler.rollouts,
     )
     measuring = Measuring(metrics, questions, lanes, late.answer)
     late.executor = Executor(outside, lanes, measuring, clock, answer=late.answer, current=late.reconciler.current)
@@ -225,7 +231,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             reconciler=late.reconciler,
             intake=intake,
             policies=watch,
-            proofs=Proofs(late.reconciler, repositories, lanes, clock),
+            proofs=Proofs(late.reconciler, repositories, lanes, clock, forges.beside),
             observers=observers,
             outbox=late.outbox,
             sources=tuple({id(source): source for source in sources.values()}.values()),

@@ -6,15 +6,20 @@ Invariant: one client for each, so that one rate limit is kept by all that speak
 import threading
 from collections.abc import Callable
 
+import structlog
+
 from controller.adapters.forge.opening import ForgeAccess, open_forge
 from controller.adapters.registry import OciRegistry, RegistryAccess
 from controller.app.repositories import installation_of
-from controller.core.forge_links import ForgeKind
+from controller.core.forge_links import ForgeKind, ForgeLinks
 from controller.core.git import canonical_url
 from controller.ports.clock import Clock
 from controller.ports.forge import Forge, ForgeDenied
 from controller.ports.registry import Registry
+from controller.runtime.open_ways import ForgeBeside
 from controller.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 
 class Forges:
@@ -39,6 +44,34 @@ class Forges:
             if place not in self._made:
                 self._made[place] = self._opened(url)
             return self._made[place]
+
+    def find(self, url: str) -> Forge | None:
+        """As calling it; where the URL fits no forge, that is logged, and there is none."""
+        try:
+            return self(url)
+        except ValueError as error:
+            _log.warning("no pull requests for a repository", repository=canonical_url(url), error=str(error))
+            return None
+
+    def links(self, url: str) -> ForgeLinks | None:
+        """The pages around a repository; None where the settings name no forge that fits it."""
+        forge = self.find(url)
+        return forge.links if forge is not None else None
+
+    def beside(self, url: str) -> ForgeBeside | None:
+        """The forge around a repository, and whether Git speaks to it as the same user."""
+        forge = self.find(url)
+        if forge is None:
+            return None
+        declared = self._settings.repository(url)
+        if declared.forge is None:
+            return None
+        login = declared.credentials
+        same = login is not None and (
+            (login.token_file is not None and login.token_file == declared.forge.token_file)
+            or (login.github_app is not None and login.github_app == declared.forge.github_app)
+        )
+        return ForgeBeside(forge, same)
 
     def _opened(self, url: str) -> Forge | None:
         declared = self._settings.repository(url)

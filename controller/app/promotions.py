@@ -34,6 +34,7 @@ class Neighbours:
     reconciler: Reconciler
     told: Callable[[], None]
     leads: Callable[[], bool]
+    forges: Forges
     seen: Callable[[str], None]
     """Told each secret that is read, so that logs can mask it."""
     approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None
@@ -44,7 +45,7 @@ class Neighbours:
 
 def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) -> Promoter:
     """The promoter of a controller."""
-    forges = Forges(settings, beside.clock, beside.seen)
+    forges = beside.forges
     registries = Registries(settings, beside.clock, beside.seen)
     ports = PromotionPorts(
         repositories=beside.repositories,

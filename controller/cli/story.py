@@ -64,11 +64,9 @@ def _of_rollback(rollback: Rollback) -> list[Happening]:
     found = [Happening(rollback.decided_at, f"{who} to restore {short(rollback.target)}")]
     if rollback.done_at is None or rollback.stage is not Stage.DONE:
         return found
-    where = (
-        f"on branch {rollback.branch}, for a person to merge"
-        if rollback.way is Way.PULL_REQUEST
-        else "restored in Git"
-    )
+    number = rollback.pull_request
+    offered = f"pull request {number} of branch {rollback.branch}" if number else f"branch {rollback.branch}"
+    where = f"on {offered}, for a person to merge" if rollback.way is Way.PULL_REQUEST else "restored in Git"
     commit = f" by {short(rollback.revision)}" if rollback.revision is not None else ""
     return [*found, Happening(rollback.done_at, where + commit)]
 

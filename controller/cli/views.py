@@ -211,6 +211,8 @@ def rollback_data(rollback: Rollback) -> dict[str, Any]:
         "note": rollback.note or None,
         "commit": rollback.revision,
         "branch": rollback.branch or None,
+        "pull_request": rollback.pull_request,
+        "pull_request_url": rollback.pull_request_url or None,
         "done_at": iso(rollback.done_at),
         "suspects": [
             {"revision": each.revision, "author": each.author, "subject": each.subject, "at": iso(each.at)}
@@ -224,6 +226,9 @@ def rollback_sentence(rollback: Rollback) -> str:
     what = f"{short(rollback.live)} back to {short(rollback.target)}"
     if rollback.stage is Stage.DONE:
         by = f" by {short(rollback.revision)}" if rollback.revision is not None else ", by somebody else's commit"
+        if rollback.way is Way.PULL_REQUEST and rollback.pull_request is not None:
+            where = f"pull request {rollback.pull_request} ({rollback.pull_request_url})"
+            return f"{what}: {where}, to be merged by a person ({rollback.why_not_push})"
         if rollback.way is Way.PULL_REQUEST:
             return f"{what}: on branch {rollback.branch}, to be merged by a person ({rollback.why_not_push})"
         return f"{what}: restored in Git{by}"

@@ -12,7 +12,7 @@ from controller.core.deciding import withdraw
 from controller.core.events import PathProven, Released, RollbackRequested
 from controller.core.git import RollbackPath
 from controller.core.policy import BreachAction, PolicySpec, Scope
-from controller.core.revert import one_line
+from controller.core.revert import ended, one_line
 from controller.core.rollback import Origin, Rollback, Stage, Way
 from controller.core.state import Good, Rollout
 from controller.core.step import Step
@@ -83,7 +83,7 @@ def take_release(step: Step, event: Released) -> Step:
 
 def take_proof(step: Step, event: PathProven) -> Step:
     """Which way is open: told when it is lost, not found out in the night."""
-    step = tell_path(step.set(rollback_path=event.path), event.message)
+    step = tell_path(step.set(rollback_path=event.path, no_pull_requests=event.no_pull_requests), event.message)
     if event.path is not RollbackPath.NONE:
         rollback = step.rollout.rollback
         return step if rollback is not None and rollback.in_flight else step.resolve(AlertName.NO_CREDENTIALS)
@@ -100,7 +100,9 @@ def tell_path(step: Step, message: str = "") -> Step:
     """People are told where the policy needs a way that is not open."""
     rollout = step.rollout
     path, needed = rollout.rollback_path, needed_path(rollout.policy)
-    enough = path is RollbackPath.PUSH or (path is RollbackPath.PULL_REQUEST and needed is not RollbackPath.PUSH)
+    missing = rollout.no_pull_requests
+    offered = path is RollbackPath.PULL_REQUEST and needed is not RollbackPath.PUSH and not missing
+    enough = path is RollbackPath.PUSH or offered
     if path is None or needed is None or enough or rollout.not_revertible:
         return step.resolve(AlertName.ROLLBACK_PATH_LOST)
     branch = rollout.application.source.branch
@@ -112,8 +114,13 @@ def tell_path(step: Step, message: str = "") -> Step:
     return step.tell_anew(
         AlertName.ROLLBACK_PATH_LOST,
         f"{rollout.application.key}: {lost}",
-        f"{lost}. {one_line(message, 300)}".strip(),
+        " ".join(part for part in (f"{lost}.", _without_pull_requests(rollout), one_line(message, 300)) if part),
     )
+
+
+def _without_pull_requests(rollout: Rollout) -> str:
+    missing = rollout.no_pull_requests
+    return f"Nor is a pull request opened for it: {ended(one_line(missing, 300))}" if missing else ""
 
 
 def needed_path(policy: PolicySpec | None) -> RollbackPath | None:

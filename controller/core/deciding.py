@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from controller.core.alerts import OF_LANDING, OF_OFFER, OF_WAITING, AlertName
 from controller.core.analysis import Analysis
+from controller.core.offering import close_offers
 from controller.core.policy import BreachAction
 from controller.core.revert import ended
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
@@ -84,6 +85,7 @@ def withdraw(step: Step, why: str) -> Step:
 def withdrawn(step: Step, why: str) -> Step:
     """The restore is given up: nothing of it is in the branch."""
     rollback = step.rollout.rollback
+    step = close_offers(step, why)
     left = f"; branch {rollback.branch} is not needed any more" if rollback is not None and rollback.offered else ""
     if rollback is not None and rollback.was_restored:
         step = step.resolve(*OF_LANDING)

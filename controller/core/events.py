@@ -11,6 +11,8 @@ from controller.core.application import Application, ApplicationKey, Content, Re
 from controller.core.concurrent import Neighbour
 from controller.core.delivery import Delivery
 from controller.core.evidence import Reference
+from controller.core.forge import PullRequestState
+from controller.core.forge_links import ForgeLinks
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, Rendered, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
 from controller.core.policy import Mode, PolicySpec
@@ -154,6 +156,8 @@ class World:
     subject_prefix: str = ""
     signoff: str = ""
     """``Name <email>`` to sign off with, or empty."""
+    forge: ForgeLinks | None = None
+    """The forge around the repository; None: the settings name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,47 @@ class PushWithheld:
     """The push was not tried: the decision was no longer fresh, or the brake came on."""
 
     commit: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestOpened:
+    """The pull request of a branch of ours is open."""
+
+    branch: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestSeen:
+    """How a pull request of ours stands, whoever made it so."""
+
+    branch: str
+    number: int
+    state: PullRequestState
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestClosed:
+    """We have closed the pull request of a branch of ours, or found it merged or closed."""
+
+    branch: str
+    number: int | None
+    """None: there was none."""
+    state: PullRequestState = PullRequestState.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestFailed:
+    """The forge could not be asked, or says no."""
+
+    branch: str
+    message: str
+    refused: bool = False
+    """It says no to this very thing: asking again will hardly help."""
+    useless: bool = False
+    """There is no forge (any more): asking again cannot help."""
+    not_before: float = 0.0
+    """When the forge wants to be asked again at the earliest; Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +304,8 @@ class PathProven:
     message: str = ""
     readable: bool = True
     """False: the repository may not even be read with the credentials that there are."""
+    no_pull_requests: str = ""
+    """Where pull requests are the way: what is missing to open one; empty: nothing, as far as the forge tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +341,10 @@ Event: TypeAlias = (
     | Built
     | Pushed
     | PushWithheld
+    | PullRequestOpened
+    | PullRequestSeen
+    | PullRequestClosed
+    | PullRequestFailed
     | Refreshed
     | StageSteps
     | DeliveryObserved

@@ -13,9 +13,12 @@ from controller.core.analysis import Analysis
 from controller.core.application import Revision
 from controller.core.delivering import operation_in_the_way, sync_to_ask_for
 from controller.core.evidence import Reference
+from controller.core.forge import PullRequestDraft
 from controller.core.git import BuiltCommit, RestoreRequest
 from controller.core.indicators import SHARE_KINDS
 from controller.core.observation import MissingReason
+from controller.core.offer import OfferStage
+from controller.core.offer_text import closing_comment, pull_request_draft
 from controller.core.past import control_tick, is_judged, tick_of
 from controller.core.policy import NO_VERSIONS, Objective, PolicySpec
 from controller.core.revert import commit_message, restore_branch
@@ -74,6 +77,36 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPullRequest:
+    """Open the pull request of a branch of ours; open already, it is brought up to date."""
+
+    repository: str
+    draft: PullRequestDraft
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtPullRequest:
+    """Look how a pull request of ours stands."""
+
+    repository: str
+    branch: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePullRequest:
+    """Close the pull request of a branch of ours, if there is one, saying why."""
+
+    repository: str
+    decision_id: str
+    branch: str
+    base: str
+    number: int | None
+    """None: whether it was opened is not known."""
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refresh:
     """Ask the source of syncs to look at Git now."""
 
@@ -93,7 +126,8 @@ class AskForSync:
     reason: str
 
 
-Intent: TypeAlias = Identify | Measure | Inspect | Build | Push | Refresh | EndOperation | AskForSync
+ForgeIntent: TypeAlias = OpenPullRequest | LookAtPullRequest | ClosePullRequest
+Intent: TypeAlias = Identify | Measure | Inspect | Build | Push | Refresh | EndOperation | AskForSync | ForgeIntent
 
 
 def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tuple[Intent, ...]:
@@ -110,7 +144,24 @@ def pending(rollout: Rollout, now: float, verdict_max_age: float = 120.0) -> tup
         found.append(Measure(analysis.id, analysis.policy, analysis.started_at, rollout.excluded))
     if rollout.rollback is not None:
         found.extend(_restoring(rollout, rollout.rollback, now, verdict_max_age))
-    return (*found, *_delivering(rollout, now))
+    return (*found, *_offering(rollout, now), *_delivering(rollout, now))
+
+
+def _offering(rollout: Rollout, now: float) -> tuple[ForgeIntent, ...]:
+    """One thing at a time: a pull request is opened only when there is no other."""
+    closing = [each for each in rollout.offers if each.stage is OfferStage.CLOSING]
+    due = next((each for each in closing or rollout.offers if each.next_at <= now), None)
+    if due is None:
+        return ()
+    if due.stage is OfferStage.CLOSING:
+        comment = closing_comment(due.why)
+        return (ClosePullRequest(due.repository, due.decision_id, due.branch, due.base, due.number, comment),)
+    if due.number is not None:
+        return (LookAtPullRequest(due.repository, due.branch, due.number),)
+    rollback = rollout.rollback
+    if rollback is None or not rollback.offered or rollback.branch != due.branch:
+        return ()
+    return (OpenPullRequest(due.repository, pull_request_draft(rollout, rollback)),)
 
 
 def _delivering(rollout: Rollout, now: float) -> tuple[Intent, ...]:

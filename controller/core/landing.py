@@ -7,7 +7,8 @@ from controller.core.alerts import OF_LANDING, OF_WAITING, AlertName
 from controller.core.analysis import AnalysisKind
 from controller.core.application import Content, Revision
 from controller.core.deciding import POLICY_ASKS
-from controller.core.revert import ended, one_line, subject
+from controller.core.offering import begin_offer, close_offers
+from controller.core.revert import in_short, subject
 from controller.core.rollback import Origin, Rollback, Stage, Way
 from controller.core.state import KnownBad, Rollout
 from controller.core.step import MadeDecision, Step
@@ -25,10 +26,13 @@ def done(step: Step, revision: Revision | None, branch: str, sentence: str) -> S
         return step
     into_branch = branch == step.rollout.application.source.branch
     again = rollback.was_restored and rollback.revision == revision
+    kept = into_branch or branch == rollback.branch
     step = step.set_rollback(
         stage=Stage.DONE,
         revision=revision,
         branch=branch,
+        pull_request=rollback.pull_request if kept else None,
+        pull_request_url=rollback.pull_request_url if kept else "",
         done_at=rollback.done_at if again else step.now,
         obstacle=None,
         obstacle_sentence="",
@@ -42,21 +46,17 @@ def done(step: Step, revision: Revision | None, branch: str, sentence: str) -> S
         return step.say("the restore is still in Git; its deployment is waited for")
     if not into_branch:
         return _offered(step, rollback, branch)
+    step = close_offers(step, f"{branch} holds the restore{f' as {revision[:12]}' if revision else ''}")
     return restored(step, rollback, revision, sentence)
 
 
 def _offered(step: Step, rollback: Rollback, branch: str) -> Step:
-    key, target = step.rollout.application.key, step.rollout.application.source.branch
-    step = step.tell_anew(
-        AlertName.PULL_REQUEST_OPENED,
-        f"{key}: a restore waits for a person on branch {branch}",
-        f"{_told(rollback)}\nNot pushed to {target}: {rollback.why_not_push}.\n"
-        f"Look at it with `git log -p {target}..origin/{branch}`, and merge it.",
-        links=(("branch", branch), ("repository", step.rollout.application.source.repository)),
-    )
+    key, step = step.rollout.application.key, begin_offer(step)
     if rollback.automatic and rollback.why_not_push != POLICY_ASKS:
         step = step.tell_anew(
-            AlertName.PROTECTED_CHANGE, f"{key}: the restore needs a person: {rollback.why_not_push}", _told(rollback)
+            AlertName.PROTECTED_CHANGE,
+            f"{key}: the restore needs a person: {rollback.why_not_push}",
+            in_short(rollback),
         )
     return step.say(f"the restore is on branch {branch}").record()
 
@@ -71,7 +71,7 @@ def restored(step: Step, rollback: Rollback, revision: Revision | None, sentence
     step = step.tell_anew(
         AlertName.ROLLED_BACK,
         summary,
-        _told(rollback),
+        in_short(rollback),
         links=tuple((name, link) for name, link in links if link),
     )
     how = f"{revision[:12]} in {source.branch}" if revision else sentence
@@ -130,12 +130,7 @@ def refuse(
     """It cannot be done by us: people are told what to do."""
     if step.rollout.rollback is not None and step.rollout.rollback.was_restored:
         step = step.resolve(*OF_LANDING)
+    step = close_offers(step, f"it cannot be restored: {sentence}")
     step = step.set_rollback(stage=Stage.REFUSED, obstacle=None, obstacle_sentence=sentence, withdrawing="")
     step = step.resolve(*OF_WAITING).say(f"not restored: {sentence}")
     return step.tell_anew(name, f"{summary}: {sentence}", manual_step).record()
-
-
-def _told(rollback: Rollback) -> str:
-    undone = ", ".join(f"{commit.revision[:12]} ({one_line(commit.subject, 60)})" for commit in rollback.suspects[:5])
-    evidence = rollback.judgement.sentence if rollback.judgement is not None else rollback.note
-    return f"{ended(evidence)} Restores {rollback.target[:12]}.".strip() + (f" Undone: {undone}." if undone else "")

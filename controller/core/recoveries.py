@@ -9,6 +9,7 @@ from controller.core.analysis import Analysis, AnalysisKind, Good, Standing, Syn
 from controller.core.closing import end_analysis, landed
 from controller.core.deciding import withdraw
 from controller.core.landing import done, remember_bad
+from controller.core.offering import close_offers
 from controller.core.rollback import Rollback
 from controller.core.step import Step
 
@@ -60,6 +61,7 @@ def _restore_landed(step: Step, sync: Sync) -> Step:
 def _merged(step: Step, rollback: Rollback, sync: Sync) -> Step:
     """A person merged what was offered."""
     key = step.rollout.application.key
+    step = close_offers(step, f"{sync.revision[:12]} brings {rollback.target[:12]} back")
     return (
         remember_bad(step, rollback)
         .resolve(*OF_OFFER)

@@ -47,6 +47,7 @@ def _note_facts(step: Step, rollback: Rollback, event: Inspected) -> Step:
         restored_content=facts.restored_content,
         subject_prefix=event.world.subject_prefix,
         signoff=event.world.signoff,
+        forge=event.world.forge,
     )
     if rollback.failing in (Stage.BUILD, Stage.PUSH) or rollback.attempts >= ATTEMPTS_BEFORE_ALERT:
         return step

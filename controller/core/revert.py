@@ -50,6 +50,13 @@ def ended(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
+def in_short(rollback: Rollback) -> str:
+    """A restore's evidence, target and suspects, as alerts tell them."""
+    undone = ", ".join(f"{commit.revision[:12]} ({one_line(commit.subject, 60)})" for commit in rollback.suspects[:5])
+    evidence = rollback.judgement.sentence if rollback.judgement is not None else rollback.note
+    return f"{ended(evidence)} Restores {rollback.target[:12]}.".strip() + (f" Undone: {undone}." if undone else "")
+
+
 def percent(share: float) -> str:
     """A share as people write it: 0.9312 → ``93.1 %``; near the ends more digits are kept."""
     value = 100 * share

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.core.application import ApplicationKey, Content, Revision
+from controller.core.forge_links import ForgeLinks
 from controller.core.git import BuiltCommit, CommitFacts
 from controller.core.policy import Scope
 from controller.core.verdict import Judgement
@@ -116,6 +117,11 @@ class Rollback:
     """The commit that restores; None while there is none, or where somebody else restored."""
     branch: str = ""
     """The branch it was pushed to."""
+    forge: ForgeLinks | None = None
+    """The forge around the repository, as last inspected; None: the settings name none."""
+    pull_request: int | None = None
+    """The number of the pull request that offers it."""
+    pull_request_url: str = ""
     done_at: float | None = None
     refreshed_at: float | None = None
     ended_sync_at: float | None = None

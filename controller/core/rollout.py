@@ -38,6 +38,10 @@ from controller.core.events import (
     PathProven,
     PathsFound,
     PolicyChanged,
+    PullRequestClosed,
+    PullRequestFailed,
+    PullRequestOpened,
+    PullRequestSeen,
     Pushed,
     PushWithheld,
     ReferenceFailed,
@@ -53,6 +57,8 @@ from controller.core.events import (
     Unidentifiable,
 )
 from controller.core.looking import take_reference, take_reference_failure, take_ticks
+from controller.core.offer_answers import take_closed, take_offer_failure, take_opened, take_seen
+from controller.core.offering import close_offers, tend_offers
 from controller.core.overdue import take_time
 from controller.core.pushing import take_built, take_failure, take_push, take_restart, take_withheld
 from controller.core.restoring import take_inspection
@@ -66,7 +72,7 @@ def advance(rollout: Rollout, event: Event, now: float, limits: Limits | None = 
     """The state after an event. ``now`` is Unix seconds; ``limits`` are the administrator's."""
     limits = limits or Limits()
     step = _take(Step(rollout, now), event, limits)
-    return close_refused(deliver(take_time(step, limits), limits))
+    return tend_offers(close_refused(deliver(take_time(step, limits), limits)))
 
 
 def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0911, PLR0912  one line an event
@@ -93,6 +99,14 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return take_push(step, event)
         case PushWithheld():
             return take_withheld(step, event)
+        case PullRequestOpened():
+            return take_opened(step, event)
+        case PullRequestSeen():
+            return take_seen(step, event)
+        case PullRequestClosed():
+            return take_closed(step, event)
+        case PullRequestFailed():
+            return take_offer_failure(step, event)
         case GitFailed():
             return take_failure(step, event)
         case Refreshed():
@@ -142,6 +156,7 @@ def _application_changed(step: Step, event: ApplicationChanged) -> Step:
         kept = replace(event.application.source, paths=old.application.source.paths)
         return step.set(application=replace(event.application, source=kept))
     step = end_analysis(step, "its repository, branch or paths have changed")
+    step = close_offers(step, "the application's repository, branch or paths have changed")
     step = step.resolve(*(each for each in AlertName if each is not AlertName.POLICY_INVALID))
     fresh = Rollout(
         event.application,
@@ -151,6 +166,7 @@ def _application_changed(step: Step, event: ApplicationChanged) -> Step:
         policy_conflict=old.policy_conflict,
         policy_since=old.policy_since,
         restores=old.restores,
+        offers=step.rollout.offers,
         alerts=step.rollout.alerts,
     )
     return replace(step, rollout=fresh).say("its repository, branch or paths have changed: watching anew")

@@ -18,6 +18,7 @@ from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Sta
 from controller.core.application import Application, Content, Revision
 from controller.core.delivery import NOTHING_TOLD, Delivery
 from controller.core.git import Rendered, RollbackPath
+from controller.core.offer import Declined, Offer
 from controller.core.policy import PolicySpec
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 
@@ -114,6 +115,10 @@ class Rollout:
     """Good versions before that one, newest first."""
     analysis: Analysis | None = None
     rollback: Rollback | None = None
+    offers: tuple[Offer, ...] = ()
+    """Pull requests of ours that are to be opened, open, or to be closed."""
+    declined: tuple[Declined, ...] = ()
+    """Decisions whose pull request somebody closed without merging it, newest last."""
     unidentified: tuple[Unidentified, ...] = ()
     known_bad: tuple[KnownBad, ...] = ()
     own_restores: tuple[Revision, ...] = ()
@@ -122,6 +127,8 @@ class Rollout:
     """What its manifests were made from by a program, at the revision looked at last; None: people write them."""
     rollback_path: RollbackPath | None = None
     """The way that is open into the repository, as last proven; None: not proven yet."""
+    no_pull_requests: str = ""
+    """Why none can be opened there, where that is the only way; empty: they can, or it cannot be told."""
     frozen: str = ""
     """Why nothing is restored automatically until a person has acted; empty: it is not frozen."""
     excluded: tuple[tuple[float, float], ...] = ()

@@ -11,6 +11,7 @@ from controller.core.application import Content
 from controller.core.chains import adopt, take_sync, unguarded
 from controller.core.deciding import withdraw
 from controller.core.events import Identified, Limits, SyncReported, Unidentifiable
+from controller.core.offering import close_offers
 from controller.core.policy import BreachAction
 from controller.core.revert import one_line
 from controller.core.rollback import Origin, Stage, Way
@@ -111,7 +112,8 @@ def _nothing_new(step: Step, live: Deployed, report: Unidentified, facts: Identi
     if rollout.rollback is None or not rollout.rollback.landing:
         step = step.resolve(AlertName.SYNC_BLOCKED)
     if rollout.rollback is not None and rollout.rollback.offered and rollout.rollback.brings(facts.content):
-        step = step.set(rollback=None).resolve(*OF_OFFER).say("what was offered is in the branch")
+        step = close_offers(step, f"{facts.revision[:12]} holds what it restores").set(rollback=None)
+        step = step.resolve(*OF_OFFER).say("what was offered is in the branch")
     if rollout.analysis is not None or rollout.rollback is not None:
         return step
     if rollout.good is not None and rollout.good.content == facts.content:

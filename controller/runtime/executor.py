@@ -5,7 +5,7 @@ derived from the state again: what is no longer wanted is not done. A push is wi
 fresh, when the brake is on, or when this process does not lead.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -25,11 +25,14 @@ from controller.core.git import CommitIdentity, RestoreFacts
 from controller.core.intents import (
     AskForSync,
     Build,
+    ClosePullRequest,
     EndOperation,
     Identify,
     Inspect,
     Intent,
+    LookAtPullRequest,
     Measure,
+    OpenPullRequest,
     Push,
     Refresh,
 )
@@ -49,6 +52,7 @@ from controller.runtime.deployers import Deployers
 from controller.runtime.identifying import Identifying
 from controller.runtime.lanes import Lanes
 from controller.runtime.measuring import Measuring
+from controller.runtime.pull_requests import FindForge, PullRequests, no_forge
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +73,9 @@ class Outside:
     """What deciding needs to know beside Git, now."""
     leads: Callable[[], bool]
     """Whether this process may write to Git now, with time enough left for a push."""
+    forge: FindForge = no_forge
+    rollouts: Callable[[], Iterable[Rollout]] = tuple
+    """Every application's state."""
 
 
 class Executor:
@@ -86,6 +93,7 @@ class Executor:
         self._current = current
         self._identifying = Identifying(clock, answer)
         self._deployers = Deployers(outside.sources, outside.leads)
+        self._pull_requests = PullRequests(outside.forge, clock, outside.leads, outside.rollouts)
 
     def perform(self, rollout: Rollout, intent: Intent) -> None:
         """Put an intent into its lane; returns at once. An intent that is already under way is not doubled."""
@@ -98,6 +106,8 @@ class Executor:
         name = f"git:{rollout.application.source.repository}"
         if isinstance(intent, Refresh | EndOperation | AskForSync):
             name = f"refresh:{key}"
+        if isinstance(intent, OpenPullRequest | LookAtPullRequest | ClosePullRequest):
+            name = f"forge:{intent.repository}"
         task_key = (key, type(intent).__name__, intent.revision if isinstance(intent, Identify) else "")
         self._lanes.lane(name).submit(task_key, lambda: self._do(key, intent))
 
@@ -130,6 +140,8 @@ class Executor:
                 return self._build(rollout, intent)
             case Push():
                 return self._push(rollout, intent)
+            case OpenPullRequest() | LookAtPullRequest() | ClosePullRequest():
+                return self._pull_requests.perform(rollout, intent)
             case _:
                 return self._deployers.perform(rollout, intent)
 

@@ -6,67 +6,39 @@ persisted; where it cannot be persisted the move never happened, and is derived 
 
 import threading
 from binascii import crc32
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import structlog
 
 from controller.core.application import ApplicationKey
+from controller.core.git import canonical_url
 from controller.core.promotion.advance import look, stages_open, take
-from controller.core.promotion.asking import approve, freeze, promote, thaw
+from controller.core.promotion.asking import approve
 from controller.core.promotion.choosing import is_news
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Approval, Phase, Progress, dump_progress, load_progress
+from controller.core.promotion.progress import Approval, Progress, dump_progress, load_progress
 from controller.core.promotion.vouched import news
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
-from controller.ports.inbox import InboxBodyError
-from controller.ports.promotion_inbox import (
-    ApproveCommand,
-    FreezeCommand,
-    PromoteCommand,
-    load_promotion_command,
-)
 from controller.ports.promotions import PipelineChange, PipelineStore
 from controller.ports.store import InboxEntry, StoreError
 from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
+from controller.runtime.promotion_lines import BUSY_SECONDS, Line, pause, said_of
+from controller.runtime.promotion_requests import answered
 from controller.runtime.promotion_triggers import Triggers
 from controller.runtime.protecting import Protecting
 
 MOST_ROUNDS = 20
 """Looks in a row while each brings something to do."""
-BUSY_SECONDS = 5.0
-"""How often a pull request, or a write that failed, is looked at."""
-CALM_SECONDS = 30.0
-"""How often something is looked at that the guard, a window or a person holds up."""
-IDLE_SECONDS = 600.0
-"""How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
-
 LANES = 16
 """Looks at once: a registry that hangs holds up one pipeline in so many."""
 
-_VOUCH = "in a cluster an approval is an object of kind Approval"
-
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Line:
-    """One pipeline in memory."""
-
-    pipeline: PromotionPipeline
-    progress: Progress
-    version: int
-    poll_at: float = 0.0
-    """When the trigger is next due, on the monotonic clock."""
-    look_at: float = 0.0
-    asked: list[InboxEntry] = field(default_factory=list)
-    seen: object = None
-    """What the guard said of its applications at the last look."""
 
 
 class Promoter:
@@ -108,8 +80,10 @@ class Promoter:
         self._protecting = protecting
         self._approvals = approvals
         self._moved = moved
-        self._lines: dict[ApplicationKey, _Line] = {}
+        self._lines: dict[ApplicationKey, Line] = {}
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+        """Who writes into a repository, by its canonical URL."""
 
     def declare(self, pipelines: Iterable[PromotionPipeline]) -> None:
         """Take what is declared now: new pipelines begin, changed ones go on by what they say now, others rest.
@@ -129,11 +103,11 @@ class Promoter:
             for key in set(self._lines) - set(declared):
                 del self._lines[key]
 
-    def _begun(self, pipeline: PromotionPipeline) -> _Line:
+    def _begun(self, pipeline: PromotionPipeline) -> Line:
         stored = self._store.pipeline(pipeline.key)
         if stored is None:
-            return _Line(pipeline, Progress(pipeline.key), 0)
-        return _Line(pipeline, load_progress(stored.body), stored.version)
+            return Line(pipeline, Progress(pipeline.key), 0)
+        return Line(pipeline, load_progress(stored.body), stored.version)
 
     def pipelines(self) -> tuple[tuple[PromotionPipeline, Progress], ...]:
         """Every pipeline with its progress now."""
@@ -175,31 +149,12 @@ class Promoter:
             lane = crc32(str(key).encode()) % LANES
             self._lanes.lane(f"promotion:{lane}").submit(key, lambda key=key: self._run(key))  # type: ignore[misc]
 
-    def _is_due(self, line: _Line, now: float) -> bool:
+    def _is_due(self, line: Line, now: float) -> bool:
         return now >= min(line.poll_at, line.look_at) or self._said(line) != line.seen
 
-    def _said(self, line: _Line) -> object:
-        """What the guard says of the pipeline's applications, as far as a look depends on it."""
-        found: list[object] = [self._given(line)]
-        for stage in line.pipeline.spec.stages:
-            for target in stage.places:
-                rollout = self._rollout(target.application.key(line.pipeline.key.namespace))
-                if rollout is None:
-                    continue
-                live, analysis, rollback = rollout.live, rollout.analysis, rollout.rollback
-                found.append(
-                    (
-                        live.revision if live is not None else None,
-                        rollout.policy is None,
-                        rollout.good.at if rollout.good is not None else None,
-                        (analysis.id, analysis.verdict, analysis.passed_early_at, analysis.over, len(analysis.syncs))
-                        if analysis is not None
-                        else None,
-                        rollback.stage if rollback is not None else None,
-                        bool(rollout.unidentified),
-                    )
-                )
-        return tuple(found)
+    def _said(self, line: Line) -> object:
+        """All that a look depends on and that comes by itself: what the guard says, and approvals."""
+        return self._given(line), said_of(line.pipeline, self._rollout)
 
     def _run(self, key: ApplicationKey) -> None:
         line = self._lines.get(key)
@@ -212,7 +167,7 @@ class Promoter:
             line.look_at = self._clock.monotonic() + BUSY_SECONDS
             self._read_again(line)
 
-    def _read_again(self, line: _Line) -> None:
+    def _read_again(self, line: Line) -> None:
         try:
             stored = self._store.pipeline(line.pipeline.key)
         except StoreError:
@@ -222,18 +177,18 @@ class Promoter:
         else:  # somebody deleted it: what is known is written anew
             line.version = 0
 
-    def _given(self, line: _Line) -> tuple[Approval, ...]:
+    def _given(self, line: Line) -> tuple[Approval, ...]:
         """Approvals that something vouches for, and that are not taken in yet."""
         if self._approvals is None:
             return ()
         return news(line.pipeline, line.progress, self._approvals(line.pipeline.key))
 
-    def _take_given(self, line: _Line) -> None:
+    def _take_given(self, line: Line) -> None:
         for each in self._given(line):
             move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
             self._keep(line, approve(move, each.stage, each.identity, each.user, each.groups))
 
-    def _look(self, line: _Line) -> None:
+    def _look(self, line: Line) -> None:
         said, due = self._said(line), self._clock.monotonic() >= line.look_at
         stirred, line.seen, before = said != line.seen, said, line.progress
         self._take_asked(line)
@@ -242,51 +197,67 @@ class Promoter:
         found = self._found(line)
         if not due and not stirred and (found is None or not is_news(line.progress, found)):
             return  # nothing to decide: Git and the forge need not be asked
-        for _ in range(MOST_ROUNDS):
-            facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
-            move = look(line.pipeline, line.progress, facts, self._clock.now())
-            self._keep(line, move)
-            self._tell_guard(line)
-            found = None
-            if not move.intents:
-                break
-            self._act(line, facts, move)
+        _, move = self._decide(line, found)
+        if move.intents:
+            with self._turn(move):
+                self._act_all(line)
         if self._protecting is not None:
             self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keep(line, move))
-        pause = _pause(line.progress, self._clock.now())
-        locked = any(stage.locked for stage in line.pipeline.spec.stages)
-        line.look_at = self._clock.monotonic() + (min(pause, CALM_SECONDS) if locked else pause)
+        line.look_at = self._clock.monotonic() + pause(line.progress, self._clock.now())
 
-    def _tell_guard(self, line: _Line) -> None:
+    def _decide(self, line: Line, found: Found | None = None) -> tuple[Facts, Move]:
+        facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
+        move = look(line.pipeline, line.progress, facts, self._clock.now())
+        self._keep(line, move)
+        self._tell_guard(line)
+        return facts, move
+
+    def _act_all(self, line: Line) -> None:
+        """Look and act until there is nothing to do: on the head as it is now that it is this pipeline's turn."""
+        for _ in range(MOST_ROUNDS):
+            facts, move = self._decide(line)
+            if not move.intents:
+                return
+            for intent in move.intents:
+                event = self._acting.perform(intent)
+                self._keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
+
+    @contextmanager
+    def _turn(self, move: Move) -> Iterator[None]:
+        """One after another into one repository: a race of our own pipelines would rebuild each commit many times."""
+        places = sorted({canonical_url(each.repository) for each in move.intents})
+        with ExitStack() as turns:
+            for place in places:
+                with self._lock:
+                    turn = self._turns.setdefault(place, threading.Lock())
+                turns.enter_context(turn)
+            yield
+
+    def _tell_guard(self, line: Line) -> None:
         """Say of which stages more steps are to come, before any of them is pushed."""
         for key, said in stages_open(line.pipeline, line.progress).items():
             rollout = self._rollout(key)
             if rollout is not None and rollout.stage_open != said:
                 self._steps(key, said)
 
-    def _act(self, line: _Line, facts: Facts, move: Move) -> None:
-        for intent in move.intents:
-            event = self._acting.perform(intent)
-            self._keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
-
-    def _found(self, line: _Line) -> Found | None:
+    def _found(self, line: Line) -> Found | None:
         now = self._clock.monotonic()
         if now < line.poll_at:
             return None
         line.poll_at = now + line.pipeline.spec.trigger.interval
         return self._triggers.ask(line.pipeline, line.progress)
 
-    def _take_asked(self, line: _Line) -> None:
+    def _take_asked(self, line: Line) -> None:
         with self._lock:
             asked = tuple(line.asked)
         for entry in asked:
             move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
-            move = _answered(move, entry, believed=self._approvals is None)
+            move = answered(move, entry, believed=self._approvals is None)
             self._keep(line, move, consumed=(entry.id,))
             with self._lock:
                 line.asked.remove(entry)
 
-    def _keep(self, line: _Line, move: Move, consumed: tuple[int, ...] = ()) -> None:
+    def _keep(self, line: Line, move: Move, consumed: tuple[int, ...] = ()) -> None:
         """Write down what was decided; nothing where nothing has changed."""
         if move.progress == line.progress and not move.alerts and not consumed:
             return
@@ -303,35 +274,3 @@ class Promoter:
         if alerts:
             self._told()
         self._moved(key, move)
-
-
-def _pause(progress: Progress, now: float) -> float:
-    """Seconds until the next look, where nothing is heard before."""
-    busy = (Phase.PROPOSED, Phase.WRITING)
-    waits = [each for each in progress.passages if each.open]
-    if not waits:
-        return IDLE_SECONDS
-    if any(each.phase in busy for each in waits):
-        soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
-        return min(BUSY_SECONDS, max(0.2, soonest))
-    return CALM_SECONDS
-
-
-def _answered(move: Move, entry: InboxEntry, *, believed: bool) -> Move:
-    """``believed``: who is named as asking is taken to be the one who asks."""
-    try:
-        command = load_promotion_command(entry.body)
-    except InboxBodyError as error:
-        return move.say(f"something that was asked cannot be read: {error}")
-    bypasses = isinstance(command, PromoteCommand) and bool(command.bypass_reason)
-    if not believed and (bypasses or isinstance(command, ApproveCommand)):
-        return move.say(f"{command.by} is said to approve or to bypass, and nothing vouches for that: {_VOUCH}")
-    match command:
-        case PromoteCommand():
-            return promote(move, command.stage, command.version, command.by, command.bypass_reason)
-        case ApproveCommand():
-            return approve(move, command.stage, command.version, command.by, command.groups)
-        case FreezeCommand():
-            return freeze(move, command.by, command.stage, command.until, command.reason)
-        case _:
-            return thaw(move, command.by, command.stage)

@@ -17,8 +17,8 @@ from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
-from controller.runtime.discovery import DEFAULT_BRANCH
 from controller.runtime.lanes import Lanes
+from controller.runtime.open_ways import Beside, nothing_beside, proven_way
 from controller.runtime.reconciler import Reconciler
 
 DAY = 86400.0
@@ -36,9 +36,15 @@ class Proofs:
     """Keeps the proofs fresh."""
 
     def __init__(
-        self, reconciler: Reconciler, repositories: Mapping[str, Repository], lanes: Lanes, clock: Clock
+        self,
+        reconciler: Reconciler,
+        repositories: Mapping[str, Repository],
+        lanes: Lanes,
+        clock: Clock,
+        beside: Beside = nothing_beside,
     ) -> None:
-        """``repositories`` are by URL."""
+        """``repositories`` are by URL; ``beside`` gives the forge around each."""
+        self._beside = beside
         self._reconciler = reconciler
         self._repositories = repositories
         self._lanes = lanes
@@ -70,8 +76,9 @@ class Proofs:
         lane.submit(("prove", branch), lambda: self._prove(repository, branch))
 
     def _prove(self, repository: str, branch: str) -> None:
+        beside = self._beside(repository)
         try:
-            found = _proven(self._repositories[repository], branch)
+            found = proven_way(self._repositories[repository], beside, branch)
         except RepositoryDenied as error:
             found = PathProven(RollbackPath.NONE, str(error), readable=False)
         except RepositoryError as error:
@@ -80,6 +87,8 @@ class Proofs:
             return
         if found.path is RollbackPath.NONE and (branch != NO_BRANCH or not found.readable):
             self._next[repository, branch] = self._clock.monotonic() + RETRY_REFUSED
+        elif found.no_pull_requests and beside is not None:
+            self._next[repository, branch] = self._clock.monotonic() + RETRY
         self._found[repository, branch] = found
         self._tell(repository, branch)
 
@@ -92,21 +101,3 @@ class Proofs:
             key, news = rollout.application.key, (found, rollout.policy)
             if self._told.get(key) != news and self._reconciler.submit(key, found):
                 self._told[key] = news
-
-
-def _proven(repository: Repository, branch: str) -> PathProven:
-    """Which way is open; without a branch none, whatever the rights.
-
-    Raises:
-        RepositoryDenied: the repository may not even be read.
-    """
-    if branch == NO_BRANCH:
-        repository.default_branch()
-        return PathProven(RollbackPath.NONE)
-    if branch == DEFAULT_BRANCH:
-        branch = repository.default_branch()
-    try:
-        return PathProven(repository.rollback_path(branch))
-    except RepositoryDenied as error:
-        repository.fetch(branch)
-        return PathProven(RollbackPath.NONE, str(error))

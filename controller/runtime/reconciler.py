@@ -343,7 +343,8 @@ def _must_last(before: Rollout, after: Rollout) -> bool:
 def _is_guarded(rollout: Rollout) -> bool:
     """Whether its state must survive: of what no policy names, what is live is told again after a start."""
     known = rollout.policy is not None or rollout.policy_name or rollout.policy_error
-    return bool(known or rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts)
+    begun = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts or rollout.offers
+    return bool(known or begun)
 
 
 def _is_begun(rollout: Rollout) -> bool:
@@ -351,7 +352,7 @@ def _is_begun(rollout: Rollout) -> bool:
 
     Thousands come up at once at a first start: each is written once it is known what it runs.
     """
-    opened = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts
+    opened = rollout.analysis or rollout.rollback or rollout.known_bad or rollout.alerts or rollout.offers
     return not rollout.application.is_found or rollout.live is not None or bool(opened)
 
 
@@ -368,7 +369,6 @@ def _decision_key(rollout: Rollout) -> str:
 
 
 def _is_urgent(rollout: Rollout) -> bool:
-    """Whether a restore or a sync is under way, which goes on with each second."""
-    return rollout.resync_wanted or (
-        rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
-    )
+    """Whether a restore, its pull request or a sync is under way, which goes on with each second."""
+    under_way = rollout.rollback is not None and rollout.rollback.stage not in (Stage.REFUSED, Stage.WITHDRAWN)
+    return rollout.resync_wanted or bool(rollout.offers) or under_way

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from controller.core.application import ApplicationKey
 from controller.core.concurrent import neighbours
 from controller.core.events import Limits, PauseFacts, Reader, RecentDecision, World
+from controller.core.forge_links import ForgeLinks
 from controller.core.git import RestoreFacts
 from controller.core.state import Rollout
 from controller.core.verdict import VerdictKind
@@ -32,13 +33,16 @@ class Surroundings:
         repositories: Mapping[str, Repository] | None = None,
         subject_prefix: str = "",
         signoff: str = "",
+        forge: Callable[[str], ForgeLinks | None] = lambda _: None,
     ) -> None:
         """``rollouts`` gives every application's state; ``signoff`` is ``Name <email>`` or empty.
 
-        ``repositories``, by URL, tell what the files of an application read that is not guarded itself.
+        ``repositories``, by URL, tell what the files of an application read that is not guarded itself; ``forge`` gives the
+        pages of the forge around one, by its URL too.
         """
         self._readers = Readers(repositories if repositories is not None else {})
         self._store = store
+        self._forge = forge
         self._clock = clock
         self._limits = limits
         self._rollouts = rollouts
@@ -71,6 +75,7 @@ class Surroundings:
             neighbours=neighbours(rollout, strangers),
             subject_prefix=self._subject_prefix,
             signoff=self._signoff,
+            forge=self._forge(source.repository),
         )
 
 

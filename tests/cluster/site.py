@@ -100,6 +100,8 @@ class Site:
     shop: ShopService
     repository: Repository
     extra: dict[str, Any] = field(default_factory=dict)
+    forge: bool = False
+    """Whether the settings name the forge, so that pull requests can be opened."""
     lease: str = "5s"
     """How long a leader that is heard of no more keeps the others waiting."""
     processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
@@ -149,10 +151,15 @@ class Site:
         token.write_text(self.gitea.token)
         secret = self.folder / "hmac"
         secret.write_text("s" * 40)
+        forge = {"type": "gitea", "url": self.gitea.url, "tokenFile": str(token)}
         document: dict[str, Any] = {
             "metricsSources": {"default": {"prometheus": {"url": self.prometheus.url}}},
             "repositories": [
-                {"url": self.repository.url, "credentials": {"tokenFile": str(token), "username": OWNER}}
+                {
+                    "url": self.repository.url,
+                    "credentials": {"tokenFile": str(token), "username": OWNER},
+                    **({"forge": forge} if self.forge else {}),
+                }
             ],
             "alertSinks": {"on-call": {"webhook": {"url": self.receiver.url + "/", "secretFile": str(secret)}}},
             "store": {

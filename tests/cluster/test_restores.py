@@ -192,8 +192,64 @@ def test_where_syncing_is_a_persons_job(make_site: MakeSite, allowed: bool) -> N
         assert shop.live() == "bad"
 
 
-def test_a_protected_branch_gets_an_offer(make_site: MakeSite) -> None:
-    """The forge refuses the push: the restore waits on a branch of its own, and people are paged."""
+def test_a_protected_branch_gets_a_pull_request(make_site: MakeSite) -> None:
+    """The forge refuses the push: a pull request is opened, people are paged with its link, one merges it, all is well."""
+    shop = make_site()
+    shop.forge = True
+    shop.guard()
+    bad = shop.push("bad")
+    shop.repository.protect()
+    shop.until(lambda: [each for each in shop.repository.pull_requests() if each["labels"]], "the pull request")
+    pull = shop.repository.pull_requests()[0]
+    assert (pull["base"]["ref"], [each["name"] for each in pull["labels"]]) == ("main", ["rollguard"])
+    assert pull["head"]["ref"].startswith("rollguard/restore-")
+    assert "| `availability` |" in pull["body"]
+    assert shop.repository.head() == bad
+    shop.until(lambda: shop.told("RollguardPullRequestOpened"), "the page")
+    told = shop.told("RollguardPullRequestOpened")
+    assert told is not None
+    assert told["links"]["pull_request"] == pull["html_url"]
+    name = f"ann-{shop.namespace}"
+    person = shop.gitea.create_user(name, "a-long-passw0rd")
+    shop.repository.collaborator(name)
+    path = f"{shop.repository.path}/pulls/{pull['number']}/merge"
+    shop.gitea.request("POST", path, person, json={"Do": "squash"})
+    shop.argocd.refresh(shop.application("checkout"))
+    shop.until(lambda: shop.live() == "one", "the old image live")
+    shop.until(lambda: shop.guarded()["phase"] == "Idle", "the recovery")
+    shop.until(lambda: "Recovered" in [each.get("recovery") for each in shop.story()], "its story")
+    assert len(shop.repository.pull_requests("all")) == 1
+
+
+def test_a_pull_request_that_is_not_needed_any_more_is_closed(make_site: MakeSite) -> None:
+    """A person reverts by hand instead of merging it: closed in the forge, with the reason, and its branch stays."""
+    shop = make_site()
+    shop.forge = True
+    shop.guard(onBreach={"action": "PullRequest"})
+    shop.push("bad")
+    shop.until(shop.repository.pull_requests, "the pull request")
+    pull = shop.repository.pull_requests()[0]
+    shop.push("one", message="Revert by hand")
+    shop.until(lambda: not shop.repository.pull_requests(), "its end")
+    said = shop.gitea.request("GET", f"{shop.repository.path}/issues/{pull['number']}/comments")
+    assert "Closed by Rollguard" in said[0]["body"]
+    assert pull["head"]["ref"] in shop.branches()
+
+
+def test_a_protected_branch_is_told_by_day(make_site: MakeSite) -> None:
+    """No push was tried yet: the forge itself says that our user may not push."""
+    shop = make_site()
+    shop.forge = True
+    shop.repository.protect()
+    shop.guard()
+    shop.until(lambda: shop.told("RollguardRollbackPathLost"), "the page")
+    told = shop.told("RollguardRollbackPathLost")
+    assert told is not None
+    assert "The forge says that main is protected" in told["description"]
+
+
+def test_a_protected_branch_without_a_forge_gets_an_offer(make_site: MakeSite) -> None:
+    """The settings name no forge: the restore waits on a branch of its own, and people are paged."""
     shop = make_site()
     shop.guard()
     bad = shop.push("bad")

@@ -16,6 +16,7 @@ from controller.core.intents import Intent
 from controller.core.observation import Measured, MissingReason, NoData, Observation
 from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
+from controller.ports.forge import Forge
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
 from controller.ports.metrics import MetricsError, Question, SeriesDescription, one_by_one
 from controller.runtime.executor import Executor, Outside
@@ -184,7 +185,9 @@ class Bench:
         remote: InMemoryRemote | None = None,
         clock: ManualClock | None = None,
         metrics: ScriptedMetrics | None = None,
+        forge: Forge | None = None,
     ) -> None:
+        self.forge = forge
         self.applications = tuple(applications or (application(),))
         self.clock = clock or ManualClock()
         self.database = database or MemoryDatabase()
@@ -203,7 +206,13 @@ class Bench:
             self.store, self.clock, limits=limits, sinks=("people",), perform=self._perform, told=self._told
         )
         self.intake = Intake(self.store, self.clock, self.reconciler.submit, self.reconciler.keys)
-        self.surroundings = Surroundings(self.store, self.clock, limits, self.reconciler.rollouts)
+        self.surroundings = Surroundings(
+            self.store,
+            self.clock,
+            limits,
+            self.reconciler.rollouts,
+            forge=lambda _: forge.links if forge is not None else None,
+        )
         questions = Questions("in-cluster")
         self.measuring = Measuring({"default": self.metrics}, questions, self.lanes, self._answer)  # type: ignore[arg-type]
         self.executor = Executor(
@@ -213,6 +222,8 @@ class Bench:
                 CommitIdentity(),
                 self.surroundings.world,
                 leads=lambda: self.leads,
+                forge=lambda _: self.forge,
+                rollouts=self.reconciler.rollouts,
             ),
             self.lanes,  # type: ignore[arg-type]
             self.measuring,
@@ -312,6 +323,7 @@ class Bench:
             remote=self.remote,
             clock=self.clock,
             metrics=replace(self.metrics, asked=[]),
+            forge=self.forge,
         )
         made.intake.take()
         made.reconciler.resume()

@@ -6,8 +6,12 @@ from structlog.testing import capture_logs
 from controller.core.application import NO_BRANCH, Application, GitSource
 from controller.core.events import PolicyChanged
 from controller.core.git import PushResult, RollbackPath
+from controller.ports.forge import ForgeBusy, ForgeDenied, ForgeError, ForgeUnavailable, ForgeUnknown
 from controller.ports.repository import RepositoryDenied
+from controller.runtime.open_ways import ForgeBeside
 from controller.runtime.proofs import DAY, RETRY, RETRY_REFUSED, Proofs
+from tests.fakes.forge import InMemoryForge
+from tests.fakes.forge_state import Protection
 from tests.fakes.repository import InMemoryRepository
 from tests.runtime.parts import CART, CHECKOUT, URL, Bench, application, spec
 
@@ -17,10 +21,10 @@ LOST = "RollguardRollbackPathLost"
 class Desk:
     """Proofs of a bench's repository."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, beside: ForgeBeside | None = None) -> None:
         self.bench = bench
         repositories = {each.source.repository: InMemoryRepository(bench.remote) for each in bench.applications}
-        self.proofs = Proofs(bench.reconciler, repositories, bench.lanes, bench.clock)  # type: ignore[arg-type]
+        self.proofs = Proofs(bench.reconciler, repositories, bench.lanes, bench.clock, lambda _: beside)  # type: ignore[arg-type]
 
     def prove(self, after: float = 0.0) -> None:
         """Time passes, the beat comes, and the lanes do what it asks."""
@@ -160,14 +164,79 @@ def test_a_server_that_does_not_answer_is_no_lost_way(dry_runs: list[str]) -> No
 
 
 def test_what_asks_for_pull_requests_needs_no_push() -> None:
-    """A protected branch is no loss to a policy that offers branches, and one to a policy that pushes."""
-    desk = Desk(Bench().guard(spec(onBreach={"action": "PullRequest"})))
+    """A protected branch is no loss to a policy that asks for pull requests, and one to a policy that pushes."""
+    desk = Desk(Bench().guard(spec(onBreach={"action": "PullRequest"})), ForgeBeside(forge()))
     desk.bench.remote.refuses = PushResult.PROTECTED
     desk.prove()
     assert desk.open_alerts() == []
     desk.bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec()))
     desk.prove(after=60)
     assert desk.open_alerts() == [LOST]
+
+
+def forge(**rules: object) -> InMemoryForge:
+    """A forge around the repository, with a protected branch where rules are given."""
+    made = InMemoryForge()
+    made.state.commit("main", {"a": "1"}, by="ann")
+    if rules:
+        made.state.protection["main"] = Protection(**rules)  # type: ignore[arg-type]
+    return made
+
+
+def offering(beside: ForgeBeside | None) -> Desk:
+    """The branch refuses pushes, and the policy asks for pull requests."""
+    desk = Desk(Bench().guard(spec(onBreach={"action": "PullRequest"})), beside)
+    desk.bench.remote.refuses = PushResult.PROTECTED
+    desk.prove()
+    return desk
+
+
+def test_without_a_forge_a_refused_push_leaves_no_way() -> None:
+    """Nobody could open the pull request: the alert says that the settings name no forge."""
+    desk = offering(None)
+    assert desk.open_alerts() == [LOST]
+    assert "the settings name no forge" in desk.bench.rollout().alerts[0].description
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ForgeDenied("401: bad token"), "the forge refuses the token: 401: bad token"),
+        (ForgeUnknown("404"), "the forge does not know the branch, or hides it from the token: 404"),
+        (ForgeUnavailable("connection refused"), ""),
+        (ForgeBusy("429", 60.0), ""),
+        (ForgeError("something new"), ""),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_the_forge_says_of_our_token_counts_and_its_silence_does_not(error: ForgeError, words: str) -> None:
+    """A token that it refuses leaves no way, and is looked at again within minutes; a forge that cannot tell is no loss."""
+    silent = forge()
+    silent.down = error
+    desk = offering(ForgeBeside(silent))
+    assert desk.open_alerts() == ([LOST] if words else [])
+    if words:
+        assert words in desk.bench.rollout().alerts[0].description
+        silent.down = None
+        desk.prove(after=RETRY)
+        assert desk.open_alerts() == []
+
+
+@pytest.mark.parametrize("same_user", [True, False])
+def test_what_a_dry_run_cannot_see_the_forge_tells(same_user: bool) -> None:
+    """The branch is protected and was not pushed to yet: told by day where Git and the forge know us as the same user."""
+    desk = Desk(Bench().guard(), ForgeBeside(forge(push=False), same_user))
+    desk.prove()
+    assert desk.open_alerts() == ([LOST] if same_user else [])
+    if same_user:
+        assert "may not push to it" in desk.bench.rollout().alerts[0].description
+
+
+def test_a_protected_branch_that_takes_our_pushes_is_no_loss() -> None:
+    """The rules let our user push."""
+    desk = Desk(Bench().guard(), ForgeBeside(forge(push=True, approvals=1), same_user=True))
+    desk.prove()
+    assert desk.open_alerts() == []
 
 
 def test_an_application_that_is_admitted_later_is_told_the_days_proof(dry_runs: list[str]) -> None:

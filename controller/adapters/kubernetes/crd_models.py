@@ -238,6 +238,8 @@ class StoryRestore(Fields):
     """The commit that restores."""
     branch: Word | None = None
     """The branch with it, where people are to merge it."""
+    pull_request: Text | None = None
+    """Where the pull request is that offers it."""
     obstacle: Word | None = None
     """What it waits for, in one word."""
     message: Text | None = None

@@ -182,6 +182,7 @@ def _restored(rollback: Rollback) -> _Since:
         return _condition("Restored", "True", "Done", said), rollback.done_at
     said = rollback.obstacle_sentence or rollback.why_not_push or rollback.note or "it is on its way into Git"
     if rollback.offered:
-        return _condition("Restored", "False", "AwaitingMerge", f"on {rollback.branch}: {said}"), rollback.decided_at
+        where = rollback.pull_request_url or rollback.branch
+        return _condition("Restored", "False", "AwaitingMerge", f"on {where}: {said}"), rollback.decided_at
     reason = rollback.obstacle.value if rollback.obstacle is not None else rollback.stage.value
     return _condition("Restored", "False", reason, said), rollback.decided_at

@@ -135,6 +135,7 @@ def _restore(rollback: Rollback) -> dict[str, Any]:
         "undoes": rollback.live,
         "commit": rollback.revision,
         "branch": rollback.branch or None,
+        "pullRequest": rollback.pull_request_url or None,
         "obstacle": rollback.obstacle.value if rollback.obstacle is not None else None,
         "message": one_line(rollback.obstacle_sentence or rollback.why_not_push or rollback.note, _LONGEST_TEXT)
         or None,

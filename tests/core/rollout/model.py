@@ -24,6 +24,10 @@ from controller.core.events import (
     Observed,
     OperationEnded,
     PolicyChanged,
+    PullRequestClosed,
+    PullRequestFailed,
+    PullRequestOpened,
+    PullRequestSeen,
     Pushed,
     PushWithheld,
     Reader,
@@ -39,22 +43,29 @@ from controller.core.events import (
     World,
 )
 from controller.core.evidence import ObjectiveReference, Reference
+from controller.core.forge import PullRequestDraft, PullRequestState
+from controller.core.forge_links import ForgeKind, ForgeLinks
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, PushResult, RestoreFacts, RestoreRequest
 from controller.core.intents import (
     AskForSync,
     Build,
+    ClosePullRequest,
     DueTick,
     EndOperation,
+    ForgeIntent,
     Identify,
     Inspect,
     Intent,
+    LookAtPullRequest,
     Measure,
+    OpenPullRequest,
     Push,
     Refresh,
     due_ticks,
     pending,
 )
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
+from controller.core.offering import shared_number, wanted_elsewhere, was_declined
 from controller.core.policy import Mode, PolicySpec
 from controller.core.rollout import advance
 from controller.core.series import control_of, control_series, is_new
@@ -66,6 +77,7 @@ KEY = ApplicationKey("shop", "checkout")
 CART = ApplicationKey("shop", "cart")
 SOURCE = GitSource("https://git.example.com/shop/manifests.git", "main", ("apps/checkout",))
 APPLICATION = Application(KEY, SOURCE)
+LINKS = ForgeLinks.of(ForgeKind.GITEA, "https://git.example.com", "shop/manifests")
 START = 1_800_000_000.0
 BOT = "image-updater[bot] <bot@example.com>"
 
@@ -133,6 +145,20 @@ class Sent:
         return self.origin is not Origin.PERSON
 
 
+@dataclass
+class PullRequest:
+    """A pull request in the forge."""
+
+    draft: PullRequestDraft
+    decision: str
+    origin: Origin
+    decided_at: float
+    undoes: Revision
+    state: PullRequestState = PullRequestState.OPEN
+    comment: str = ""
+    closed_by_people_at: float | None = None
+
+
 def revision(text: str) -> Revision:
     """A full object name made of a text."""
     return Revision(sha1(text.encode()).hexdigest())
@@ -192,6 +218,10 @@ class Model:
     sent: list[Sent] = field(default_factory=list)
     inspections: int = 0
     refreshes: int = 0
+    forge: str = "none"
+    """``none``, ``up``, ``down``, ``refuses``; ``reply lost`` for the next answer."""
+    pulls: dict[int, PullRequest] = field(default_factory=dict)
+    """The forge's pull requests, by number."""
     asked: list[EndOperation | AskForSync] = field(default_factory=list)
     """What the deployer was asked."""
     obeys: bool = True
@@ -249,7 +279,19 @@ class Model:
             made = revision(f"squash {offered.revision} {len(self.branch)} {len(self.gone)}")
             offered = replace(offered, revision=made, ours="")
         self.branch.append(offered)
+        for each in self.open_pulls():
+            if each.draft.head_branch == (name or list(self.others)[-1]):
+                each.state = PullRequestState.MERGED
         return offered.revision
+
+    def close_pull(self) -> None:
+        """A person closes the open pull requests without merging them."""
+        for each in self.open_pulls():
+            each.state, each.closed_by_people_at = PullRequestState.CLOSED, self.now
+
+    def open_pulls(self) -> list[PullRequest]:
+        """The pull requests that are open in the forge."""
+        return [each for each in self.pulls.values() if each.state is PullRequestState.OPEN]
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -370,6 +412,8 @@ class Model:
             case AskForSync():
                 self.asked.append(intent)
                 return SyncAsked(intent.revision, self.obeys)
+            case OpenPullRequest() | LookAtPullRequest() | ClosePullRequest():
+                return self._ask_forge(intent)
             case _ if self.git in ("down", "denied"):
                 trouble = GitTrouble.DENIED if self.git == "denied" else GitTrouble.UNAVAILABLE
                 return None if isinstance(intent, Identify) else GitFailed(trouble, "no route to host")
@@ -386,6 +430,56 @@ class Model:
                     return GitFailed(GitTrouble.UNAVAILABLE, "the server hung up")
                 return self._push(intent)
 
+    def _ask_forge(self, intent: ForgeIntent) -> Event:
+        branch = intent.draft.head_branch if isinstance(intent, OpenPullRequest) else intent.branch
+        if self.forge == "none":
+            return PullRequestFailed(branch, "the settings name no forge", useless=True)
+        if self.forge == "down":
+            return PullRequestFailed(branch, "no route to host")
+        if self.forge == "refuses":
+            return PullRequestFailed(branch, "the repository is archived", refused=True)
+        answer = self._forge_does(intent)
+        if self.forge == "reply lost":
+            self.forge = "up"
+            return PullRequestFailed(branch, "the connection was closed")
+        return answer
+
+    def _forge_does(self, intent: ForgeIntent) -> Event:
+        match intent:
+            case OpenPullRequest():
+                shared = shared_number([each.rollout for each in self.peers], self.rollout)
+                return PullRequestOpened(intent.draft.head_branch, shared or self._opened(intent.draft))
+            case LookAtPullRequest():
+                return PullRequestSeen(intent.branch, intent.number, self.pulls[intent.number].state)
+            case ClosePullRequest():
+                found = intent.number or self._open_number(intent.branch)
+                peers, key = [each.rollout for each in self.peers], self.rollout.application.key
+                if found is None or wanted_elsewhere(peers, key, intent.decision_id, found):
+                    return PullRequestClosed(intent.branch, None)
+                pull = self.pulls[found]
+                if pull.state is PullRequestState.OPEN:
+                    pull.state, pull.comment = PullRequestState.CLOSED, intent.comment
+                return PullRequestClosed(intent.branch, found, pull.state)
+
+    def _opened(self, draft: PullRequestDraft) -> int:
+        rollback = self.rollout.rollback
+        assert rollback is not None
+        assert draft.head_branch in self.others
+        found = self._open_number(draft.head_branch)
+        assert found or not was_declined(self.rollout, rollback), "opened again, although somebody closed it"
+        number = found or len(self.pulls) + 1
+        made = PullRequest(draft, rollback.decision_id, rollback.origin, rollback.decided_at, rollback.live)
+        self.pulls.setdefault(number, made).draft = draft
+        return number
+
+    def _open_number(self, branch: str) -> int | None:
+        numbers = (
+            number
+            for number, each in self.pulls.items()
+            if each.draft.head_branch == branch and each.state is PullRequestState.OPEN
+        )
+        return next(numbers, None)
+
     def _measured(self, intent: Measure) -> ReferenceMeasured:
         declared = intent.policy.analysis.interval
         interval = 15.0 if declared == "auto" else float(declared)
@@ -401,7 +495,8 @@ class Model:
     def _world(self) -> World:
         """What deciding needs to know beside Git, with what the peers did."""
         around = neighbours(self.rollout, [each.rollout for each in self.strangers])
-        world = replace(self.world, neighbours=(*self.world.neighbours, *around))
+        forge = LINKS if self.forge != "none" else None
+        world = replace(self.world, neighbours=(*self.world.neighbours, *around), forge=forge)
         if not self.peers:
             return world
         readers = tuple(

@@ -59,6 +59,7 @@ MISHAPS = st.sampled_from(
             "git: silent",
         ),
         *("branch: open", "branch: Protected", "branch: PushRule"),
+        *("forge: up", "forge: down", "forge: reply lost", "forge: refuses"),
         *("brake: on", "brake: off"),
         *("administrator: Shadow", "administrator: Enforce"),
         *("policy: same", "policy: alert", "policy: shadow", "policy: broken"),
@@ -119,8 +120,11 @@ class RolloutMachine(RuleBasedStateMachine):
         unhealthy=st.sampled_from(["Alert", "Rollback", "PullRequest"]),
         shared=st.sampled_from([None, None, None, "50%", "100%"]),
         breaks=st.sampled_from([True, True, False]),
+        forge=st.sampled_from(["none", "up"]),
     )
-    def begin(self, *, action: str, quarantine: str, unhealthy: str, shared: str | None, breaks: bool) -> None:
+    def begin(
+        self, *, action: str, quarantine: str, unhealthy: str, shared: str | None, breaks: bool, forge: str = "none"
+    ) -> None:
         """A guarded application with one good version; now and then another one reads the same paths."""
         self.declared = {
             "analysis": {"interval": "60s", "window": "20m"},
@@ -132,8 +136,10 @@ class RolloutMachine(RuleBasedStateMachine):
             self.declared["sharedPaths"] = {"action": "Rollback", "quorum": shared}
             self.cart = Model(branch=self.model.branch, rollout=Rollout(Application(CART, SOURCE)))
             self.cart.gone, self.cart.faulty = self.model.gone, self.model.faulty
+            self.cart.pulls = self.model.pulls
             self.cart.peers, self.model.peers = [self.model], [self.cart]
         for model in self.models:
+            model.forge = forge
             model.guard(self.spec())
         if breaks:
             self.break_it(share=0.3, before="nothing", minutes=3, after="nothing", author=ANN, again=False)
@@ -233,7 +239,10 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(
-            ["merge", "squash", "merge and more", "force", "rollback", "older", "release", "release all"]
+            [
+                *("merge", "squash", "merge and more", "close", "close"),
+                *("force", "rollback", "older", "release", "release all"),
+            ]
         )
     )
     def people(self, kind: str) -> None:
@@ -243,6 +252,8 @@ class RolloutMachine(RuleBasedStateMachine):
             if kind == "merge and more":
                 self.number += 1
                 self.model.commit(f"v{self.number}")
+        if kind == "close":
+            self.model.close_pull()
         if kind == "force":
             self.model.force(max(1, len(self.model.branch) - 1 - self.number % 3))
         if kind in ("rollback", "older"):
@@ -263,6 +274,7 @@ class RolloutMachine(RuleBasedStateMachine):
         for model in self.models:
             model.git = model.metrics = "up"
             model.limits, model.refuses, model.race, model.meanwhile = Limits(), None, None, None
+            model.forge = "up" if model.forge != "none" else "none"
             model.world = World()
             model.take(TimePassed())
 
@@ -272,6 +284,8 @@ class RolloutMachine(RuleBasedStateMachine):
         for model in self.models:
             if room in ("metrics", "git"):
                 setattr(model, room, what)
+            elif room == "forge":
+                model.forge = what if model.forge != "none" else "none"
             elif room == "branch":
                 model.refuses = PushResult(what) if what != "open" else None
                 model.take(PathProven(RollbackPath.PUSH if what == "open" else RollbackPath.PULL_REQUEST))
@@ -326,6 +340,14 @@ class RolloutMachine(RuleBasedStateMachine):
                 assert each.bad_measured >= 5
 
     @invariant()
+    def one_pull_request_a_decision(self) -> None:
+        """Of each decision one pull request is open at most; of two that share it, one for what it undoes."""
+        for model in self.models:
+            shared = self.cart is not None
+            counted = Counter((each.decision, each.undoes if shared else "") for each in model.open_pulls())
+            assert [name for name, count in counted.items() if count > 1] == [], self.said()
+
+    @invariant()
     def the_state_survives_being_written(self) -> None:
         """Reading back what was written and writing it again gives the same."""
         for model in self.models:
@@ -365,6 +387,7 @@ class RolloutMachine(RuleBasedStateMachine):
             model.git = model.metrics = "up"
             model.bad_share, model.refuses, model.race, model.meanwhile = 0.0, None, None, None
             model.limits, model.world = Limits(), World()
+            model.forge = "up" if model.forge != "none" else "none"
             model.restart()
             model.take(PolicyChanged("checkout", self.spec()))
             model.take(PathProven(RollbackPath.PUSH))
@@ -378,6 +401,8 @@ class RolloutMachine(RuleBasedStateMachine):
                 break
         for model in self.models:
             end = (model.phase, model.open_alerts(), model.rollout.rollback, model.rollout.unidentified)
+            assert model.rollout.offers == ()
+            assert model.open_pulls() == []
             assert end == (Phase.IDLE, set(), None, ()), (
                 f"{end}: {[each for each in model.said if 'no sync' not in each][-12:]}"
             )

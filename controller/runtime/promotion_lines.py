@@ -1,0 +1,81 @@
+"""A pipeline in memory, and when it is to be looked at again.
+
+Invariant: what a look depends on and that changes by itself is either heard of (``said_of``) or looked at again in time
+(``pause``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from controller.core.application import ApplicationKey
+from controller.core.promotion.pipeline import PromotionPipeline
+from controller.core.promotion.progress import Phase, Progress
+from controller.core.state import Rollout
+from controller.ports.store import InboxEntry
+
+BUSY_SECONDS = 5.0
+"""How often a pull request, or a write that failed, is looked at."""
+CALM_SECONDS = 30.0
+"""How often something is looked at that the guard, a window or a person holds up."""
+IDLE_SECONDS = 600.0
+"""How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
+_BUSY = (Phase.PROPOSED, Phase.WRITING)
+
+
+@dataclass(slots=True)
+class Line:
+    """One pipeline in memory."""
+
+    pipeline: PromotionPipeline
+    progress: Progress
+    version: int
+    poll_at: float = 0.0
+    """When the trigger is next due, on the monotonic clock."""
+    look_at: float = 0.0
+    asked: list[InboxEntry] = field(default_factory=list)
+    seen: object = None
+    """What the guard said of its applications at the last look."""
+
+
+def said_of(
+    pipeline: PromotionPipeline, rollout_of: Callable[[ApplicationKey], Rollout | None]
+) -> tuple[object, ...]:
+    """What the guard says of the pipeline's applications, as far as a look depends on it."""
+    keys = (
+        target.application.key(pipeline.key.namespace) for stage in pipeline.spec.stages for target in stage.places
+    )
+    return tuple(_said(rollout) for key in keys if (rollout := rollout_of(key)) is not None)
+
+
+def _said(rollout: Rollout) -> tuple[object, ...]:
+    live, good, analysis, rollback = rollout.live, rollout.good, rollout.analysis, rollout.rollback
+    judged: tuple[object, ...] = ()
+    if analysis is not None:
+        judgement = analysis.judgement
+        judged = (
+            analysis.id,
+            analysis.verdict,
+            analysis.passed_early_at,
+            analysis.over,
+            len(analysis.syncs),
+            judgement.verdict if judgement is not None else None,
+        )
+    return (
+        live.revision if live is not None else None,
+        rollout.policy is None,
+        good.at if good is not None else None,
+        judged,
+        rollback.stage if rollback is not None else None,
+        bool(rollout.unidentified),
+    )
+
+
+def pause(progress: Progress, now: float) -> float:
+    """Seconds until the next look, where nothing is heard before."""
+    waits = [each for each in progress.passages if each.open]
+    if not waits:
+        return CALM_SECONDS if progress.guarded else IDLE_SECONDS  # nobody but a look sees who changes what is locked
+    if any(each.phase in _BUSY for each in waits):
+        soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
+        return min(BUSY_SECONDS, max(0.2, soonest))
+    return CALM_SECONDS
