@@ -59,6 +59,8 @@ def approve(
 ) -> None:
     """Agree to a version in a stage, by the name of who runs this.
 
+    A commit that changed locked configuration (`rollguard locked`) is agreed to in the same way.
+
     It counts beside the reviews of the forge. On one machine whoever may write the controller's store may approve; in
     a cluster an approval is an object of kind Approval, whose user the cluster checks.
 
@@ -68,7 +70,7 @@ def approve(
     """
     with opened(settings) as place:
         progress = chosen_pipeline(place, pipeline)
-        chosen, wanted = chosen_stage(progress, stage), chosen_version(progress, version)
+        chosen, wanted = chosen_stage(progress, stage), chosen_version(progress, version, commits=True)
         _refuse_in_cluster(place, progress.pipeline, chosen, wanted)
         receipt = leave(place, progress.pipeline, ApproveCommand(by=person(), stage=chosen, version=wanted.identity))
     _tell(

@@ -14,7 +14,7 @@ from controller.cli.common import Opened
 from controller.cli.failures import CommandError, ExitCode
 from controller.core.application import ApplicationKey
 from controller.core.promotion.progress import Progress, load_progress
-from controller.core.promotion.version import Version
+from controller.core.promotion.version import SHORT, Version
 from controller.ports.promotion_inbox import PromotionCommand, dump_promotion_command
 from controller.ports.promotions import StoredPipeline
 
@@ -66,13 +66,15 @@ def chosen_stage(progress: Progress, text: str) -> str:
     raise CommandError(_missing(f"stage in {progress.pipeline}", text, stages))
 
 
-def chosen_version(progress: Progress, text: str) -> Version:
-    """A version that the pipeline's trigger found.
+def chosen_version(progress: Progress, text: str, *, commits: bool = False) -> Version:
+    """A version that the pipeline's trigger found; with ``commits`` one that changed what is locked counts as one.
 
     Raises:
         CommandError: none is called so, or several are.
     """
     known = (*progress.known, *(each.version for each in progress.passages))
+    if commits:
+        known += tuple(Version(each[:SHORT], revision=each) for each in sorted(progress.offenders))
     by_identity = {each.identity: each for each in reversed(known)}
     found = [each for each in by_identity.values() if text in (each.name, each.tag, each.identity, each.revision)]
     found = found or [each for each in by_identity.values() if len(text) > 6 and each.identity.startswith(text)]  # noqa: PLR2004  digits that a person may shorten to

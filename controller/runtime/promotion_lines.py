@@ -74,7 +74,7 @@ def pause(progress: Progress, now: float) -> float:
     """Seconds until the next look, where nothing is heard before."""
     waits = [each for each in progress.passages if each.open]
     if not waits:
-        return IDLE_SECONDS
+        return CALM_SECONDS if progress.guarded else IDLE_SECONDS  # nobody but a look sees who changes what is locked
     if any(each.phase in _BUSY for each in waits):
         soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
         return min(BUSY_SECONDS, max(0.2, soonest))

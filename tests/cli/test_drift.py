@@ -260,11 +260,15 @@ def test_locked_lists_what_is_locked_and_what_was_changed(place: Place, run: Run
     assert "envs/production/network/**" in said.stdout
     item = LockedItem("envs/production/values.yaml", path="replicas")
     offence = OpenOffence(Revision("a" * 40), (ItemChange(item, Scalar("2"), Scalar("9")),))
-    progress = Progress(KEY, guarded=(Guarded(Stage("production"), Revision("b" * 40), (offence,)),))
+    progress = Progress(
+        KEY, places=(Stage("production"),), guarded=(Guarded(Stage("production"), Revision("b" * 40), (offence,)),)
+    )
     place.store.commit_pipeline(PipelineChange(KEY, 1, dump_progress(progress)))
     said = run("locked", *where)
     assert said.exit_code == 1
     assert "aaaaaaaaaaaa changed envs/production/values.yaml replicas in production without approval" in said.stdout
+    agreed = run("approve", "checkout", "aaaaaaaaaaaa", "--stage", "production", "--settings", where[1], "-o", "json")
+    assert json.loads(agreed.stdout)["identity"] == "a" * 40
     (told,) = json.loads(run("locked", "checkout", *where, "-o", "json").stdout)["pipelines"]
     assert told["changed_without_approval"][0]["commit"] == "a" * 40
     assert told["stages"][0]["fields"] == [{"file": "envs/production/values.yaml", "field": "replicas"}]

@@ -1,6 +1,6 @@
 """Locked configuration on Git in memory, with a forge in memory: who is told what, what is put back, and what never is."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,9 +10,11 @@ from controller.adapters.manifests import ManifestText
 from controller.core.application import Application, ApplicationKey, Content, GitSource, Revision
 from controller.core.git import BuiltCommit, CommitIdentity, PushResult
 from controller.core.policy import Scope
+from controller.core.promotion.asking import approve, drop_old
+from controller.core.promotion.facts import Facts
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Approval, Passage, Phase, Place, Progress, dump_progress, load_progress
+from controller.core.promotion.progress import Passage, Phase, Place, Progress, dump_progress, load_progress
 from controller.core.promotion.version import Version
 from controller.core.state import Origin, Rollback, Rollout, Stage, Way
 from controller.ports.forge import ForgeUnavailable
@@ -238,7 +240,10 @@ def test_approvals_given_later_end_the_alert(world: World) -> None:
     world.state.commits[offence] = world.state.commits[world.state.commit("main", {"b": "b"}, by="cat")]
     world.look()
     assert world.told() == [(offence[:12], False)]
-    world.progress = replace(world.progress, approvals=(Approval("production", offence, "ann", 1.0),))
+    asked = Move(world.pipeline, world.progress, Facts(), 1.0)
+    world.keep(drop_old(approve(asked, "production", offence, "ann")))
+    assert [each.identity for each in world.progress.approvals] == [offence]
+    assert approve(asked, "production", "f" * 40, "ann").progress.approvals == ()
     world.leads = True
     world.look()
     assert world.told()[-1] == (offence[:12], True)

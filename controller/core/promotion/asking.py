@@ -10,6 +10,7 @@ from controller.core.alerts import AlertName
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import Stage
 from controller.core.promotion.progress import Approval, Freeze, Request
+from controller.core.promotion.version import SHORT, Version
 
 MOST_APPROVALS = 500
 MOST_FREEZES = 50
@@ -41,8 +42,10 @@ def promote(move: Move, stage_name: str, identity: str, by: str, bypass_reason: 
 
 
 def approve(move: Move, stage_name: str, identity: str, by: str, groups: tuple[str, ...] = ()) -> Move:
-    """A person agrees to a version in a stage."""
+    """A person agrees to a version in a stage, or to a commit that changed what is locked there."""
     stage, version = _stage(move, stage_name), move.progress.version(identity)
+    if version is None and identity in move.progress.offenders:
+        version = Version(identity[:SHORT], revision=identity)
     if stage is None or version is None:
         what = f"stage {stage_name}" if stage is None else f"version {identity[:19]}"
         return move.say(f"{by} approved something that is not there: {what}")
@@ -85,6 +88,7 @@ def drop_old(move: Move) -> Move:
         each.version.identity for each in move.progress.passages
     }
     freezes = tuple(each for each in move.progress.freezes if each.until is None or move.now < each.until)
+    known |= move.progress.offenders
     approvals = tuple(each for each in move.progress.approvals if each.identity in known)
     if freezes == move.progress.freezes and approvals == move.progress.approvals:
         return move

@@ -270,6 +270,11 @@ class Progress:
         """A version by its identity."""
         return next((each for each in self.known if each.identity == identity), None)
 
+    @property
+    def offenders(self) -> frozenset[str]:
+        """Commits that hold against a lock without approval, and may be approved by name."""
+        return frozenset(each.revision for guarded in self.guarded for each in guarded.offences)
+
     def is_stopped(self, identity: str) -> StoppedVersion | None:
         """Why a version goes nowhere; None: it may."""
         return next((each for each in self.stopped if each.identity == identity), None)

@@ -22,7 +22,7 @@ def news(pipeline: PromotionPipeline, progress: Progress, given: Iterable[Approv
     are one, with all the groups that were named in them.
     """
     stages = {each.name for each in pipeline.spec.stages}
-    known = {each.identity for each in progress.known}
+    known = {each.identity for each in progress.known} | progress.offenders
     wanted: dict[_Said, Approval] = {}
     for each in given:
         if each.stage in stages and each.identity in known:
