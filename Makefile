@@ -72,7 +72,7 @@ lint: setup ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 test: lint ## lint, then all tests on real servers (ARGS="-k name")
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 format: setup ## let ruff put things in order
 	$(BIN)/ruff check --fix
