@@ -265,7 +265,8 @@ class Legs:
             bad, total = self._in_blocks(judged.bad, betting), self._in_blocks(judged.total, betting)
             alone = betting_by_tick(bad, total, limits.baseline[..., None])
         handover = Handover(sides.judged, sides.old, sides.old_early, limits.baseline, limits.worsening)
-        return handover.path(alone, beside, self._other_weights(betting), self._prior)
+        path = handover.path(alone, beside, self._other_weights(betting), self._prior)
+        return path if sides.old_known is None else np.where(sides.old_known, path, np.nan)
 
 
 def failing(count: Count, limit: Floats) -> Flags:

@@ -50,6 +50,8 @@ class Sides:
     """The old pods, 0 where they are not told apart; None: they never are."""
     old_early: tuple[Floats, Floats] | None
     """Bad and all events of the old pods from the chain's start until the first look; shape (…)."""
+    old_known: Flags | None = None
+    """From which look on versions are told apart; shape (…, looks). Before it there is nothing to say of old pods."""
     controls: tuple[Count, ...] = ()
     """Each declared control."""
 
@@ -63,7 +65,7 @@ class Sides:
 
     def rows(self, which: Rows) -> "Sides":
         """Some members of the batch."""
-        early = self.old_early
+        early, known = self.old_early, self.old_known
         whole = self.whole.rows(which)
         return replace(
             self,
@@ -71,6 +73,7 @@ class Sides:
             judged=whole if self.judged is self.whole else self.judged.rows(which),
             old=None if self.old is None else self.old.rows(which),
             old_early=None if early is None else (early[0][which], early[1][which]),
+            old_known=None if known is None else known[which],
             controls=tuple(each.rows(which) for each in self.controls),
         )
 
@@ -82,14 +85,27 @@ def sides_of(policy: PolicySpec, objective: Objective, evidence: Evidence, looks
     controls = tuple(_like(each, whole) for each in controls)
     new = evidence.of(new_series(objective.name))
     if policy.version_label == NO_VERSIONS or not new.at.size:
-        return Sides(whole, whole, None, None, controls)
+        return Sides(whole, whole, None, None, controls=controls)
     fresh, split, known = _new(new, whole, looks)
-    told = np.any(fresh.total * looks.fresh > 0, axis=-1) | ~np.any(whole.total * looks.fresh > 0, axis=-1)
+    told_by = _told_by(new, whole, looks, evidence.starts[0])
+    told = told_by[..., -1] if looks.at.size else np.zeros(whole.total.shape[:-1], dtype=np.bool_)
     split = split & told[..., None]
     judged = Count(np.where(split, fresh.bad, whole.bad), np.where(split, fresh.total, whole.total))
     apart = split & known
     old = Count(np.where(apart, whole.bad - judged.bad, 0.0), np.where(apart, whole.total - judged.total, 0.0))
-    return Sides(whole, judged, old, _early(objective, evidence, new, looks, told), controls)
+    return Sides(whole, judged, old, _early(objective, evidence, new, looks, told), told_by, controls)
+
+
+def _told_by(new: ObjectiveTicks, whole: Count, looks: Looks, start: float) -> Flags:
+    """From which look on new pods have counted anything, in ticks that no look is about too; shape (…, looks).
+
+    Where nothing at all was counted until then, nobody can say that they have not.
+    """
+    counted = _sound(new) & (new.total > 0) & (new.at > start + ROUNDING)
+    first = np.where(counted.any(axis=-1), new.at[counted.argmax(axis=-1)], np.inf)
+    nothing = np.cumsum(whole.total, axis=-1) <= 0
+    asked = looks.at >= new.at[0] - ROUNDING
+    return np.asarray(asked & ((looks.at >= first[..., None] - ROUNDING) | nothing))
 
 
 def _like(count: Count, whole: Count) -> Count:
