@@ -22,6 +22,8 @@ STAGES = ("dev", "staging", "production")
 KEY = ApplicationKey("shop", "checkout")
 ROBOT, AUTHOR, LEAD = "robot", "bob", "ann"
 WAIT = 120.0
+RATE = 600.0
+"""Requests a second: so many show soon that a version is good."""
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +58,7 @@ class Line:
             for name in people:
                 each.collaborator(f"{name}-p")
         self.manifests.commit({f"apps/{name}/values.yaml": values("v1.0.0") for name in STAGES}, "Begin")
-        self.shops = {name: Shop(f"{name}-{mark}", folder / f"deployed-{name}") for name in STAGES}
+        self.shops = {name: Shop(f"{name}-{mark}", folder / f"deployed-{name}", RATE) for name in STAGES}
         for shop in self.shops.values():
             shop.push_history(prometheus)
         prometheus.set_targets([shop.target for shop in self.shops.values()])

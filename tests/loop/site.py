@@ -32,15 +32,15 @@ DEADLINE = 60.0
 class Shop:
     """Serves the counters of one application; ``deployed`` is the file that a deployment writes."""
 
-    def __init__(self, name: str, deployed: Path) -> None:
-        self.name = name
+    def __init__(self, name: str, deployed: Path, rate: float = RATE) -> None:
+        self.name, self._rate = name, rate
         self.deployed = deployed
         self.bad_tags: dict[str, float] = {}
         """The bad share of some image tags, wherever they are deployed here."""
         self._lock = threading.Lock()
         self._at = time.time()
-        self._total = RATE * HISTORY
-        self._bad = BASE_SHARE * RATE * HISTORY
+        self._total = rate * HISTORY
+        self._bad = BASE_SHARE * rate * HISTORY
         self.target = ScrapeTarget(self._body)
 
     def share(self) -> float:
@@ -63,7 +63,7 @@ class Shop:
         """Bad and all requests until now."""
         with self._lock:
             now = time.time()
-            served = RATE * (now - self._at)
+            served = self._rate * (now - self._at)
             self._total, self._bad, self._at = self._total + served, self._bad + served * self.share(), now
             return self._bad, self._total
 
@@ -134,7 +134,12 @@ class Site:
     """One repository and some applications, each with a shop; ``start`` runs the controller in this process."""
 
     def __init__(
-        self, folder: Path, prometheus: PrometheusServer, names: Sequence[str] = ("checkout",), url: str | None = None
+        self,
+        folder: Path,
+        prometheus: PrometheusServer,
+        names: Sequence[str] = ("checkout",),
+        url: str | None = None,
+        rate: float = RATE,
     ) -> None:
         self.folder = folder
         self.prometheus = prometheus
@@ -143,7 +148,7 @@ class Site:
         self.remote.commit({f"apps/{name}/app.yaml": manifest("one") for name in names}, "Begin")
         self.url = url or self.remote.url
         mark = uuid4().hex[:8]
-        self.shops = {name: Shop(f"{name}-{mark}", folder / f"deployed-{name}") for name in names}
+        self.shops = {name: Shop(f"{name}-{mark}", folder / f"deployed-{name}", rate) for name in names}
         self.policies = folder / "policies"
         for name in names:
             self.declare(name)

@@ -18,6 +18,8 @@ from tests.servers.registry import DockerRegistry
 PIPELINE = ApplicationKey("shop", "checkout")
 IMAGE = "shop/checkout"
 STAGES = ("dev", "staging")
+RATE = 600.0
+"""Requests a second: so many show soon that a version is good."""
 
 
 class Line:
@@ -42,7 +44,7 @@ class Line:
                     },
                 }
                 for name in STAGES
-            ]
+            ],
         }
         stages = [
             {
@@ -116,7 +118,7 @@ def registry(tmp_path: Path) -> Iterator[DockerRegistry]:
 @pytest.fixture
 def line(make_site: Callable[..., Site], registry: DockerRegistry) -> Line:
     """Two stages that promote by commits."""
-    return Line(make_site(*STAGES), registry)
+    return Line(make_site(*STAGES, rate=RATE), registry)
 
 
 def test_a_good_version_goes_from_stage_to_stage(line: Line) -> None:
@@ -175,7 +177,7 @@ def test_a_freeze_holds_until_it_is_thawed(line: Line) -> None:
 def test_steps_are_one_chain_for_the_guard(make_site: Callable[..., Site], registry: DockerRegistry) -> None:
     """Weights rise commit by commit, each judged; a breach at a later step restores what was before the first."""
     step = {"file": "apps/staging/values.yaml", "path": "replicas", "values": [2, 3, 4]}
-    line = Line(make_site(*STAGES), registry, steps=[step])
+    line = Line(make_site(*STAGES, rate=RATE), registry, steps=[step])
     line.site.start()
     line.push("v1.1.0")
     until(lambda: line.is_in("staging", "1.1.0", Phase.PASSED), "all steps", 120)
