@@ -42,7 +42,9 @@ def promote(
         raise CommandError('say why: --reason "…"; others are alerted with it')
     with opened(settings) as place:
         if bypass and place.settings.store.kubernetes is not None:
-            raise CommandError("in a cluster nobody can vouch for who bypasses: let people approve, or commit by hand")
+            raise CommandError(
+                "in a cluster nobody can vouch for who bypasses: let people approve, or commit by hand"
+            )
         progress = chosen_pipeline(place, pipeline)
         stage, wanted = chosen_stage(progress, to), chosen_version(progress, version)
         said = clean(reason)[:LONGEST_REASON] if bypass else ""

@@ -28,6 +28,7 @@ from controller.core.promotion.intents import (
     PushCommit,
 )
 from controller.core.promotion.updates import Edit
+from controller.core.promotion.wording import with_diff
 from controller.ports.clock import Clock
 from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused
 from controller.ports.manifests import ManifestError
@@ -111,6 +112,14 @@ class Acting:
         return self.ports.manifests.write(file, body, edits)
 
     def _open(self, intent: OpenPull) -> PullOpened:
-        draft = PullRequestDraft(intent.branch, intent.base, intent.title, intent.body, frozenset(intent.labels))
+        body = with_diff(intent.body, self._diff(intent))
+        draft = PullRequestDraft(intent.branch, intent.base, intent.title, body, frozenset(intent.labels))
         pull = self._forge(intent.repository).open(draft)
-        return PullOpened(intent.place, pull.number, pull.url, intent.head)
+        return PullOpened(intent.place, pull.number, pull.url, intent.commit.revision)
+
+    def _diff(self, intent: OpenPull) -> str:
+        """What the commit changes; a pull request goes without where that cannot be told."""
+        try:
+            return self._repository(intent.repository).diff(intent.commit.parent, intent.commit.tree)
+        except RepositoryError:
+            return ""

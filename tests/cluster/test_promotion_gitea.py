@@ -228,6 +228,7 @@ def test_three_stages_to_the_end(make_line: Callable[[], Line]) -> None:
     assert pull["title"] == "Promote checkout 1.1.0 to production"
     assert "`apps/production/values.yaml` | `image.tag` | `v1.0.0` | `v1.1.0`" in pull["body"]
     assert "It passed **staging**" in pull["body"]
+    assert "-  tag: v1.0.0\n+  tag: v1.1.0\n" in pull["body"]
     line.says("1 approval is missing")
     line.approve(waiting.pull_number, LEAD)
     done = line.reached("production", "1.1.0", Phase.PASSED)

@@ -142,7 +142,7 @@ def _propose(move: Move, passage: Passage, facts: PlaceFacts, edits: tuple[FileE
             facts.repository,
             branch,
             facts.branch,
-            newest.revision,
+            newest,
             title(move, passage),
             body,
             ("rollguard",),

@@ -52,7 +52,6 @@ class PlaceFacts:
     """Who wrote what the version brings into this place."""
     authors_unknown: str = "nobody was asked"
     """Why they cannot all be told, with the remedy; empty: they are known."""
-    diff: str = ""
 
 
 @dataclass(frozen=True, slots=True)

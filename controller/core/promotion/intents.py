@@ -46,7 +46,8 @@ class OpenPull:
     repository: str
     branch: str
     base: str
-    head: Revision
+    commit: BuiltCommit
+    """Head of the branch."""
     title: str
     body: str
     labels: tuple[str, ...] = ()

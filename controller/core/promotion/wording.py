@@ -75,9 +75,13 @@ def pull_body(move: Move, passage: Passage, edits: tuple[FileEdit, ...], facts: 
         table(("file", "field", "now", "then"), rows),
         _before(move, passage),
         _waits(move, passage),
-        f"What changes:\n\n{block(facts.diff, 'diff', _LONGEST_DIFF)}" if facts.diff else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_diff(body: str, diff: str) -> str:
+    """A pull request's body with what its commit changes."""
+    return f"{body}\nWhat changes:\n\n{block(diff, 'diff', _LONGEST_DIFF)}\n" if diff else body
 
 
 def _before(move: Move, passage: Passage) -> str:

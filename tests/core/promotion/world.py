@@ -256,9 +256,15 @@ class World:
             len(self.pulls) + 1,
         )
         self.pulls[number] = PullRequest(
-            number, PullRequestState.OPEN, intent.title, intent.body, intent.branch, intent.head, intent.base
+            number,
+            PullRequestState.OPEN,
+            intent.title,
+            intent.body,
+            intent.branch,
+            intent.commit.revision,
+            intent.base,
         )
-        return PullOpened(intent.place, number, f"https://git.example.com/pulls/{number}", intent.head)
+        return PullOpened(intent.place, number, f"https://git.example.com/pulls/{number}", intent.commit.revision)
 
     def _merge(self, intent: MergePull) -> MergeOutcome:
         pull = self.pulls[intent.number]
