@@ -51,6 +51,8 @@ class Forges:
             return self(url)
         except ValueError as error:
             _log.warning("no pull requests for a repository", repository=canonical_url(url), error=str(error))
+            with self._lock:
+                self._made[canonical_url(url)] = None  # said once
             return None
 
     def links(self, url: str) -> ForgeLinks | None:

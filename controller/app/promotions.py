@@ -49,7 +49,7 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
     registries = Registries(settings, beside.clock, beside.seen)
     ports = PromotionPorts(
         repositories=beside.repositories,
-        forge=forges,
+        forge=forges.find,
         manifests=ManifestText(),
         rollout=beside.reconciler.find,
         paused=_Paused(beside.store, beside.clock),
@@ -60,7 +60,7 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         beside.store,
         beside.clock,
         beside.lanes,
-        triggers=Triggers(registries, _Listed(settings, beside.repositories), forges),
+        triggers=Triggers(registries, _Listed(settings, beside.repositories), forges.find),
         gathering=Gathering(ports),
         acting=Acting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
         sinks=sinks,

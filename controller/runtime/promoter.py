@@ -28,7 +28,7 @@ from controller.ports.store import InboxEntry, StoreError
 from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
-from controller.runtime.promotion_lines import BUSY_SECONDS, Line, pause, said_of
+from controller.runtime.promotion_lines import BUSY_SECONDS, CALM_SECONDS, Line, pause, said_of
 from controller.runtime.promotion_requests import answered
 from controller.runtime.promotion_triggers import Triggers
 from controller.runtime.protecting import Protecting
@@ -89,25 +89,28 @@ class Promoter:
         """Take what is declared now: new pipelines begin, changed ones go on by what they say now, others rest.
 
         Raises:
-            StoreError: the progress of one cannot be read.
-            StateTooNew: it was written by a newer Rollguard.
+            StoreError: the store cannot be read.
         """
         declared = {each.key: each for each in pipelines}
         with self._lock:
             for key, pipeline in declared.items():
                 line = self._lines.get(key)
                 if line is None:
-                    self._lines[key] = self._begun(pipeline)
+                    self._begin(pipeline)
                 elif line.pipeline != pipeline:
                     line.pipeline, line.look_at, line.poll_at = pipeline, 0.0, 0.0
             for key in set(self._lines) - set(declared):
                 del self._lines[key]
 
-    def _begun(self, pipeline: PromotionPipeline) -> Line:
+    def _begin(self, pipeline: PromotionPipeline) -> None:
+        """Hold a pipeline, as it was stored; one whose progress cannot be read rests, and stops no other."""
         stored = self._store.pipeline(pipeline.key)
-        if stored is None:
-            return Line(pipeline, Progress(pipeline.key), 0)
-        return Line(pipeline, load_progress(stored.body), stored.version)
+        try:
+            progress = load_progress(stored.body) if stored is not None else Progress(pipeline.key)
+        except ValueError as error:
+            _log.error("nothing is promoted by a pipeline", pipeline=str(pipeline.key), error=str(error))
+            return
+        self._lines[pipeline.key] = Line(pipeline, progress, stored.version if stored is not None else 0)
 
     def pipelines(self) -> tuple[tuple[PromotionPipeline, Progress], ...]:
         """Every pipeline with its progress now."""
@@ -166,6 +169,9 @@ class Promoter:
             _log.error("the store cannot be written; nothing is promoted before", pipeline=str(key), error=str(error))
             line.look_at = self._clock.monotonic() + BUSY_SECONDS
             self._read_again(line)
+        except Exception:  # noqa: BLE001  a fault in one pipeline must not stop the others, nor be told twice a second
+            _log.exception("a pipeline could not be looked at; the others go on", pipeline=str(key))
+            line.look_at = self._clock.monotonic() + CALM_SECONDS
 
     def _read_again(self, line: Line) -> None:
         try:
