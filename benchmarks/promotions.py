@@ -51,8 +51,9 @@ class Installation:
         """Write policies, pipelines and settings; returns the settings' file."""
         policies = self.folder / "policies"
         policies.mkdir(exist_ok=True)
-        with (policies / "all.yaml").open("w") as file:
-            YAML(typ="safe").dump_all([each for name in self.names for each in self._declared(name, interval)], file)
+        for name in self.names:
+            with (policies / f"{name}.yaml").open("w") as file:
+                YAML(typ="safe").dump_all(list(self._declared(name, interval)), file)
         settings = {
             "metricsSources": {"default": {"prometheus": {"url": "http://127.0.0.1:9"}}},
             "registries": [{"host": self.registry.host}],
@@ -111,6 +112,8 @@ class Installation:
         store.close()
         rollouts = self.running.reconciler.rollouts
         until(lambda: all(each.live is not None for each in rollouts()), "adoption", 600)
+        promoter = self.running.promoter
+        until(lambda: len(promoter.pipelines()) == len(self.names), "the pipelines", 60)
 
     def stop(self) -> None:
         """Stop the controller."""

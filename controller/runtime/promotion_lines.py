@@ -17,8 +17,11 @@ BUSY_SECONDS = 5.0
 """How often a pull request, or a write that failed, is looked at."""
 CALM_SECONDS = 30.0
 """How often something is looked at that the guard, a window or a person holds up."""
+HEARD_SECONDS = 150.0
+"""How often something is looked at that waits for the guard alone, of which each change is heard."""
 IDLE_SECONDS = 600.0
 """How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
+_JUDGED = (Phase.DEPLOYING, Phase.JUDGING)
 _BUSY = (Phase.PROPOSED, Phase.WRITING)
 
 
@@ -78,4 +81,5 @@ def pause(progress: Progress, now: float) -> float:
     if any(each.phase in _BUSY for each in waits):
         soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
         return min(BUSY_SECONDS, max(0.2, soonest))
-    return CALM_SECONDS
+    judged = not progress.guarded and all(each.phase in _JUDGED for each in waits)
+    return HEARD_SECONDS if judged else CALM_SECONDS
