@@ -16,13 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import urllib3
 
 from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.http_answers import (
+    EXCHANGE_ERRORS,
+    AnswerRefused,
+    Trouble,
+    read_body,
+    trouble_of,
+    verified_by,
+)
 from controller.adapters.server_words import shown
 
 LARGEST_ANSWER = 256 * 1024
-_CHUNK = 16 * 1024
 _CREATED = 201
 _TOO_MANY = 429
 _FORBIDDEN = 403
@@ -116,32 +122,26 @@ def _exchange(
         "X-GitHub-Api-Version": "2022-11-28",
     }
     request = requests.Request("POST", url, headers=headers, json=wanted).prepare()
-    verify = str(ca_file) if ca_file else True
-    adapter = DeadlineAdapter()
+    verify, adapter = verified_by(ca_file), DeadlineAdapter()
     try:
         with adapter.send(request, stream=True, timeout=max(time_left(), 0.001), verify=verify) as response:
-            return response.status_code, response.headers, _body(response)
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            return response.status_code, response.headers, read_body(response, LARGEST_ANSWER)
+    except AnswerRefused as error:
+        raise GithubUnavailable(f"GitHub's answer is {error}") from None
+    except EXCHANGE_ERRORS as error:
         raise _failure(error, seconds) from None
     finally:
         adapter.close()
 
 
-def _body(response: requests.Response) -> bytes:
-    body = b""
-    for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise GithubUnavailable(f"GitHub's answer is larger than {LARGEST_ANSWER} bytes")
-    return body
-
-
 def _failure(error: Exception, seconds: float) -> GithubUnavailable:
-    if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
-        return GithubUnavailable(f"GitHub's API gave no whole answer within {seconds:g} s")
-    if isinstance(error, requests.exceptions.SSLError):
-        return GithubUnavailable("the certificate of GitHub's API is not trusted: is caFile right?")
-    return GithubUnavailable(f"GitHub's API cannot be reached: {type(error).__name__}")
+    match trouble_of(error):
+        case Trouble.TIMED_OUT:
+            return GithubUnavailable(f"GitHub's API gave no whole answer within {seconds:g} s")
+        case Trouble.TLS:
+            return GithubUnavailable("the certificate of GitHub's API is not trusted: is caFile right?")
+        case _:
+            return GithubUnavailable(f"GitHub's API cannot be reached: {type(error).__name__}")
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

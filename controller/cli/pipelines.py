@@ -14,7 +14,6 @@ _STYLES = {
     Phase.PASSED: "green",
     Phase.STOPPED: "red",
     Phase.TAKEN_BACK: "yellow",
-    Phase.REFUSED: "red",
 }
 
 

@@ -167,6 +167,13 @@ class Repository(Protocol):
         """
         ...
 
+    def conflicts(self, commit: Revision, onto: Revision) -> tuple[str, ...]:
+        """Files of a commit's change (against its first parent) that cannot be brought into another commit; sorted.
+
+        Merged file by file, under their own names, and by lines within a file.
+        """
+        ...
+
     def diff(self, revision: Revision, tree: str) -> str:
         """What a tree changes against a revision, as a unified diff for people; cut after 60,000 characters.
 

@@ -8,9 +8,11 @@ import threading
 from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import structlog
 
+from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.git import canonical_url
 from controller.core.promotion.advance import look, stages_open, take
@@ -81,6 +83,8 @@ class Promoter:
         self._approvals = approvals
         self._moved = moved
         self._lines: dict[ApplicationKey, Line] = {}
+        self._retired = False
+        """Whether nothing is left open that was told of pipelines that are declared no more."""
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
         """Who writes into a repository, by its canonical URL."""
@@ -99,8 +103,35 @@ class Promoter:
                     self._begin(pipeline)
                 elif line.pipeline != pipeline:
                     line.pipeline, line.look_at, line.poll_at = pipeline, 0.0, 0.0
-            for key in set(self._lines) - set(declared):
+            gone = set(self._lines) - set(declared)
+            for key in gone:
                 del self._lines[key]
+        self._retired = self._retired and not gone
+        if not self._retired:
+            self._retire(set(declared))
+            self._retired = True
+
+    def _retire(self, declared: set[ApplicationKey]) -> None:
+        """End what was told of pipelines that are declared no more; their progress stays, should they come back."""
+        for stored in self._store.pipelines():
+            if stored.pipeline in declared:
+                continue
+            try:
+                progress = load_progress(stored.body)
+            except ValueError:
+                continue  # a newer version's: it is left as it is
+            if progress.alerts:
+                over = tuple(replace(each, ended_at=self._clock.now()) for each in progress.alerts)
+                left = replace(progress, alerts=())
+                change = PipelineChange(
+                    stored.pipeline, stored.version, dump_progress(left), self._addressed(over), (), left
+                )
+                self._store.commit_pipeline(change)
+                self._told()
+
+    def _addressed(self, alerts: Iterable[Alert]) -> tuple[tuple[str, Alert], ...]:
+        """Each alert with each sink that it goes to."""
+        return tuple((sink, each) for each in alerts for sink in self._sinks if not each.sinks or sink in each.sinks)
 
     def _begin(self, pipeline: PromotionPipeline) -> None:
         """Hold a pipeline, as it was stored; one whose progress cannot be read rests, and stops no other."""
@@ -267,10 +298,7 @@ class Promoter:
         """Write down what was decided; nothing where nothing has changed."""
         if move.progress == line.progress and not move.alerts and not consumed:
             return
-        sinks = self._sinks
-        alerts = tuple(
-            (sink, alert) for alert in move.alerts for sink in sinks if not alert.sinks or sink in alert.sinks
-        )
+        alerts = self._addressed(move.alerts)
         key = line.pipeline.key
         change = PipelineChange(key, line.version, dump_progress(move.progress), alerts, consumed, move.progress)
         line.version = self._store.commit_pipeline(change)

@@ -5,11 +5,11 @@ lead.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.declared import DeclarationError
 from controller.core.forge import PullRequestDraft
-from controller.core.forge_writing import MergeRequest
+from controller.core.forge_writing import MergeBlock, MergeMethod, MergeOutcome, MergeRequest
 from controller.core.git import CommitIdentity
 from controller.core.promotion.intents import (
     CannotEdit,
@@ -76,8 +76,18 @@ class Acting:
                 self._forge(intent.repository).close(intent.number, intent.comment)
                 return PullClosed(intent.place, intent.number)
             case MergePull():
-                request = MergeRequest(intent.number, intent.head, title=intent.title, message=intent.message)
-                return PullMerged(intent.place, intent.number, self._forge(intent.repository).merge(request))
+                return PullMerged(intent.place, intent.number, self._merge(intent))
+
+    def _merge(self, intent: MergePull) -> MergeOutcome:
+        """Merge it in the first of the ways that the repository allows: a merge, a squash, a rebase."""
+        forge = self._forge(intent.repository)
+        request = MergeRequest(intent.number, intent.head, title=intent.title, message=intent.message)
+        outcome = forge.merge(request)
+        for method in (MergeMethod.SQUASH, MergeMethod.REBASE):
+            if outcome.block is not MergeBlock.METHOD:
+                break
+            outcome = forge.merge(replace(request, method=method))
+        return outcome
 
     def _repository(self, url: str) -> Repository:
         return self.ports.repositories[url]

@@ -133,9 +133,19 @@ class Gathering:
             branch_head = self._ports.repositories[facts.repository].fetch(pull_branch(move, passage))
         except RevisionUnknown:
             branch_head = None
+        facts = replace(facts, branch_head=branch_head)
         forge = self._ports.forge(facts.repository)
-        pull = _pull(forge, passage.pull_number) if forge is not None and passage.pull_number is not None else None
-        return replace(facts, branch_head=branch_head, pull=pull)
+        if forge is None or passage.pull_number is None:
+            return facts
+        pull = _pull(forge, passage.pull_number)
+        return replace(facts, pull=replace(pull, conflicts=self._conflicts(passage, facts, pull)))
+
+    def _conflicts(self, passage: Passage, facts: PlaceFacts, pull: PullFacts) -> bool:
+        """Whether Git could not merge it any more: forges say so late, or not at all."""
+        ours = pull.request.open and pull.request.head == passage.pull_head
+        if not ours or facts.head is None:
+            return False
+        return bool(self._ports.repositories[facts.repository].conflicts(pull.request.head, facts.head))
 
     def _with_authors(self, move: Move, stage: Stage, passage: Passage | None, facts: PlaceFacts) -> PlaceFacts:
         rules = stage.approvals

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 from controller.core.application import ApplicationKey
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Phase, Progress
+from controller.core.promotion.progress import Passage, Phase, Progress
 from controller.core.state import Rollout
 from controller.ports.store import InboxEntry
 
 BUSY_SECONDS = 5.0
-"""How often a pull request, or a write that failed, is looked at."""
+"""How often a write that failed is looked at."""
+SOONEST_PULL, LATEST_PULL = 15.0, 300.0
+"""How often an open pull request is looked at, without a webhook: the longer it waits for people, the more seldom. Each
+look is some requests to a forge, whose hourly limit many pull requests share."""
 CALM_SECONDS = 30.0
 """How often something is looked at that the guard, a window or a person holds up."""
 HEARD_SECONDS = 150.0
@@ -22,7 +25,6 @@ HEARD_SECONDS = 150.0
 IDLE_SECONDS = 600.0
 """How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
 _JUDGED = (Phase.DEPLOYING, Phase.JUDGING)
-_BUSY = (Phase.PROPOSED, Phase.WRITING)
 
 
 @dataclass(slots=True)
@@ -75,11 +77,16 @@ def _said(rollout: Rollout) -> tuple[object, ...]:
 
 def pause(progress: Progress, now: float) -> float:
     """Seconds until the next look, where nothing is heard before."""
-    waits = [each for each in progress.passages if each.open]
-    if not waits:
-        return CALM_SECONDS if progress.guarded else IDLE_SECONDS  # nobody but a look sees who changes what is locked
-    if any(each.phase in _BUSY for each in waits):
-        soonest = min((each.next_at - now for each in waits if each.next_at > now), default=BUSY_SECONDS)
-        return min(BUSY_SECONDS, max(0.2, soonest))
-    judged = not progress.guarded and all(each.phase in _JUDGED for each in waits)
-    return HEARD_SECONDS if judged else CALM_SECONDS
+    waits = [_pause(each, now) for each in progress.passages if each.open]
+    calm = CALM_SECONDS if progress.guarded else IDLE_SECONDS  # nobody but a look sees who changes what is locked
+    return min([calm, *waits])
+
+
+def _pause(passage: Passage, now: float) -> float:
+    if passage.next_at > now:
+        return max(0.2, passage.next_at - now)
+    if passage.phase is Phase.WRITING:
+        return BUSY_SECONDS
+    if passage.phase is Phase.PROPOSED:
+        return min(LATEST_PULL, max(SOONEST_PULL, (now - passage.phase_at) / 10))
+    return HEARD_SECONDS if passage.phase in _JUDGED else CALM_SECONDS

@@ -133,7 +133,6 @@ class Triggers:
                 f"pr-{each.number}-{each.head[:7]}",
                 revision=each.head,
                 source=trigger.repository,
-                number=each.number,
                 by=each.author,
             )
             for each in pulls.found

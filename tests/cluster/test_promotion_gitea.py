@@ -234,6 +234,9 @@ def test_three_stages_to_the_end(make_line: Callable[[], Line]) -> None:
     done = line.reached("production", "1.1.0", Phase.PASSED)
     assert done.approved_by == (f"{LEAD}-p",)
     assert line.tag("production") == "v1.1.0"
+    line.push("v1.2.0", "three")  # the forge keeps the branches of what was merged
+    line.reached("staging", "1.2.0", Phase.PASSED)
+    line.reached("production", "1.2.0", Phase.PROPOSED)
 
 
 def test_an_author_cannot_approve(make_line: Callable[[], Line]) -> None:
@@ -252,6 +255,27 @@ def test_an_author_cannot_approve(make_line: Callable[[], Line]) -> None:
         WAIT,
     )
     assert line.tag("production") == "v1.0.0"
+
+
+def test_a_pull_request_that_conflicts_is_made_anew(make_line: Callable[[], Line]) -> None:
+    """Somebody changes the same lines while it waits: its commit is made on the new head, and can be merged again."""
+    line = make_line()
+    line.start()
+    line.push("v1.1.0", "two")
+    waiting = line.reached("production", "1.1.0", Phase.PROPOSED)
+    text = values("v1.0.0").replace("repository: checkout", "repository: shop/checkout")
+    head = line.manifests.commit({"apps/production/values.yaml": text}, "Name the image in full")
+    number = waiting.pull_number
+    assert number is not None
+    until(
+        lambda: (found := line.passage("production", "1.1.0")) and found.commits[-1].parent == head,
+        "a new commit",
+        WAIT,
+    )
+    line.says("1 approval is missing")
+    line.approve(number, LEAD)
+    line.reached("production", "1.1.0", Phase.PASSED)
+    assert "repository: shop/checkout\n  tag: v1.1.0" in line.manifests.read("apps/production/values.yaml")
 
 
 def test_a_bad_version_is_stopped_in_staging(make_line: Callable[[], Line]) -> None:

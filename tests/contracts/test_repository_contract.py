@@ -703,3 +703,26 @@ def test_a_diff_for_people(case: Case) -> None:
     assert told.endswith("… cut: the whole difference has more than 60000 characters\n")
     with pytest.raises(RevisionUnknown):
         case.repository.diff(first, UNKNOWN)
+
+
+def test_whether_a_commit_can_still_be_merged(case: Case) -> None:
+    """Changes elsewhere, and the same change by others, conflict with nothing; another change of the same line does."""
+    base = case.commit({DEV: "tag: v1\n", "other": "1\n"})
+    written = case.repository.write(base, {DEV: b"tag: v2\n"})
+    made = case.repository.build(
+        parent=base, tree=written.tree, message="Promote\n", identity=CommitIdentity(), at=1_800_000_000.0
+    )
+    assert case.repository.push(made, "proposal", None).result is PushResult.PUSHED
+    elsewhere = case.commit({"other": "2\n"})
+    case.repository.fetch("main")
+    assert case.repository.conflicts(made.revision, elsewhere) == ()
+    same = case.commit({DEV: "tag: v2\n"})
+    case.repository.fetch("main")
+    assert case.repository.conflicts(made.revision, same) == ()
+    against = case.commit({DEV: "tag: v3\n"})
+    case.repository.fetch("main")
+    assert case.repository.conflicts(made.revision, against) == (DEV,)
+    with pytest.raises(RevisionUnknown):
+        case.repository.conflicts(made.revision, UNKNOWN)
+    with pytest.raises(InvalidReference):
+        case.repository.conflicts(made.revision, Revision("main"))

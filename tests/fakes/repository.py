@@ -309,6 +309,14 @@ class InMemoryRepository:
         within = self.remote.reach(new) - self.remote.reach(old)
         return self._touching([revision for revision in self.remote.commits if revision in within], wanted)
 
+    def conflicts(self, commit: Revision, onto: Revision) -> tuple[str, ...]:
+        checked_revision(onto)
+        self._require(commit)
+        self._require(onto)
+        parent = next(iter(self.remote.commits[commit].parents))
+        before, after, there = (self.remote.tree(each) for each in (parent, commit, onto))
+        return tuple(_three_way(before, there, after)[1])
+
     def diff(self, revision: Revision, tree: str) -> str:
         checked_revision(tree)
         self._require(revision)

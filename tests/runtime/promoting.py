@@ -19,7 +19,13 @@ Approvals = Callable[[ApplicationKey], Sequence[Approval]]
 class Promoting:
     """One process that promotes; another one on the same store is what comes after it."""
 
-    def __init__(self, store: PipelineStore, world: World | None = None, approvals: Approvals | None = None) -> None:
+    def __init__(
+        self,
+        store: PipelineStore,
+        world: World | None = None,
+        approvals: Approvals | None = None,
+        declared: Sequence[PromotionPipeline] | None = None,
+    ) -> None:
         self.world = world or World()
         self.clock = ManualClock()
         self.lanes = QueuedLanes()
@@ -38,7 +44,7 @@ class Promoting:
             approvals=approvals,
             moved=lambda _key, move: self.said.extend(move.said),
         )
-        self.promoter.declare([self.world.pipeline])
+        self.promoter.declare([self.world.pipeline] if declared is None else declared)
 
     @property
     def progress(self) -> Progress:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from controller.core.promotion.progress import Place, Progress
+from controller.core.promotion.progress import Place, Progress, load_progress
+from controller.core.promotion.standing import Judged
 from controller.ports.promotions import PipelineChange
 from controller.ports.store import StoreUnavailable
 from tests.core.promotion.world import World, version
@@ -73,6 +74,29 @@ def test_a_fault_is_not_repeated_with_each_beat(monkeypatch: pytest.MonkeyPatch)
     promoting.clock.advance(31.0)
     promoting.turn()
     assert len(calls) > 1
+
+
+def test_what_was_told_of_a_pipeline_that_is_gone_is_over() -> None:
+    """Taken out while it runs, or while no controller ran: its open alerts end, once; its progress stays."""
+    for restarted in (False, True):
+        store, world = MemoryStore(), World()
+        promoting = Promoting(store, world)
+        promoting.turn()
+        world.deploy()
+        world.judge(Judged.BREACHED, Place("dev"))
+        promoting.clock.advance(160.0)
+        promoting.turn()
+        told = [each.alert.ended_at for each in store.outbox("on-call", promoting.clock.now())]
+        assert told == [None]
+        after = Promoting(store, World(), declared=()) if restarted else promoting
+        after.promoter.declare([])
+        after.promoter.declare([])
+        ended = [each.alert.ended_at for each in store.outbox("on-call", promoting.clock.now())]
+        assert len(ended) == 2
+        assert ended[1] is not None
+        stored = store.pipeline(world.pipeline.key)
+        assert stored is not None
+        assert load_progress(stored.body).stopped
 
 
 def test_nothing_is_pushed_that_could_not_be_written_down() -> None:

@@ -12,14 +12,23 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 
 from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.http_answers import (
+    EXCHANGE_ERRORS,
+    AnswerRefused,
+    Trouble,
+    asked_again_if_stale,
+    cause_of,
+    innermost,
+    read_body,
+    trouble_of,
+    verified_by,
+)
 from controller.ports.forge import ForgeDenied, ForgeError, ForgeMalformed, ForgeUnavailable
 
 LARGEST_ANSWER = 8 * 1024 * 1024
-_CHUNK = 64 * 1024
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 307, 308)
 _NEVER_SENT = {
@@ -84,7 +93,9 @@ class Exchange:
         set_deadline(self._seconds)
         try:
             return self._followed(request)
-        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+        except AnswerRefused as error:
+            raise ForgeMalformed(f"the forge's answer is {error}") from None
+        except EXCHANGE_ERRORS as error:
             raise self._failure(error, request) from None
 
     def close(self) -> None:
@@ -101,14 +112,7 @@ class Exchange:
         raise ForgeMalformed("the forge redirects in a circle")
 
     def _read(self, request: Request) -> Answer:
-        try:
-            return self._once(request, self._kept)
-        except requests.ConnectionError as error:
-            # A kept connection that the server had closed meanwhile: this request changes nothing, so ask once more.
-            stale = "RemoteDisconnected" in repr(error) or "ConnectionReset" in repr(error)
-            if not stale or time_left() <= 0:
-                raise
-        return self._once(request, self._kept)
+        return asked_again_if_stale(lambda: self._once(request, self._kept))
 
     def _written(self, request: Request) -> Answer:
         fresh = DeadlineAdapter()  # on a kept connection nobody could tell whether the server had seen it
@@ -119,36 +123,24 @@ class Exchange:
 
     def _once(self, request: Request, adapter: HTTPAdapter) -> Answer:
         prepared = requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body)
-        verify = str(self._ca_file) if self._ca_file else True
-        timeout = max(time_left(), 0.001)
+        verify, timeout = verified_by(self._ca_file), max(time_left(), 0.001)
         with adapter.send(prepared.prepare(), stream=True, timeout=timeout, verify=verify) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, _body(response))
+            return Answer(response.status_code, headers, read_body(response, LARGEST_ANSWER))
 
     def _failure(self, error: Exception, request: Request) -> ForgeError:
         unclear = not request.safe and not _never_sent(error)
-        if self._ca_file is not None and not self._ca_file.is_file():
-            return ForgeDenied(f"forge.caFile {self._ca_file} cannot be read")
-        if isinstance(error, requests.exceptions.SSLError):
-            return ForgeUnavailable("the certificate of the forge is not trusted: is forge.caFile right?")
-        if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
-            return ForgeUnavailable(f"the forge gave no whole answer within {self._seconds:g} s", unclear=unclear)
-        if isinstance(error, requests.exceptions.InvalidHeader):
-            return ForgeDenied("the forge's token cannot be sent in a header: it must be one word")
-        return ForgeUnavailable(f"no answer from the forge: {_cause(error)}", unclear=unclear)
-
-
-def _body(response: requests.Response) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ForgeMalformed("the forge's answer is compressed, though that was not asked for")
-    parts: list[bytes] = []
-    left = LARGEST_ANSWER
-    for chunk in response.iter_content(_CHUNK):
-        parts.append(chunk)
-        left -= len(chunk)
-        if left < 0:
-            raise ForgeMalformed(f"the forge's answer is larger than {LARGEST_ANSWER} bytes")
-    return b"".join(parts)
+        match trouble_of(error, self._ca_file):
+            case Trouble.CA_FILE:
+                return ForgeDenied(f"forge.caFile {self._ca_file} cannot be read")
+            case Trouble.TLS:
+                return ForgeUnavailable("the certificate of the forge is not trusted: is forge.caFile right?")
+            case Trouble.TIMED_OUT:
+                return ForgeUnavailable(f"the forge gave no whole answer within {self._seconds:g} s", unclear=unclear)
+            case Trouble.HEADER:
+                return ForgeDenied("the forge's token cannot be sent in a header: it must be one word")
+            case _:
+                return ForgeUnavailable(f"no answer from the forge: {cause_of(error)}", unclear=unclear)
 
 
 def _same_origin(one: str, other: str) -> bool:
@@ -156,18 +148,6 @@ def _same_origin(one: str, other: str) -> bool:
     return (first.scheme, first.netloc) == (second.scheme, second.netloc) and one != other
 
 
-def _innermost(error: BaseException) -> BaseException:
-    inner = [each for each in (*error.args, getattr(error, "reason", None)) if isinstance(each, BaseException)]
-    return _innermost(inner[0]) if inner and inner[0] is not error else error
-
-
 def _never_sent(error: Exception) -> bool:
-    names = {type(error).__name__, type(_innermost(error)).__name__}
+    names = {type(error).__name__, type(innermost(error)).__name__}
     return bool(names & _NEVER_SENT) or isinstance(error, requests.exceptions.ConnectTimeout | ConnectionRefusedError)
-
-
-def _cause(error: BaseException) -> str:
-    """Why, by the class of the innermost error: its text may hold the URL."""
-    name = type(_innermost(error)).__name__
-    refused = {"NewConnectionError", "NameResolutionError", "ConnectionRefusedError", "gaierror"}
-    return "refused, or no such host" if name in refused else name

@@ -36,7 +36,7 @@ class PlaceStatus(Fields):
     identity: _Version | None = None
     """What names this version and no other: a digest, or a commit. An Approval names it."""
     phase: Word | None = None
-    """How far it is: Waiting, Writing, Proposed, Deploying, Judging, Passed, Stopped, TakenBack, Refused."""
+    """How far it is: Waiting, Writing, Proposed, Deploying, Judging, Passed, Stopped, TakenBack."""
     sentence: Text | None = None
     """What it waits for, or how it ended."""
     since: Time | None = None

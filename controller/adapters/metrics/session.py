@@ -19,12 +19,21 @@ from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 
 from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.http_answers import (
+    AnswerRefused,
+    AnswerTooLarge,
+    Trouble,
+    asked_again_if_stale,
+    cause_of,
+    read_body,
+    trouble_of,
+    verified_by,
+)
 from controller.adapters.metrics.envelope import printable, read_envelope
 from controller.adapters.secret_file import SecretUnreadable, read_secret
 from controller.core.observation import MissingReason
 from controller.ports.metrics import MetricsError, MetricsMalformed, MetricsRefused, MetricsUnavailable
 
-_CHUNK = 65536
 _OK = 200
 
 
@@ -120,7 +129,9 @@ class GuardedSession(requests.Session):
         set_deadline(self.seconds)
         headers = self._headers()
         try:
-            status, content_type, body = self._exchange(str(url), dict(params or {}), headers)
+            status, content_type, body = asked_again_if_stale(
+                lambda: self._send(str(url), dict(params or {}), headers)
+            )
         except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:
             raise self._failure(error) from None
         envelope, self.result_type, self.warnings = read_envelope(status, content_type, body, self._clean)
@@ -150,16 +161,6 @@ class GuardedSession(requests.Session):
             raise MetricsRefused(MissingReason.NOT_AUTHORISED, f"{path} holds no bearer token: it must be one word")
         return token
 
-    def _exchange(self, url: str, data: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, bytes]:
-        try:
-            return self._send(url, data, headers)
-        except requests.ConnectionError as error:
-            # A kept connection that the server had closed meanwhile. Queries change nothing, so ask once more.
-            stale = "RemoteDisconnected" in repr(error) or "ConnectionReset" in repr(error)
-            if not stale or time_left() <= 0:
-                raise
-        return self._send(url, data, headers)
-
     def _send(self, url: str, data: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, bytes]:
         # Straight to the adapter: what a requests session adds (cookies, redirects, settings of the environment) is
         # unwanted here, and was a third of what a query costs.
@@ -171,42 +172,31 @@ class GuardedSession(requests.Session):
             data=urlencode(data),
             auth=HTTPBasicAuth(user[0].encode(), user[1].encode()) if user else None,
         ).prepare()
-        verify = str(self._access.ca_file) if self._access.ca_file else True
+        verify = verified_by(self._access.ca_file)
         with self._adapter.send(request, stream=True, timeout=max(time_left(), 0.001), verify=verify) as response:
             return response.status_code, response.headers.get("Content-Type", ""), self._body(response)
 
     def _body(self, response: requests.Response) -> bytes:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise MetricsMalformed(MissingReason.MALFORMED, "the answer is compressed, though that was not asked for")
-        limit = self._access.max_bytes
-        parts = []
-        for chunk in response.iter_content(_CHUNK):
-            parts.append(chunk)
-            limit -= len(chunk)
-            if limit < 0:
-                raise MetricsMalformed(
-                    MissingReason.TOO_LARGE, f"the answer is larger than {self._access.max_bytes} bytes"
-                )
-        return b"".join(parts)
+        try:
+            return read_body(response, self._access.max_bytes)
+        except AnswerRefused as error:
+            too_large = isinstance(error, AnswerTooLarge)
+            reason = MissingReason.TOO_LARGE if too_large else MissingReason.MALFORMED
+            raise MetricsMalformed(reason, f"the answer is {error}") from None
 
     def _failure(self, error: Exception) -> MetricsError:
-        if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
-            return MetricsUnavailable(MissingReason.TIMED_OUT, f"no whole answer within {self.seconds:.3g} s")
-        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeError):
-            return MetricsRefused(MissingReason.NOT_AUTHORISED, "a header of the metrics source cannot be sent")
-        if isinstance(error, requests.exceptions.SSLError):
-            return MetricsUnavailable(MissingReason.UNREACHABLE, "the TLS handshake failed: is caFile right?")
-        if self._access.ca_file is not None and not self._access.ca_file.is_file():
-            return MetricsRefused(MissingReason.UNREACHABLE, f"caFile {self._access.ca_file} cannot be read")
-        if isinstance(error, requests.ConnectionError) or not isinstance(error, requests.RequestException):
-            return MetricsUnavailable(MissingReason.UNREACHABLE, f"no connection: {_cause(error)}")
-        return MetricsMalformed(MissingReason.MALFORMED, f"no HTTP answer that can be read: {type(error).__name__}")
-
-
-def _cause(error: BaseException) -> str:
-    """Why a connection failed, by the class of the innermost error: its text may hold the URL."""
-    inner = [each for each in (*error.args, getattr(error, "reason", None)) if isinstance(each, BaseException)]
-    if inner and inner[0] is not error:
-        return _cause(inner[0])
-    name = type(error).__name__
-    return "refused, or no such host" if name in {"NewConnectionError", "NameResolutionError"} else name
+        ca_file = self._access.ca_file
+        match trouble_of(error, ca_file):
+            case Trouble.TIMED_OUT:
+                return MetricsUnavailable(MissingReason.TIMED_OUT, f"no whole answer within {self.seconds:.3g} s")
+            case Trouble.HEADER:
+                return MetricsRefused(MissingReason.NOT_AUTHORISED, "a header of the metrics source cannot be sent")
+            case Trouble.TLS:
+                return MetricsUnavailable(MissingReason.UNREACHABLE, "the TLS handshake failed: is caFile right?")
+            case Trouble.CA_FILE:
+                return MetricsRefused(MissingReason.UNREACHABLE, f"caFile {ca_file} cannot be read")
+            case Trouble.CONNECTION:
+                return MetricsUnavailable(MissingReason.UNREACHABLE, f"no connection: {cause_of(error)}")
+            case Trouble.HTTP:
+                said = f"no HTTP answer that can be read: {type(error).__name__}"
+                return MetricsMalformed(MissingReason.MALFORMED, said)

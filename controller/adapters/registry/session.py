@@ -12,14 +12,21 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
 
 from controller.adapters.deadline import DeadlineAdapter, set_deadline, time_left
+from controller.adapters.http_answers import (
+    EXCHANGE_ERRORS,
+    AnswerRefused,
+    Trouble,
+    asked_again_if_stale,
+    read_body,
+    trouble_of,
+    verified_by,
+)
 from controller.adapters.registry.access import RegistryAccess, origin_of
 from controller.ports.registry import RegistryDenied, RegistryError, RegistryMalformed, RegistryUnavailable
 
 MOST_REDIRECTS = 3
-_CHUNK = 65_536
 _KEPT = 4
 """Ways that are kept open between operations."""
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -90,7 +97,7 @@ class Operation:
         self._session = session
         self._way = way
         self._seconds = seconds
-        self._verify = str(session.access.ca_file) if session.access.ca_file else True
+        self._verify = verified_by(session.access.ca_file)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], authorization: str, most: int) -> Answer:
         """GET or HEAD a URL, following redirects; ``authorization`` (may be empty) goes to the URL's own origin alone.
@@ -129,21 +136,11 @@ class Operation:
 
     def _exchanged(self, method: str, url: str, headers: Mapping[str, str], most: int) -> Answer:
         try:
-            return self._exchange(method, url, headers, most)
-        except RegistryError:
-            raise
-        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            return asked_again_if_stale(lambda: self._once(method, url, headers, most))
+        except AnswerRefused as error:
+            raise RegistryMalformed(f"{self._host}: the answer is {error}") from None
+        except EXCHANGE_ERRORS as error:
             raise self._failure(url, error) from None
-
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], most: int) -> Answer:
-        try:
-            return self._once(method, url, headers, most)
-        except requests.ConnectionError as error:
-            # A kept connection that the server had closed meanwhile. Reading changes nothing, so ask once more.
-            stale = "RemoteDisconnected" in repr(error) or "ConnectionReset" in repr(error)
-            if not stale or time_left() <= 0:
-                raise
-        return self._once(method, url, headers, most)
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], most: int) -> Answer:
         own = {"User-Agent": "rollguard", "Accept-Encoding": "identity"}
@@ -151,31 +148,21 @@ class Operation:
         adapter = self._way.own if origin_of(url) == self._session.origin else self._way.other
         left = max(time_left(), 0.001)
         with adapter.send(request, stream=True, timeout=left, verify=self._verify) as response:
-            return Answer(url, response.status_code, response.headers, self._body(response, most))
-
-    def _body(self, response: requests.Response, most: int) -> bytes:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise RegistryMalformed(f"{self._host}: the answer is compressed, though that was not asked for")
-        parts = []
-        left = most
-        for chunk in response.iter_content(_CHUNK):
-            parts.append(chunk)
-            left -= len(chunk)
-            if left < 0:
-                raise RegistryMalformed(f"{self._host}: the answer is larger than {most} bytes")
-        return b"".join(parts)
+            return Answer(url, response.status_code, response.headers, read_body(response, most))
 
     def _failure(self, url: str, error: Exception) -> RegistryError:
         host = urlsplit(url).netloc.rpartition("@")[2]
-        if time_left() <= 0 or isinstance(error, requests.Timeout | TimeoutError):
-            return RegistryUnavailable(f"{host}: no whole answer within {self._seconds:.3g} s")
-        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeError):
-            return RegistryDenied(f"{host}: a credential of the registry cannot be sent")
-        if isinstance(error, requests.exceptions.SSLError):
-            return RegistryUnavailable(f"{host}: the TLS handshake failed: is caFile right, and plainHttp?")
         ca_file = self._session.access.ca_file
-        if ca_file is not None and not ca_file.is_file():
-            return RegistryDenied(f"{host}: caFile {ca_file} cannot be read")
-        if isinstance(error, requests.ConnectionError) or not isinstance(error, requests.RequestException):
-            return RegistryUnavailable(f"{host}: no connection: {type(error).__name__}")
-        return RegistryMalformed(f"{host}: no HTTP answer that can be read: {type(error).__name__}")
+        match trouble_of(error, ca_file):
+            case Trouble.TIMED_OUT:
+                return RegistryUnavailable(f"{host}: no whole answer within {self._seconds:.3g} s")
+            case Trouble.HEADER:
+                return RegistryDenied(f"{host}: a credential of the registry cannot be sent")
+            case Trouble.TLS:
+                return RegistryUnavailable(f"{host}: the TLS handshake failed: is caFile right, and plainHttp?")
+            case Trouble.CA_FILE:
+                return RegistryDenied(f"{host}: caFile {ca_file} cannot be read")
+            case Trouble.CONNECTION:
+                return RegistryUnavailable(f"{host}: no connection: {type(error).__name__}")
+            case Trouble.HTTP:
+                return RegistryMalformed(f"{host}: no HTTP answer that can be read: {type(error).__name__}")

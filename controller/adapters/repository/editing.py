@@ -6,6 +6,9 @@ else of the tree changes. Nothing is followed: a link, a submodule or a folder i
 
 from collections.abc import Mapping, Sequence
 
+from controller.adapters.repository.changes import compare
+from controller.adapters.repository.history import shown
+from controller.adapters.repository.merge import apply
 from controller.adapters.repository.mirror import Mirror
 from controller.adapters.repository.objects import Ask, Entry, bodies, look, place, store
 from controller.adapters.repository.references import checked_path, checked_paths
@@ -97,6 +100,15 @@ def diff(mirror: Mirror, revision: Revision, tree: str) -> str:
 
     mirror.git("diff-tree", *_DIFF_OPTIONS, f"{revision}^{{tree}}", tree, sink=take, limit=1 << 30)
     return cut(read.decode(errors="replace"))
+
+
+def conflicts(mirror: Mirror, commit: Revision, onto: Revision) -> tuple[str, ...]:
+    """Files of a commit's change against its first parent that cannot be brought into another commit; all are here."""
+    trees = look(mirror, [Ask(place(name, "")) for name in (f"{commit}^", commit, onto)])
+    if any(each is None for each in trees):
+        raise RevisionUnknown(f"the trees of {commit[:12]}, its parent and {onto[:12]} are not all in the mirror")
+    before, after, there = (each.oid for each in trees if each is not None)
+    return tuple(shown(path) for path in apply(mirror, there, compare(mirror, before, after)).conflicts)
 
 
 def cut(text: str) -> str:

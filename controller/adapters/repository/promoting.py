@@ -3,6 +3,7 @@
 Invariant: as of all its calls: what is given is checked before any Git runs, and the mirror's lock is held.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -15,14 +16,14 @@ from controller.core.git import CommitFacts, Tag, WrittenFiles
 T = TypeVar("T")
 
 
-class ForPromotions:
+class ForPromotions(ABC):
     """Files, tags and commits of a repository; who inherits brings the mirror and the way to use it."""
 
     _mirror: Mirror
 
+    @abstractmethod
     def _use(self, operation: Callable[[], T], *, mend: bool = True) -> T:
         """Run an operation on the mirror."""
-        raise NotImplementedError
 
     def files(self, revision: Revision, paths: Sequence[str]) -> dict[str, bytes | None]:
         """What some files hold at a revision, each within 1 MiB; None where there is none."""
@@ -65,6 +66,16 @@ class ForPromotions:
         """What a tree changes against a revision, as a unified diff for people; cut after 60,000 characters."""
         checked_revision(tree)
         return self._at(revision, lambda: editing.diff(self._mirror, revision, tree))
+
+    def conflicts(self, commit: Revision, onto: Revision) -> tuple[str, ...]:
+        """Files of a commit's change that cannot be brought into another commit; sorted."""
+        checked_revision(onto)
+
+        def read() -> tuple[str, ...]:
+            self._mirror.require(onto)
+            return editing.conflicts(self._mirror, commit, onto)
+
+        return self._at(commit, read)
 
     def _at(self, revision: Revision, operation: Callable[[], T]) -> T:
         """Run an operation once a revision is here."""

@@ -126,7 +126,7 @@ def _prepare(move: Move, passage: Passage, facts: PlaceFacts, edits: tuple[FileE
 
 def _propose(move: Move, passage: Passage, facts: PlaceFacts, edits: tuple[FileEdit, ...]) -> Move:
     branch, newest = pull_branch(move, passage), _newest(passage)
-    if facts.branch_head is not None and facts.branch_head not in _our_heads(passage):
+    if facts.branch_head is not None and facts.branch_head not in _our_heads(move, passage):
         return cannot(move, passage, f"branch {branch} holds commits that are not Rollguard's: merge or delete it")
     if newest is None or (newest.revision != facts.branch_head and newest.parent != facts.head):
         return _prepare(move, passage, facts, edits)
@@ -150,9 +150,11 @@ def _propose(move: Move, passage: Passage, facts: PlaceFacts, edits: tuple[FileE
     )
 
 
-def _our_heads(passage: Passage) -> frozenset[Revision]:
-    ours = {each.revision for each in passage.commits}
-    return frozenset(ours | {passage.pull_head}) if passage.pull_head is not None else frozenset(ours)
+def _our_heads(move: Move, passage: Passage) -> frozenset[Revision]:
+    """Commits of ours that may be the head of the place's branch: forges keep it after a merge, so earlier versions' too."""
+    ways = [each for each in (*move.progress.passages, *move.progress.ended) if each.place == passage.place]
+    ours = {commit.revision for each in ways for commit in each.commits}
+    return frozenset(ours | {each.pull_head for each in ways if each.pull_head is not None})
 
 
 def _proposed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
@@ -162,7 +164,7 @@ def _proposed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
     if pull.request.head != passage.pull_head:
         return move.wait(passage, f"somebody pushed to pull request {pull.request.number}: people merge it")
     if pull.conflicts:
-        return move.to(passage, Phase.WRITING, "its branch conflicts: made anew", built_step=-1)
+        return _write(move, replace(passage, built_step=-1), facts)
     stage = move.stage(passage.place)
     gate, agreed = _merge_gate(move, passage, stage, pull)
     if gate is not None:

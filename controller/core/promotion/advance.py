@@ -13,7 +13,7 @@ crash at any point loses nothing and doubles nothing.
 from controller.core.application import ApplicationKey
 from controller.core.promotion.acting import act
 from controller.core.promotion.asking import drop_old
-from controller.core.promotion.choosing import choose, learn
+from controller.core.promotion.choosing import choose, drop_answered, learn
 from controller.core.promotion.facts import Facts
 from controller.core.promotion.following import follow, note_passed
 from controller.core.promotion.intents import PromotionEvent
@@ -28,13 +28,13 @@ def look(pipeline: PromotionPipeline, progress: Progress, facts: Facts, now: flo
     move = drop_old(learn(Move(pipeline, progress, facts, now)))
     places = places_of(pipeline)
     if progress.places != places:
-        move = move.set(places=places)
+        move = move.resolve_all_but(places).set(places=places)
     for place in places:
         move = follow(move, place)
-    move = note_passed(move)
+    move = drop_answered(note_passed(move))
     for place in places:
         move = act(follow(choose(move, place), place), place)
-    return move
+    return drop_answered(move)
 
 
 def take(pipeline: PromotionPipeline, progress: Progress, facts: Facts, event: PromotionEvent, now: float) -> Move:

@@ -4,8 +4,6 @@ Invariant: asking is remembered, never done on the spot: the gates decide. Only 
 reason, and others are alerted. A promotion by hand is a deliberate re-land: it lifts a stop, and is judged anew.
 """
 
-from dataclasses import replace
-
 from controller.core.alerts import AlertName
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import Stage
@@ -33,7 +31,7 @@ def promote(move: Move, stage_name: str, identity: str, by: str, bypass_reason: 
     if not bypass_reason:
         return move
     place = next(each for each in places_of(move.pipeline) if each.stage == stage.name)
-    return move.tell(
+    return move.resolve(AlertName.APPROVAL_BYPASSED, place).tell(
         AlertName.APPROVAL_BYPASSED,
         place,
         f"{move.pipeline.key}: {by} lets {version.name} into {stage.name} without approvals",
@@ -90,9 +88,9 @@ def drop_old(move: Move) -> Move:
     freezes = tuple(each for each in move.progress.freezes if each.until is None or move.now < each.until)
     known |= move.progress.offenders
     approvals = tuple(each for each in move.progress.approvals if each.identity in known)
-    if freezes == move.progress.freezes and approvals == move.progress.approvals:
+    if (freezes, approvals) == (move.progress.freezes, move.progress.approvals):
         return move
-    return replace(move, progress=replace(move.progress, freezes=freezes, approvals=approvals))
+    return move.set(freezes=freezes, approvals=approvals)
 
 
 def _stage(move: Move, name: str) -> Stage | None:

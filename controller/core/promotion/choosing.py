@@ -10,7 +10,7 @@ from dataclasses import replace
 from controller.core.promotion.edits import names_version
 from controller.core.promotion.facts import Found
 from controller.core.promotion.gates import soaking
-from controller.core.promotion.move import Move
+from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.progress import MOST_KNOWN, Passage, Phase, Place, Progress, Request
 from controller.core.promotion.version import Version
 
@@ -138,12 +138,22 @@ def _begin(move: Move, place: Place, version: Version, old: Passage | None, requ
     if request is not None:
         bypassed = request.by if request.bypass_reason else ""
         passage = replace(passage, requested_by=request.by, bypassed_by=bypassed, bypass_reason=request.bypass_reason)
-        left = tuple(each for each in move.progress.requests if each is not request or _more_places(move, place))
-        move = move.set(requests=left)
     why = f", asked for by {request.by}" if request is not None else ""
     return move.put(passage).say(f"{version.name} sets out for {place}{why}")
 
 
-def _more_places(move: Move, place: Place) -> bool:
-    """Whether the request is for further targets of the stage."""
-    return move.stage(place).places[-1].name != place.target
+def drop_answered(move: Move) -> Move:
+    """Forget what people asked for once it is on its way into every target of the stage, or is not to be had any more."""
+    left = tuple(each for each in move.progress.requests if not _answered(move, each))
+    return move if left == move.progress.requests else move.set(requests=left)
+
+
+def _answered(move: Move, request: Request) -> bool:
+    places = [each for each in places_of(move.pipeline) if each.stage == request.stage]
+    ways = [move.progress.passage(each) for each in places]
+    return move.progress.version(request.identity) is None or all(
+        each is not None
+        and each.version.identity == request.identity
+        and (each.began_at >= request.at or (each.open and not request_changes(each, request)))
+        for each in ways
+    )

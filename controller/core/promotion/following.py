@@ -25,6 +25,8 @@ from controller.core.promotion.progress import (
 from controller.core.promotion.standing import BAD, GOOD, Judged
 
 MOST_DEPLOYED = 50
+BYPASSED = AlertName.APPROVAL_BYPASSED
+"""Told until the version has passed, or is gone."""
 _LANDED = (Phase.DEPLOYING, Phase.JUDGING, Phase.PASSED)
 _BEFORE_GIT = (Phase.WAITING, Phase.WRITING, Phase.PROPOSED)
 
@@ -68,7 +70,8 @@ def _until_it_lands(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         return move
     merged = pull.request.state is PullRequestState.MERGED
     how = "merged, yet the branch does not hold it" if merged else "closed"
-    return move.to(passage, Phase.TAKEN_BACK, f"pull request {pull.request.number} was {how}")
+    taken_back = move.to(passage, Phase.TAKEN_BACK, f"pull request {pull.request.number} was {how}")
+    return taken_back.resolve(BYPASSED, passage.place)
 
 
 def _landed_as(passage: Passage, facts: PlaceFacts) -> Revision:
@@ -77,7 +80,9 @@ def _landed_as(passage: Passage, facts: PlaceFacts) -> Revision:
 
 
 def _deployed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
-    """Note which revision is live with it."""
+    """Note which revision is live with it, until it has passed: what others change later is no part of it."""
+    if passage.phase is Phase.PASSED:
+        return move
     live = facts.standing.live if facts.standing is not None else None
     if live is None or not _here(move, passage, facts.live_values):
         return move
@@ -105,7 +110,7 @@ def _stop(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         stopped = StoppedVersion(version.identity, version.name, passage.place, move.now, why)
         move = move.set(stopped=(stopped, *move.progress.stopped)[:MOST_STOPPED])
     passed = tuple(each for each in move.progress.passed if each.identity != version.identity)
-    move = move.set(passed=passed).to(passage, Phase.STOPPED, why)
+    move = move.set(passed=passed).to(passage, Phase.STOPPED, why).resolve(BYPASSED, passage.place)
     return move.tell(
         AlertName.PROMOTION_STOPPED,
         passage.place,
@@ -120,7 +125,7 @@ def _not_here(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         return _left(move, passage)
     if facts.standing is not None and facts.standing.judged is Judged.RESTORING:
         return move.wait(passage, "a restore is under way")
-    return move.to(passage, Phase.TAKEN_BACK, "somebody took it out of Git again")
+    return move.to(passage, Phase.TAKEN_BACK, "somebody took it out of Git again").resolve(BYPASSED, passage.place)
 
 
 def _left(move: Move, passage: Passage) -> Move:
@@ -145,7 +150,9 @@ def _judge(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         said = f"step {passage.step + 1} passed"
         return move.to(passage, Phase.WAITING, said, step=passage.step + 1, by_pull_request=False)
     how = "passed early" if standing.judged is Judged.PASSED else "Healthy"
-    return move.to(passage, Phase.PASSED, how, passed_at=max(standing.since, passage.began_at))
+    return move.resolve(BYPASSED, passage.place).to(
+        passage, Phase.PASSED, how, passed_at=max(standing.since, passage.began_at)
+    )
 
 
 _UNTIL = {

@@ -38,8 +38,6 @@ class Gate:
 
     reason: GateReason
     sentence: str
-    until: float | None = None
-    """When it may open by itself, Unix seconds."""
 
 
 def moment(at: float) -> str:
@@ -74,7 +72,7 @@ def _writing(asked: Asked, progress: Progress, facts: Facts) -> Iterator[Gate]:
     freeze = next((each for each in progress.freezes if each.holds(stage.name, asked.now)), None)
     if freeze is not None:
         why = f": {freeze.reason}" if freeze.reason else ""
-        yield Gate(GateReason.FROZEN, f"{freeze.by} stopped the line{why}", freeze.until)
+        yield Gate(GateReason.FROZEN, f"{freeze.by} stopped the line{why}")
     stopped = progress.is_stopped(passage.version.identity)
     if stopped is not None:
         yield Gate(GateReason.STOPPED, f"{stopped.name} was stopped in {stopped.place}")
@@ -115,7 +113,7 @@ def _landing(asked: Asked, facts: Facts) -> Iterator[Gate]:
     if opens != now:
         what = "a freeze holds" if stage.windows.frozen(now) else "its window is closed"
         when = f"; it opens {moment(opens)}" if opens is not None else ""
-        yield Gate(GateReason.WINDOW, f"{what}{when}", opens)
+        yield Gate(GateReason.WINDOW, f"{what}{when}")
 
 
 def soaking(stage: Stage, before: Stage, healthy_at: float, left_at: float | None, now: float) -> Gate | None:
@@ -132,7 +130,6 @@ def soaking(stage: Stage, before: Stage, healthy_at: float, left_at: float | Non
     return Gate(
         GateReason.SOAK,
         f"Healthy in {before.name} since {moment(healthy_at)}; {format_duration(stage.soak)} are over {moment(until)}",
-        until,
     )
 
 

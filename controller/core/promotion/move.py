@@ -3,6 +3,7 @@
 Invariant: a move is a value. Raising an alert that is open, or resolving one that is not, changes nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +67,7 @@ class Move:
             summary=summary,
             description=description or summary,
             started_at=self.now,
-            policy=f"{self.pipeline.key}:{place}",
+            policy=self._about(place),
             sinks=self.pipeline.spec.alerts,
         )
         told = self.set(alerts=(*self.progress.alerts, alert))
@@ -75,14 +76,26 @@ class Move:
     def resolve(self, name: AlertName, place: Place) -> "Move":
         """With an open alert about a place ended."""
         found = self._open(name, place)
-        if found is None:
+        return self if found is None else self._end(found)
+
+    def resolve_all_but(self, places: Iterable[Place]) -> "Move":
+        """With the alerts about all other places ended: those are in the pipeline no more."""
+        about = {self._about(each) for each in places}
+        return self._end(*(each for each in self.progress.alerts if each.policy not in about))
+
+    def _end(self, *over: Alert) -> "Move":
+        if not over:
             return self
-        left = self.set(alerts=tuple(each for each in self.progress.alerts if each is not found))
-        return replace(left, alerts=(*self.alerts, replace(found, ended_at=self.now)))
+        left = self.set(alerts=tuple(each for each in self.progress.alerts if each not in over))
+        return replace(left, alerts=(*self.alerts, *(replace(each, ended_at=self.now) for each in over)))
 
     def _open(self, name: AlertName, place: Place) -> Alert | None:
-        wanted = (name, f"{self.pipeline.key}:{place}")
+        wanted = (name, self._about(place))
         return next((each for each in self.progress.alerts if (each.name, each.policy) == wanted), None)
+
+    def _about(self, place: Place) -> str:
+        """By which alerts of a place are told from those of others."""
+        return f"{self.pipeline.key}:{place}"
 
     def application(self, place: Place) -> ApplicationKey:
         """The application that is judged in a place."""

@@ -58,11 +58,9 @@ class Phase(StrEnum):
     """It broke the SLO here."""
     TAKEN_BACK = "TakenBack"
     """Somebody took it out of Git again, or closed its pull request."""
-    REFUSED = "Refused"
-    """It cannot be written; a person has to act."""
 
 
-ENDED = frozenset({Phase.STOPPED, Phase.TAKEN_BACK, Phase.REFUSED})
+ENDED = frozenset({Phase.STOPPED, Phase.TAKEN_BACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,14 +284,6 @@ class Progress:
     def rank(self, identity: str) -> int:
         """0 is the newest version; what is not known is older than everything."""
         return next((index for index, each in enumerate(self.known) if each.identity == identity), len(self.known))
-
-    def was_taken_back(self, place: Place, identity: str) -> bool:
-        """Whether somebody took the version out of this place."""
-        ways = (*self.passages, *self.ended)
-        return any(
-            each.phase is Phase.TAKEN_BACK and each.place == place and each.version.identity == identity
-            for each in ways
-        )
 
 
 def _slim(passage: Passage) -> Passage:

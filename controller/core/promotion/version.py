@@ -25,8 +25,6 @@ class Version:
     """The source's commit, where it is known."""
     source: str = ""
     """URL of the source's repository, where it is known."""
-    number: int | None = None
-    """Number of the pull request that it comes from."""
     found_at: float = 0.0
     """When it was first seen, Unix seconds."""
     by: str = ""

@@ -1,9 +1,13 @@
 """The promotion's machine, in a small world: what goes where, what waits, and what never goes on."""
 
+from dataclasses import replace
+
 import pytest
 
-from controller.core.forge import Participants
+from controller.core.forge import Participants, PullRequestState
+from controller.core.promotion.asking import promote
 from controller.core.promotion.intents import MergePull, OpenPull, Prepare, PushCommit
+from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Approval, Freeze, Phase, Request
 from controller.core.promotion.standing import Judged
 from tests.core.promotion.world import PIPELINE, World, pipeline, place, version
@@ -162,9 +166,7 @@ def test_what_a_person_took_back_is_not_put_back() -> None:
     assert world.passage("dev").phase is Phase.TAKEN_BACK
     world.wait(HOUR)
     assert world.run() == []
-    world.progress = world.progress.__class__(
-        **{**_fields(world), "requests": (Request("dev", version(1).identity, "dora", world.now),)}
-    )
+    world.progress = replace(world.progress, requests=(Request("dev", version(1).identity, "dora", world.now),))
     world.run()
     assert world.holds("dev") == "v1.1.0"
 
@@ -174,10 +176,6 @@ def test_a_closed_pull_request_is_not_opened_again() -> None:
     world = in_production()
     number = world.passage("production").pull_number
     assert number is not None
-    from dataclasses import replace
-
-    from controller.core.forge import PullRequestState
-
     world.pulls[number] = replace(world.pulls[number], state=PullRequestState.CLOSED)
     assert world.run() == []
     assert world.passage("production").phase is Phase.TAKEN_BACK
@@ -216,10 +214,10 @@ def test_a_branch_that_refuses_pushes_gets_a_pull_request() -> None:
 def test_a_freeze_holds_everything_up() -> None:
     """Stop the line: nothing is written, and it says who and why; thawed, it goes on."""
     world = World()
-    world.progress = world.progress.__class__(world.pipeline.key, freezes=(Freeze("dora", 0.0, "incident 7"),))
+    world.progress = replace(world.progress, freezes=(Freeze("dora", 0.0, "incident 7"),))
     assert world.run() == []
     assert world.passage("dev").sentence == "dora stopped the line: incident 7"
-    world.progress = world.progress.__class__(**{**_fields(world), "freezes": ()})
+    world.progress = replace(world.progress, freezes=())
     world.run()
     assert world.holds("dev") == "v1.1.0"
 
@@ -228,17 +226,113 @@ def test_a_bypass_needs_no_approval() -> None:
     """A named person's hotfix goes without soak and approvals."""
     world = in_staging()
     request = Request("production", version(1).identity, "dora", world.now, "login is broken")
-    world.progress = world.progress.__class__(**{**_fields(world), "requests": (request,)})
+    world.progress = replace(world.progress, requests=(request,))
     world.run()
     assert world.holds("production") == "v1.1.0"
     assert world.passage("production").bypassed_by == "dora"
+
+
+def test_a_request_that_is_answered_holds_up_nothing() -> None:
+    """Asked for what is on its way already, or is not to be had any more, the stage takes the next version all the same."""
+    for identity in (version(1).identity, "sha256:" + "f" * 64):
+        world = in_staging()
+        request = Request("staging", identity, "dora", world.now)
+        world.progress = replace(world.progress, requests=(request,))
+        world.run()
+        assert world.progress.requests == ()
+        world.deploy()
+        world.judge(Judged.PASSED, place("staging"))
+        world.versions = (version(2), version(1))
+        world.run()
+        world.deploy()
+        world.judge(Judged.PASSED, place("dev"))
+        world.run()
+        assert world.holds("staging") == "v1.2.0"
+
+
+def test_each_bypass_is_told() -> None:
+    """A second hotfix is told as the first was: what was told of the first is over once its version has passed."""
+    declared = pipeline(PIPELINE.replace("notAuthor: true}", "notAuthor: true, bypass: [dora]}"))
+    world = World(declared)
+    for number in (1, 2):
+        world.versions = tuple(version(each) for each in range(number, 0, -1))
+        world.run()
+        identity = version(number).identity
+        move = promote(
+            Move(declared, world.progress, world.facts(), world.now), "production", identity, "dora", "hot"
+        )
+        world._taken(move)
+        world.run()
+        assert world.holds("production") == f"v1.{number}.0"
+        world.deploy()
+        world.judge(Judged.HEALTHY, place("production"))
+        world.run()
+    bypasses = [each for each in world.alerts if "Bypassed" in each]
+    assert bypasses == ["RollguardApprovalBypassed", "RollguardApprovalBypassed over"] * 2
+
+
+def test_a_later_change_beside_a_version_does_not_make_it_bad() -> None:
+    """A version has passed; then somebody's other commit breaks the service: the version was not at fault, and goes on."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.run()
+    assert world.passage("staging").phase is Phase.PASSED
+    other = world._revision()
+    world.live[place("staging")] = (other, world.live[place("staging")][1])
+    world.run()
+    world.judge(Judged.BREACHED, place("staging"))
+    world.run()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.run()
+    assert world.passage("staging").phase is Phase.PASSED
+    assert world.progress.stopped == ()
+
+
+def test_the_next_version_uses_the_branch_of_one_that_was_merged() -> None:
+    """Forges keep a branch whose pull request was merged: it is ours, and is used again."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.HEALTHY, place("staging"))
+    world.versions = (version(2), version(1))
+    world.run()
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    world.run()
+    assert world.holds("staging") == "v1.2.0"
+    assert world.alerts == []
+
+
+def test_a_pull_request_that_conflicts_is_made_anew() -> None:
+    """Others changed the same lines: the commit is made on the new head, in the same pull request."""
+    world = in_production()
+    number = world.passage("production").pull_number
+    assert number is not None
+    world.conflicting.add(number)
+    world.commit(dev="v1.1.0")
+    assert [type(each) for each in world.run()] == [Prepare, PushCommit, OpenPull]
+    assert world.passage("production").pull_number == number
+    assert world.passage("production").commits[-1].parent == world.branches["main"].head
+
+
+def test_alerts_about_a_place_that_is_gone_are_over() -> None:
+    """A stage is taken out of the pipeline: what was told of it is not repeated for ever."""
+    world = in_staging()
+    world.deploy()
+    world.judge(Judged.BREACHED, place("staging"))
+    world.run()
+    stages = [each for each in world.pipeline.spec.stages if each.name != "staging"]
+    spec = world.pipeline.spec.model_copy(update={"stages": tuple(stages)})
+    world.pipeline = world.pipeline.model_copy(update={"spec": spec})
+    world.run()
+    assert world.alerts == ["RollguardPromotionStopped", "RollguardPromotionStopped over"]
 
 
 def test_approvals_by_name_count_too() -> None:
     """An approval object stands beside a review."""
     world = in_production()
     given = Approval("production", version(1).identity, "bob", world.now)
-    world.progress = world.progress.__class__(**{**_fields(world), "approvals": (given,)})
+    world.progress = replace(world.progress, approvals=(given,))
     world.run()
     assert world.holds("production") == "v1.1.0"
 
@@ -331,9 +425,3 @@ def test_a_closed_window_says_when_it_opens(windows: str, opens: str) -> None:
     world = World(pipeline(declared))
     assert world.run() == []
     assert f"opens {opens} UTC" in world.passage("dev").sentence
-
-
-def _fields(world: World) -> dict[str, object]:
-    from dataclasses import fields
-
-    return {each.name: getattr(world.progress, each.name) for each in fields(world.progress)}

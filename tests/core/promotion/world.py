@@ -97,6 +97,8 @@ class World:
         self.said: list[str] = []
         self.alerts: list[str] = []
         self.pushed: list[str] = []
+        self.conflicting: set[int] = set()
+        """Pull requests that Git cannot merge into the branch any more."""
         self.refuses: set[str] = set()
         self.authors = Participants(frozenset({"carol"}))
         self.live: dict[Place, tuple[Revision, dict[tuple[str, str], str]]] = {}
@@ -171,7 +173,7 @@ class World:
             self.bad.get(place, ()),
         )
         number = passage.pull_number if passage is not None else None
-        pull = PullFacts(self.pulls[number], tuple(self.reviews.get(number, ()))) if number is not None else None
+        pull = self._pull_facts(number) if number is not None else None
         name = next(
             (each for each in self.branches if each.endswith("-".join(filter(None, (place.stage, place.target))))),
             None,
@@ -191,6 +193,10 @@ class World:
             authors=self.authors,
             authors_unknown="",
         )
+
+    def _pull_facts(self, number: int) -> PullFacts:
+        conflicts = number in self.conflicting
+        return PullFacts(self.pulls[number], tuple(self.reviews.get(number, ())), conflicts=conflicts)
 
     def run(self, most: int = 20) -> list[PromotionIntent]:
         """Look and act until nothing is left to do; returns what was done."""
@@ -255,6 +261,7 @@ class World:
             (n for n, each in self.pulls.items() if each.head_branch == intent.branch and each.open),
             len(self.pulls) + 1,
         )
+        self.conflicting.discard(number)
         self.pulls[number] = PullRequest(
             number,
             PullRequestState.OPEN,
@@ -284,7 +291,6 @@ class World:
         )
         fields = main.fields | {name: mine.fields[name] for name in self.fields(place)}
         self.branches["main"] = Branch(self._revision(), fields)
-        del self.branches[pull.head_branch]
         self.pulls[number] = replace(pull, state=PullRequestState.MERGED)
 
     def commit(self, **fields: str) -> None:
