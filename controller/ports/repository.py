@@ -109,8 +109,15 @@ class Repository(Protocol):
         """
         ...
 
-    def push(self, commit: BuiltCommit, branch: str, expected: Revision | None) -> PushOutcome:
-        """Push one commit with a lease on ``expected`` (None: the branch must not exist yet)."""
+    def push(
+        self, commit: BuiltCommit, branch: str, expected: Revision | None, *, replaces: bool = False
+    ) -> PushOutcome:
+        """Push one commit with a lease on ``expected`` (None: the branch must not exist yet).
+
+        Raises:
+            InvalidReference: it is not built on ``expected``, so that commits would be dropped. With ``replaces`` they are,
+                of a branch of Rollguard's own alone (``rollguard/…``).
+        """
         ...
 
     def export(self, revision: Revision, paths: Sequence[str], destination: Path) -> None:

@@ -68,7 +68,9 @@ class Acting:
             case Prepare():
                 return self._prepare(intent)
             case PushCommit():
-                outcome = self._repository(intent.repository).push(intent.commit, intent.branch, intent.expected)
+                outcome = self._repository(intent.repository).push(
+                    intent.commit, intent.branch, intent.expected, replaces=intent.replaces
+                )
                 return CommitPushed(intent.place, intent.commit.revision, intent.branch, outcome)
             case OpenPull():
                 return self._open(intent)

@@ -726,3 +726,28 @@ def test_whether_a_commit_can_still_be_merged(case: Case) -> None:
         case.repository.conflicts(made.revision, UNKNOWN)
     with pytest.raises(InvalidReference):
         case.repository.conflicts(made.revision, Revision("main"))
+
+
+def test_only_a_branch_of_our_own_is_replaced(case: Case) -> None:
+    """A newer proposal takes an older one's place, with a lease on it; of other branches nothing is ever dropped."""
+    base = case.commit({DEV: "tag: v1\n"})
+
+    def proposed(tag: str) -> Any:
+        written = case.repository.write(base, {DEV: f"tag: {tag}\n".encode()})
+        return case.repository.build(
+            parent=base, tree=written.tree, message=f"{tag}\n", identity=CommitIdentity(), at=1_800_000_000.0
+        )
+
+    first, second = proposed("v2"), proposed("v3")
+    ours = "rollguard/promote-shop"
+    assert case.repository.push(first, ours, None, replaces=True).result is PushResult.PUSHED
+    assert case.repository.push(second, ours, base, replaces=True).result is PushResult.STALE
+    assert case.repository.push(second, ours, first.revision, replaces=True).result is PushResult.PUSHED
+    assert case.repository.fetch(ours) == second.revision
+    with pytest.raises(InvalidReference):
+        case.repository.push(first, ours, second.revision)
+    case.commit({"other": "1\n"})
+    head = case.repository.fetch("main")
+    with pytest.raises(InvalidReference):
+        case.repository.push(first, "main", head, replaces=True)
+    assert case.repository.fetch("main") == head

@@ -17,6 +17,7 @@ from controller.adapters.repository.editing import LARGEST_FILE, checked_bodies,
 from controller.adapters.repository.history import ROLLBACK_OF, trailers
 from controller.adapters.repository.inputs import inputs_of
 from controller.adapters.repository.manifests import guessed, is_manifest, read_manifest
+from controller.adapters.repository.push import check_drops_nothing
 from controller.adapters.repository.references import checked_branch, checked_paths, checked_revision, covers
 from controller.adapters.repository.rendered import rendered_from
 from controller.adapters.repository.versions import MOST_BRANCH_COMMITS, checked_pattern
@@ -236,13 +237,13 @@ class InMemoryRepository:
         revision = Revision(_oid("commit", data))
         return BuiltCommit(revision, parent, tree, base64.b64encode(data).decode())
 
-    def push(self, commit: BuiltCommit, branch: str, expected: Revision | None) -> PushOutcome:
-        checked_branch(branch)
+    def push(
+        self, commit: BuiltCommit, branch: str, expected: Revision | None, *, replaces: bool = False
+    ) -> PushOutcome:
         data = base64.b64decode(commit.data)
         if _oid("commit", data) != checked_revision(commit.revision):
             raise InvalidReference("the bytes kept have another id")
-        if expected is not None and checked_revision(expected) != commit.parent:
-            raise InvalidReference(f"commit {commit.revision} is not built on {expected}")
+        check_drops_nothing(commit, branch, expected, replaces=replaces)
         self._network()
         if self.remote.before_push is not None:
             act, self.remote.before_push = self.remote.before_push, None

@@ -173,14 +173,17 @@ class GitRepository(ForPromotions):
 
         return self._mirror.use(write)
 
-    def push(self, commit: BuiltCommit, branch: str, expected: Revision | None) -> PushOutcome:
+    def push(
+        self, commit: BuiltCommit, branch: str, expected: Revision | None, *, replaces: bool = False
+    ) -> PushOutcome:
         """Push one commit with a lease on ``expected`` (None: the branch must not exist yet).
 
         ``Stale`` is also the answer where the mirror has been lost since the commit was built: plan and build again.
         """
 
         def send() -> PushOutcome:
-            return pushes.push(self._mirror, commit, branch, expected, self._command.redactor())
+            redact = self._command.redactor()
+            return pushes.push(self._mirror, commit, branch, expected, replaces=replaces, redact=redact)
 
         try:
             outcome = self._use(send, mend=False)

@@ -29,6 +29,8 @@ PUSH = (
     "--no-progress",
 )
 
+OWN_BRANCHES = "rollguard/"
+"""What the names of branches begin with that Rollguard makes for pull requests."""
 _REJECTED = 1
 """``git push`` was answered, and a ref was refused: in a dry run, because somebody pushed meanwhile."""
 _ANY_CODE = tuple(range(-64, 256))
@@ -72,12 +74,22 @@ class Report:
     summary: str
 
 
-def push(mirror: Mirror, commit: BuiltCommit, branch: str, expected: Revision | None, redact: Redact) -> PushOutcome:
-    """Push with a lease on ``expected``. Raises InvalidReference where the push would not be a fast-forward of it."""
-    checked_branch(branch)
+def push(
+    mirror: Mirror,
+    commit: BuiltCommit,
+    branch: str,
+    expected: Revision | None,
+    *,
+    replaces: bool,
+    redact: Redact,
+) -> PushOutcome:
+    """Push with a lease on ``expected``.
+
+    Raises:
+        InvalidReference: the push would not be a fast-forward of it; of a branch of our own it may ``replaces``.
+    """
     body = verified(commit)
-    if expected is not None and checked_revision(expected) != commit.parent:
-        raise InvalidReference(f"commit {commit.revision} is not built on {expected}: such a push would drop commits")
+    check_drops_nothing(commit, branch, expected, replaces=replaces)
     if not _at_hand(mirror, commit, body):
         return PushOutcome(
             PushResult.STALE, "the mirror was made again since and lacks the commit's tree: build it again"
@@ -96,6 +108,19 @@ def push(mirror: Mirror, commit: BuiltCommit, branch: str, expected: Revision | 
     except RepositoryUnavailable as error:
         return PushOutcome(PushResult.UNCLEAR, str(error))
     return outcome(done, ref, redact)
+
+
+def check_drops_nothing(commit: BuiltCommit, branch: str, expected: Revision | None, *, replaces: bool) -> None:
+    """Make sure that a push drops nobody's commits: only a branch of our own may be replaced.
+
+    Raises:
+        InvalidReference: it would.
+    """
+    checked_branch(branch)
+    if replaces and not branch.startswith(OWN_BRANCHES):
+        raise InvalidReference(f"{branch!r} is no branch of Rollguard's own: nothing of it is replaced")
+    if expected is not None and checked_revision(expected) != commit.parent and not replaces:
+        raise InvalidReference(f"commit {commit.revision} is not built on {expected}: such a push would drop commits")
 
 
 def dry_run(mirror: Mirror, branch: str) -> None:

@@ -131,7 +131,9 @@ def _propose(move: Move, passage: Passage, facts: PlaceFacts, edits: tuple[FileE
     if newest is None or (newest.revision != facts.branch_head and newest.parent != facts.head):
         return _prepare(move, passage, facts, edits)
     if newest.revision != facts.branch_head:
-        return move.intend(PushCommit(passage.place, facts.repository, newest, branch, facts.branch_head))
+        return move.intend(
+            PushCommit(passage.place, facts.repository, newest, branch, facts.branch_head, replaces=True)
+        )
     if not facts.has_forge:
         said = f"branch {branch} holds it; open and merge a pull request from it (the settings name no forge)"
         return move.to(passage, Phase.PROPOSED, said)

@@ -36,6 +36,8 @@ class PushCommit:
     commit: BuiltCommit
     branch: str
     expected: Revision | None
+    replaces: bool = False
+    """What the branch held is not wanted any more: it is one of ours, for a pull request."""
 
 
 @dataclass(frozen=True, slots=True)

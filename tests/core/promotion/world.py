@@ -247,6 +247,7 @@ class World:
     def _push(self, intent: PushCommit) -> PushOutcome:
         branch = self.branches.get(intent.branch)
         assert any(intent.commit in each.commits for each in self.progress.passages), "pushed, and not written down"
+        assert intent.replaces or intent.expected == intent.commit.parent, "such a push would drop commits"
         if (branch.head if branch is not None else None) != intent.expected:
             return PushOutcome(PushResult.STALE)
         if intent.branch in self.refuses:
