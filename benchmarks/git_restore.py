@@ -5,15 +5,12 @@ ways undo it: Rollguard's (fetch into the kept mirror, inspect, build, push) and
 push). Goals: at most 0.3 s, and at least 20 times faster. Run: ``python -m benchmarks.git_restore``.
 """
 
-import argparse
-import shutil
-import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.against_script import WHO, Comparison, Steps, by_clone, run
 from controller.adapters.repository import GitRepository
 from controller.core.application import Revision
 from controller.core.git import CommitIdentity, PushResult, RestoreRequest
@@ -67,7 +64,7 @@ def deploy_bad(remote: GitRemote, number: int) -> tuple[str, str]:
     return good, bad
 
 
-def restore(repository: GitRepository, good: str, bad: str) -> dict[str, float]:
+def restore(repository: GitRepository, good: str, bad: str) -> Steps:
     """Rollguard's way; seconds of each step."""
     begin = time.perf_counter()
     facts = repository.inspect(RestoreRequest("main", (PATH,), Revision(good), Revision(bad)))
@@ -83,56 +80,23 @@ def restore(repository: GitRepository, good: str, bad: str) -> dict[str, float]:
     return {"inspect": inspected - begin, "build": built - inspected, "push": end - built, "all": end - begin}
 
 
-def by_script(remote: GitRemote, folder: Path, bad: str) -> float:
+def ours(remote: GitRemote, repository: GitRepository, number: int) -> Steps:
+    """Rollguard's way, in one round."""
+    return restore(repository, *deploy_bad(remote, number))
+
+
+def script(remote: GitRemote, folder: Path, number: int) -> float:
     """Clone, revert, push; seconds."""
-    shutil.rmtree(folder, ignore_errors=True)
-    begin = time.perf_counter()
-    run_git("clone", "-q", remote.url, str(folder))
-    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
-    run_git(*who, "revert", "--no-edit", bad, cwd=folder)
-    run_git("push", "-q", "origin", "HEAD:main", cwd=folder)
-    return time.perf_counter() - begin
+    _, bad = deploy_bad(remote, number)
 
+    def revert(copy: Path) -> None:
+        run_git(*WHO, "revert", "--no-edit", bad, cwd=copy)
 
-def main() -> int:
-    """Print the figures; 1 where a goal is missed."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--commits", type=int, default=20_000)
-    arguments.add_argument("--files", type=int, default=10_000)
-    arguments.add_argument("--rounds", type=int, default=5)
-    options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        remote = make_remote(root / "remote.git", options.commits, options.files)
-        repository = GitRepository(remote.url, mirror_root=root / "mirrors")
-        begin = time.perf_counter()
-        repository.fetch("main")
-        first = time.perf_counter() - begin
-        ours, theirs = [], []
-        for number in range(options.rounds):
-            ours.append(restore(repository, *deploy_bad(remote, 2 * number)))
-            _, bad = deploy_bad(remote, 2 * number + 1)
-            theirs.append(by_script(remote, root / "clone", bad))
-    return report(options.commits, options.files, first, ours, theirs)
-
-
-def report(commits: int, files: int, first: float, ours: list[dict[str, float]], theirs: list[float]) -> int:
-    """Medians, and whether the goals are met."""
-    median = {step: statistics.median(each[step] for each in ours) for step in ours[0]}
-    script = statistics.median(theirs)
-    ratio = script / median["all"]
-    print(f"{commits} commits, {files} files, median of {len(ours)} rounds")
-    print(f"  first fetch into the mirror   {first:7.3f} s (once)")
-    steps = ", ".join(f"{step} {seconds:.3f}" for step, seconds in median.items() if step != "all")
-    print(
-        f"  verdict to pushed restore     {median['all']:7.3f} s ({steps}); slowest {max(e['all'] for e in ours):.3f} s"
-    )
-    print(f"  clone + revert + push         {script:7.3f} s")
-    print(f"  ratio                         {ratio:7.1f}")
-    met = median["all"] <= GOAL_SECONDS and ratio >= GOAL_RATIO
-    print(f"  goals: ≤ {GOAL_SECONDS} s and ≥ {GOAL_RATIO:.0f}×: {'met' if met else 'MISSED'}")
-    return 0 if met else 1
+    return by_clone(remote, folder, revert)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    compared = Comparison(
+        ours, script, "verdict to pushed restore", "clone + revert + push", GOAL_SECONDS, GOAL_RATIO
+    )
+    sys.exit(run(__doc__, make_remote, compared))

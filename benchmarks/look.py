@@ -31,7 +31,7 @@ from controller.core.intents import Intent, Measure
 from controller.core.observation import Observation
 from controller.core.policy import SLOPolicy
 from controller.core.state import Rollout
-from controller.ports.metrics import MetricsError, Question, SeriesDescription, one_by_one
+from controller.ports.metrics import EachAlone, Question, SeriesDescription
 from controller.runtime.lanes import Lanes
 from controller.runtime.measuring import Measuring
 from controller.runtime.observer import Observer
@@ -78,7 +78,7 @@ class SetClock:
         return self.at
 
 
-class CountedSource:
+class CountedSource(EachAlone):
     """A source whose CPU is counted, and whose clock is ours."""
 
     def __init__(self, source: PrometheusSource, clock: SetClock, spent: Spent) -> None:
@@ -100,18 +100,6 @@ class CountedSource:
         """As the source's own."""
         with self._spent.on("reference"):
             return self._source.describe(question, at, version_label)
-
-    def histories(
-        self, questions: Sequence[Question], start: float, end: float, step: float
-    ) -> Mapping[str, History | MetricsError]:
-        """As the source's own, each alone."""
-        return one_by_one(questions, lambda each: self.history(each, start, end, step))
-
-    def descriptions(
-        self, questions: Sequence[Question], at: float, version_label: str = "auto"
-    ) -> Mapping[str, SeriesDescription | MetricsError]:
-        """As the source's own, each alone."""
-        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         """Our time; the server is asked, but its clock is of today."""

@@ -32,12 +32,11 @@ from controller.core.policy_templates import render_control, render_indicator
 from controller.core.series import control_of, is_new, objective_of
 from controller.core.traces.series import Column
 from controller.ports.metrics import (
-    MetricsError,
+    EachAlone,
     MetricsSource,
     MetricsUnavailable,
     Question,
     SeriesDescription,
-    one_by_one,
 )
 from controller.runtime.references import Before, measured_before
 
@@ -48,7 +47,7 @@ PAUSES = (1.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(EachAlone):
     """A metrics source that asks again where it is away for a moment."""
 
     source: MetricsSource
@@ -64,18 +63,6 @@ class Patient:
     def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
         """As the port says."""
         return _patiently(lambda: self.source.describe(question, at, version_label))
-
-    def histories(
-        self, questions: Sequence[Question], start: float, end: float, step: float
-    ) -> Mapping[str, History | MetricsError]:
-        """As the port says; each is asked alone."""
-        return one_by_one(questions, lambda each: self.history(each, start, end, step))
-
-    def descriptions(
-        self, questions: Sequence[Question], at: float, version_label: str = "auto"
-    ) -> Mapping[str, SeriesDescription | MetricsError]:
-        """As the port says; each is asked alone."""
-        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         """As the port says; asked once, since it comes first and tells whether anybody is there."""

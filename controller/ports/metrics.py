@@ -10,6 +10,7 @@ answer, so that one question spoils no other. Numbers that they return are exact
     └── MetricsMalformed       the answer is no Prometheus answer
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -130,3 +131,27 @@ class MetricsSource(Protocol):
     def server_time(self) -> float:
         """The server's clock, Unix seconds."""
         ...
+
+
+class EachAlone(ABC):
+    """A source that asks questions of several deployments one by one; who inherits says how one is asked."""
+
+    @abstractmethod
+    def history(self, question: Question, start: float, end: float, step: float) -> History:
+        """As the port says."""
+
+    @abstractmethod
+    def describe(self, question: Question, at: float, version_label: str = "auto") -> SeriesDescription:
+        """As the port says."""
+
+    def histories(
+        self, questions: Sequence[Question], start: float, end: float, step: float
+    ) -> Mapping[str, History | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.history(each, start, end, step))
+
+    def descriptions(
+        self, questions: Sequence[Question], at: float, version_label: str = "auto"
+    ) -> Mapping[str, SeriesDescription | MetricsError]:
+        """As the port says; each is asked alone."""
+        return one_by_one(questions, lambda each: self.describe(each, at, version_label))

@@ -70,14 +70,10 @@ class InMemoryForge(JointForge):
     """``down`` is raised by everything; ``lost`` replies are lost after what they answer was done."""
 
     def __init__(self, state: ForgeState | None = None) -> None:
+        super().__init__(ForgeLinks.of(ForgeKind.GITEA, "https://git.example.com", f"{OWNER}/{NAME}"))
         self.state = state or ForgeState()
         self.down: ForgeError | None = None
         self.lost = 0
-        self._links = ForgeLinks.of(ForgeKind.GITEA, "https://git.example.com", f"{OWNER}/{NAME}")
-
-    @property
-    def links(self) -> ForgeLinks:
-        return self._links
 
     def pull_request(self, number: int) -> PullRequest:
         return self._read(self._stored(number))
@@ -262,5 +258,5 @@ class InMemoryForge(JointForge):
             next(each for each in pull.comments if each.id == note.id).body = body
         self._answered()
 
-    def _me(self) -> str:
+    def _asked_who(self) -> str:
         return BOT

@@ -22,7 +22,7 @@ from controller.adapters.metrics.remembering import Answers
 from controller.core.evidence import History, HistoryRequest
 from controller.core.observation import Measured, MissingReason, NoData, Observation
 from controller.core.promql import PromQLError, Selector, parse_selector
-from controller.ports.metrics import MetricsError, MetricsRefused, Question, SeriesDescription, one_by_one
+from controller.ports.metrics import EachAlone, MetricsError, MetricsRefused, Question, SeriesDescription
 from tests.servers.remote_write import Labels, NativeHistogram, Samples
 
 Series: TypeAlias = tuple[Labels, Samples]
@@ -31,7 +31,7 @@ Values: TypeAlias = list[tuple[float, float]]
 _STALE_AFTER = 300.0
 
 
-class InMemoryMetrics:
+class InMemoryMetrics(EachAlone):
     """Holds series; ``put`` adds samples, ``fail_with`` makes every answer a failure, ``warn`` makes it incomplete.
 
     ``expressions`` answers owners' own queries: by their text, a function of the tick's end and length.
@@ -99,18 +99,6 @@ class InMemoryMetrics:
             _twice([labels for labels, _ in found], pods),
             tuple(sorted(edges, key=float)),
         )
-
-    def histories(
-        self, questions: Sequence[Question], start: float, end: float, step: float
-    ) -> Mapping[str, History | MetricsError]:
-        """As the port says; each is asked alone."""
-        return one_by_one(questions, lambda each: self.history(each, start, end, step))
-
-    def descriptions(
-        self, questions: Sequence[Question], at: float, version_label: str = "auto"
-    ) -> Mapping[str, SeriesDescription | MetricsError]:
-        """As the port says; each is asked alone."""
-        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         """As the port says."""

@@ -18,7 +18,7 @@ from controller.core.policy import PolicySpec
 from controller.core.state import Rollout
 from controller.ports.forge import Forge
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
-from controller.ports.metrics import MetricsError, Question, SeriesDescription, one_by_one
+from controller.ports.metrics import EachAlone, MetricsError, Question, SeriesDescription
 from controller.runtime.executor import Executor, Outside
 from controller.runtime.intake import Intake
 from controller.runtime.measuring import Measuring
@@ -94,7 +94,7 @@ class QueuedLanes:
 
 
 @dataclass
-class ScriptedMetrics:
+class ScriptedMetrics(EachAlone):
     """Answers as it is told: ``share`` of ``rate`` requests a second are bad."""
 
     clock: ManualClock
@@ -139,16 +139,6 @@ class ScriptedMetrics:
             raise self.fail_with
         self.described.append(question.key)
         return SeriesDescription(1, 15.0, self.pod_label, self.rate)
-
-    def histories(
-        self, questions: Sequence[Question], start: float, end: float, step: float
-    ) -> Mapping[str, History | MetricsError]:
-        return one_by_one(questions, lambda each: self.history(each, start, end, step))
-
-    def descriptions(
-        self, questions: Sequence[Question], at: float, version_label: str = "auto"
-    ) -> Mapping[str, SeriesDescription | MetricsError]:
-        return one_by_one(questions, lambda each: self.describe(each, at, version_label))
 
     def server_time(self) -> float:
         if self.fail_with is not None:

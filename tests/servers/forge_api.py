@@ -5,6 +5,7 @@ They answer in the shapes and with the statuses that the references describe, ou
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ Route: TypeAlias = tuple[str, str, Callable[[Call], Any]]
 
 
 @dataclass
-class ForgeApi:
+class ForgeApi(ABC):
     """Answers requests; ``fault`` is what it answers instead, ``lose`` says after which requests the reply is lost."""
 
     state: ForgeState = field(default_factory=ForgeState)
@@ -65,21 +66,21 @@ class ForgeApi:
     calls: list[Call] = field(default_factory=list)
     url: str = ""
 
+    @abstractmethod
     def routes(self) -> list[Route]:
         """Method, pattern of the path, and what answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def authorised(self, headers: dict[str, str]) -> bool:
         """Whether the token is right."""
-        raise NotImplementedError
 
+    @abstractmethod
     def not_found(self) -> ApiError:
         """What is not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self) -> ApiError:
         """The token is wrong."""
-        raise NotImplementedError
 
     def __call__(self, handler: BaseHTTPRequestHandler, receiver: Receiver) -> None:
         """Answer one request."""

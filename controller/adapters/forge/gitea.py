@@ -57,16 +57,10 @@ class GiteaForge(JointForge):
 
     def __init__(self, client: ForgeClient, project: str, links: ForgeLinks) -> None:
         """``client`` speaks to ``/api/v1``; ``project`` is ``owner/name``."""
+        super().__init__(links)
         self._client = client
         self._owner, _, name = project.partition("/")
         self._path = f"/repos/{segment(self._owner)}/{segment(name)}"
-        self._links = links
-        self._login = ""
-
-    @property
-    def links(self) -> ForgeLinks:
-        """Where the repository's pages are."""
-        return self._links
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request as it is now."""
@@ -244,7 +238,5 @@ class GiteaForge(JointForge):
         else:
             self._client.call("PATCH", f"{self._path}/issues/comments/{note.id}", {"body": body})
 
-    def _me(self) -> str:
-        if not self._login:
-            self._login = text(self._client.get("/user").data, "login")
-        return self._login
+    def _asked_who(self) -> str:
+        return text(self._client.get("/user").data, "login")

@@ -67,18 +67,12 @@ class GithubForge(JointForge):
         self, client: ForgeClient, project: str, links: ForgeLinks, *, rest: str = "", graphql: str = "/graphql"
     ) -> None:
         """``rest`` and ``graphql`` are paths below the client's root (place.github_roots)."""
+        super().__init__(links)
         self._client = client
         self._owner, _, name = project.partition("/")
         self._rest = rest
         self._path = f"{rest}/repos/{segment(self._owner)}/{segment(name)}"
         self._graph = GithubGraph(client, graphql, project)
-        self._links = links
-        self._login = ""
-
-    @property
-    def links(self) -> ForgeLinks:
-        """Where the repository's pages are."""
-        return self._links
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request as it is now."""
@@ -231,11 +225,8 @@ class GithubForge(JointForge):
         else:
             self._client.call("PATCH", f"{self._path}/issues/comments/{note.id}", {"body": body})
 
-    def _me(self) -> str:
-        # Of an App's token only GraphQL says whose it is.
-        if not self._login:
-            self._login = self._graph.viewer()
-        return self._login
+    def _asked_who(self) -> str:
+        return self._graph.viewer()  # of an App's token only GraphQL says whose it is
 
 
 def _note(data: Any) -> Note:

@@ -54,16 +54,10 @@ class GitlabForge(JointForge):
 
     def __init__(self, client: ForgeClient, project: str, links: ForgeLinks) -> None:
         """``client`` speaks to ``/api``; ``project`` is ``group/name``, with subgroups."""
+        super().__init__(links)
         self._client = client
         self._path = f"/v4/projects/{segment(project)}"
         self._people = GitlabPeople(client, project)
-        self._links = links
-        self._login = ""
-
-    @property
-    def links(self) -> ForgeLinks:
-        """Where the repository's pages are."""
-        return self._links
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request as it is now."""
@@ -222,10 +216,8 @@ class GitlabForge(JointForge):
         else:
             self._client.call("PUT", f"{self._one(number)}/notes/{note.id}", {"body": body})
 
-    def _me(self) -> str:
-        if not self._login:
-            self._login = text(self._client.get("/v4/user").data, "username")
-        return self._login
+    def _asked_who(self) -> str:
+        return text(self._client.get("/v4/user").data, "username")
 
 
 def _note(data: Any) -> Note:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from controller.core.application import Revision
 from controller.core.forge import PullRequest, PullRequestDraft, PullRequestState
+from controller.core.forge_links import ForgeLinks
 from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeRequest, MergeResult
 from controller.core.markdown import carries, marked
 from controller.ports.forge import ForgeError, ForgeMalformed, ForgeRefused, ForgeUnavailable, Refusal
@@ -30,6 +31,15 @@ class Note:
 
 class JointForge(ABC):
     """The parts of ``controller.ports.forge.Forge`` that do not depend on the forge."""
+
+    def __init__(self, links: ForgeLinks) -> None:
+        self._links = links
+        self._login = ""
+
+    @property
+    def links(self) -> ForgeLinks:
+        """Where the repository's pages are."""
+        return self._links
 
     @abstractmethod
     def pull_request(self, number: int) -> PullRequest:
@@ -68,8 +78,13 @@ class JointForge(ABC):
         """Write a comment anew, or over an earlier one."""
 
     @abstractmethod
+    def _asked_who(self) -> str:
+        """Ask for the login that the token belongs to."""
+
     def _me(self) -> str:
-        """The login that the token belongs to."""
+        """The login that the token belongs to, asked once."""
+        self._login = self._login or self._asked_who()
+        return self._login
 
     def open(self, draft: PullRequestDraft) -> PullRequest:
         """Open a pull request, or bring the one up to date that is open already."""
