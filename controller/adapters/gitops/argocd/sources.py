@@ -70,11 +70,16 @@ def content_of(source: GitSource, what: What) -> Content | None:
 def _version(seen: SeenApplication, what: What) -> Revision | None:
     """Versions of the charts, and what tells their settings apart, which the Application itself holds."""
     released = what.repositories and len(what.revisions) == len(what.repositories)
-    if not released or any(is_in_git(each) for each in seen.sources):
+    if not released or not seen.sources or any(is_in_git(each) for each in seen.sources):
         return None
-    if not all(_RELEASE.fullmatch(each) and not _OPEN.search(each) for each in what.revisions):
+    if not all(_is_release(each) for each in what.revisions):
         return None
     return Revision(f"{','.join(what.revisions)}@{_fingerprint(what)[:7]}")
+
+
+def _is_release(version: str) -> bool:
+    """Whether it is the version of one release: no range, and no commit of a source that has gone since."""
+    return bool(_RELEASE.fullmatch(version)) and not _OPEN.search(version) and not _COMMIT.fullmatch(version)
 
 
 def _fingerprint(what: What) -> str:

@@ -486,6 +486,14 @@ def test_a_range_is_no_version(revision: str) -> None:
     assert story([charted(revision, 0.0, source, (revision, source))]) == []
 
 
+@pytest.mark.parametrize("source", [None, chart_source()])
+def test_a_commit_is_no_version_of_a_chart(source: dict[str, Any] | None) -> None:
+    """An Application whose source was just taken away, or made a chart, still tells the commit that was deployed."""
+    document = deployed(A)
+    document["spec"]["source"] = source
+    assert look(None, document, now=300.0).reports == ()
+
+
 def test_an_artifact_is_told_by_its_digest() -> None:
     """Its manifests lie in a registry; so does their revision."""
     source = {"repoURL": "oci://registry.example.com/shop", "path": ".", "targetRevision": "latest"}

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.adapters.gitops.argocd.application import Compared
@@ -42,6 +42,7 @@ def _spoilt(document: dict[str, Any], path: list[int], value: Any) -> None:
 
 
 @settings(deadline=None)
+@example(paths=[[2, 2]], value=None)
 @given(st.lists(st.lists(st.integers(0, 20), min_size=2, max_size=6), max_size=4), _ANYTHING)
 def test_whatever_is_in_it_is_borne(paths: list[list[int]], value: Any) -> None:
     """Values of any kind at any place make one Application odd, and break nothing."""
