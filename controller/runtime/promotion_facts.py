@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from controller.core.application import Application, ApplicationKey, Revision
 from controller.core.forge import Participants
+from controller.core.forge_writing import ForgeCommits
 from controller.core.git import canonical_url
 from controller.core.promotion.edits import FileField, fields_of
 from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts, Values
@@ -19,13 +20,26 @@ from controller.core.promotion.scope import outside_of
 from controller.core.promotion.standing import AppStanding, Judged, standing_of
 from controller.core.promotion.wording import pull_branch
 from controller.core.state import Rollout
-from controller.ports.forge import Forge, ForgeError
+from controller.ports.forge import CommittingForge, Forge, ForgeError
 from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
 
 _MOST_AUTHORS_ASKED = 250
 WHOLE = ("",)
 """The paths of a whole repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """A forge that makes commits."""
+
+    forge: CommittingForge
+    always: bool = False
+    """The settings want all of them from it; else those alone that Git's push is refused for their signature."""
+
+
+def _makes_none(url: str) -> Committing | None:  # noqa: ARG001
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,15 @@ class PromotionPorts:
     paused: Callable[[ApplicationKey], bool]
     may_promote: Callable[[ApplicationKey, Application], str]
     """Why a pipeline may not touch an application; empty: it may."""
+    committing: Callable[[str], Committing | None] = _makes_none
+    """By the repository's URL; None: its forge makes no commits."""
+
+    def forge_commits(self, url: str) -> ForgeCommits:
+        """Whether the forge makes a repository's commits."""
+        found = self.committing(url)
+        if found is None:
+            return ForgeCommits.NEVER
+        return ForgeCommits.ALWAYS if found.always else ForgeCommits.DEMANDED
 
 
 class Gathering:
@@ -71,7 +94,13 @@ class Gathering:
             return PlaceFacts(place, trouble=trouble, standing=standing_of(rollout))
         url = target.write.repository or application.source.repository
         branch = target.write.branch or application.source.branch
-        facts = PlaceFacts(place, repository=url, branch=branch, has_forge=self._ports.forge(url) is not None)
+        facts = PlaceFacts(
+            place,
+            repository=url,
+            branch=branch,
+            has_forge=self._ports.forge(url) is not None,
+            forge_commits=self._ports.forge_commits(url),
+        )
         try:
             return self._read(move, stage, target, facts, heads)
         except (RepositoryError, ForgeError, ManifestError) as error:

@@ -19,6 +19,7 @@ from controller.core.promotion.protecting import (
     PutBackCommit,
     built,
     cannot_put_back,
+    commits_by_forge,
     forget_unlocked,
     own_commits,
     watch,
@@ -77,7 +78,12 @@ class Protecting:
         built_by_guard = rollout.rollback.built if rollout.rollback is not None else ()
         restores = tuple(each.revision for each in built_by_guard)
         reading = LockReading(
-            self.ports, move, place, rollout.application, own_commits(move.progress) | set(restores)
+            self.ports,
+            move,
+            place,
+            rollout.application,
+            own_commits(move.progress) | set(restores),
+            commits_by_forge(move.progress),
         )
         move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)

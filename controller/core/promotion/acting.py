@@ -9,12 +9,13 @@ from dataclasses import replace
 from controller.core.alerts import AlertName
 from controller.core.application import Revision
 from controller.core.declared import DeclarationError
+from controller.core.forge_writing import ForgeCommits
 from controller.core.git import BuiltCommit
 from controller.core.promotion import gates
 from controller.core.promotion.approvals import Agreement, agreement
 from controller.core.promotion.edits import FileEdit, edits_for
 from controller.core.promotion.facts import PlaceFacts, PullFacts
-from controller.core.promotion.intents import ClosePull, MergePull, OpenPull, Prepare, PushCommit
+from controller.core.promotion.intents import ClosePull, CommitByForge, MergePull, OpenPull, Prepare, PushCommit
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import Stage, StageMode
 from controller.core.promotion.progress import Passage, Phase, Place
@@ -95,7 +96,9 @@ def _write(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
     stage, target = move.stage(passage.place), move.target(passage.place)
     by_pull_request = _by_pull_request(stage, passage)
     approved = passage.approved_by if by_pull_request else _agreed(move, passage).by
-    passage = replace(passage, by_pull_request=by_pull_request, approved_by=approved)
+    able = facts.forge_commits is not ForgeCommits.NEVER and not by_pull_request
+    by_forge = able and (passage.by_forge or facts.forge_commits is ForgeCommits.ALWAYS)
+    passage = replace(passage, by_pull_request=by_pull_request, by_forge=by_forge, approved_by=approved)
     move = move.to(passage, Phase.WRITING, "its commit is being made")
     passage = move.progress.passage(passage.place) or passage
     try:
@@ -106,8 +109,16 @@ def _write(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         return _propose(move, passage, facts, edits)
     newest = _newest(passage)
     if newest is not None and newest.parent == facts.head:
-        return move.intend(PushCommit(passage.place, facts.repository, newest, facts.branch, facts.head))
+        return move.intend(_commit(move, passage, facts, newest, edits))
     return _prepare(move, passage, facts, edits)
+
+
+def _commit(
+    move: Move, passage: Passage, facts: PlaceFacts, newest: BuiltCommit, edits: tuple[FileEdit, ...]
+) -> PushCommit | CommitByForge:
+    """Into the branch, on the head that was read: by Git, or by the forge."""
+    where = (passage.place, facts.repository, newest, facts.branch, newest.parent)
+    return CommitByForge(*where, edits, commit_message(move, passage)) if passage.by_forge else PushCommit(*where)
 
 
 def _newest(passage: Passage) -> BuiltCommit | None:

@@ -1,7 +1,7 @@
 """What a promotion asks of Git and of the forge, and what comes of it.
 
-Invariant: a commit's bytes are in the persisted progress before it is pushed; a pull request is opened, changed and merged
-by its head, so that doing one thing twice does it once.
+Invariant: a commit's bytes are in the persisted progress before it is pushed, or made by the forge; a pull request is
+opened, changed and merged by its head, so that doing one thing twice does it once.
 """
 
 from dataclasses import dataclass
@@ -41,6 +41,19 @@ class PushCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitByForge:
+    """Have the forge make, and sign, the commit that was built: the same files on the same head, under another id."""
+
+    place: Place
+    repository: str
+    commit: BuiltCommit
+    branch: str
+    expected: Revision
+    edits: tuple[FileEdit, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPull:
     """Open a pull request from a branch, or bring the one that is open from it up to date."""
 
@@ -77,7 +90,7 @@ class MergePull:
     message: str
 
 
-PromotionIntent: TypeAlias = Prepare | PushCommit | OpenPull | ClosePull | MergePull
+PromotionIntent: TypeAlias = Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +113,11 @@ class CannotEdit:
 
 @dataclass(frozen=True, slots=True)
 class CommitPushed:
-    """What became of a push."""
+    """What became of a push, or of a commit by the forge."""
 
     place: Place
     commit: Revision
+    """Of a push; of the forge's, as far as it said."""
     branch: str
     outcome: PushOutcome
 

@@ -80,6 +80,8 @@ class Passage:
     previous: str = ""
     """What was there before, as people call it."""
     by_pull_request: bool = False
+    by_forge: bool = False
+    """The forge makes its commits, under ids that nobody knows before: the content tells them."""
     commits: tuple[BuiltCommit, ...] = ()
     """Those that may have been pushed, newest last: each is here before its push."""
     built_step: int = -1

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from controller.core.alerts import AlertName
 from controller.core.backoff import backoff
-from controller.core.forge_writing import MergeBlock, MergeResult
+from controller.core.forge_writing import ForgeCommits, MergeBlock, MergeResult
 from controller.core.git import PushResult
 from controller.core.promotion.acting import cannot
 from controller.core.promotion.intents import (
@@ -57,7 +57,8 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
 def _prepared(move: Move, passage: Passage, event: Prepared) -> Move:
     if event.commit is None:
         return cannot(move, passage, "the edits change nothing, though the fields read otherwise")
-    commits = (*passage.commits, event.commit)[-MOST_COMMITS:]
+    others = (each for each in passage.commits if each.revision != event.commit.revision)
+    commits = (*others, event.commit)[-MOST_COMMITS:]
     return move.put(replace(passage, commits=commits, built_step=event.step))
 
 
@@ -74,12 +75,23 @@ def _pushed(move: Move, passage: Passage, event: CommitPushed) -> Move:
         failures = passage.failures + 1
         wait = 0.0 if failures == 1 else min(LONGEST_REBUILD, backoff(passage.version.identity, failures) / 10)
         why = "the branch has moved" if result is PushResult.STALE else "no clear reply: looking"
-        return move.put(replace(passage, sentence=why, failures=failures, next_at=move.now + wait))
+        built = -1 if result is PushResult.STALE else passage.built_step  # also where its tree was lost: made anew
+        return move.put(replace(passage, sentence=why, failures=failures, next_at=move.now + wait, built_step=built))
+    if result is PushResult.SIGNATURE and _forge_may_commit(move, passage, event):
+        return move.put(replace(passage, by_forge=True)).say(
+            f"{event.branch} demands signed commits: the forge commits {passage.version.name}"
+        )
     if to_pull_branch or not move.facts.at(passage.place).has_forge:
         return cannot(move, passage, f"the repository refuses the push ({result.value}: {said})")
     return move.put(replace(passage, by_pull_request=True, built_step=-1)).say(
         f"{event.branch} refuses pushes ({result.value}): {passage.version.name} goes by pull request"
     )
+
+
+def _forge_may_commit(move: Move, passage: Passage, event: CommitPushed) -> bool:
+    to_pull_branch = event.branch == pull_branch(move, passage)
+    able = move.facts.at(passage.place).forge_commits is not ForgeCommits.NEVER
+    return able and not to_pull_branch and not passage.by_forge
 
 
 def _opened(move: Move, passage: Passage, event: PullOpened) -> Move:

@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.core.forge import Participants, PullRequestState
+from controller.core.forge_writing import ForgeCommits
 from controller.core.git import PushOutcome, PushResult
-from controller.core.promotion.intents import CommitPushed, Failed, PromotionEvent, PromotionIntent, PushCommit
+from controller.core.promotion.intents import (
+    CommitByForge,
+    CommitPushed,
+    Failed,
+    PromotionEvent,
+    PromotionIntent,
+    PushCommit,
+)
 from controller.core.promotion.move import places_of
 from controller.core.promotion.progress import Freeze, Place, Request
 from controller.core.promotion.standing import Judged
@@ -26,7 +34,7 @@ class Unruly(World):
         trouble, self.trouble = self.trouble, ""
         if trouble == "away":
             return Failed(intent.place, "the server is away")
-        if trouble == "race" and isinstance(intent, PushCommit):
+        if trouble == "race" and isinstance(intent, PushCommit | CommitByForge):
             self.branches["main"] = replace(self.branches["main"], head=self._revision())
             self.trees[self.branches["main"].head] = self.branches["main"].fields
         event = super().perform(intent)
@@ -38,10 +46,11 @@ class Unruly(World):
 class Lives(RuleBasedStateMachine):
     """One pipeline's life."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(how=st.sampled_from(ForgeCommits))
+    def begin(self, how: ForgeCommits) -> None:
         self.world = Unruly()
         self.world.authors = Participants()
+        self.world.forge_commits = how
         self.newest = 1
         self.passed: dict[str, set[str]] = {stage: set() for stage in STAGES}
         self.bad: set[str] = set()
@@ -150,6 +159,12 @@ class Lives(RuleBasedStateMachine):
         self.world.trouble = trouble
         self.look()
         self.world.trouble = ""
+
+    @rule()
+    def signatures_are_demanded(self) -> None:
+        """Of commits that are pushed to the branch, or no longer."""
+        self.world.unsigned ^= {"main"}
+        self.look()
 
     @rule()
     def the_line_is_stopped(self) -> None:

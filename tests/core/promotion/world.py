@@ -6,13 +6,14 @@ import yaml
 
 from controller.core.application import Revision
 from controller.core.forge import Participants, PullRequest, PullRequestState, Review, ReviewState
-from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeResult
+from controller.core.forge_writing import ForgeCommits, MergeBlock, MergeOutcome, MergeResult
 from controller.core.git import BuiltCommit, PushOutcome, PushResult
 from controller.core.promotion.advance import look, take
 from controller.core.promotion.edits import fields_of
 from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts
 from controller.core.promotion.intents import (
     ClosePull,
+    CommitByForge,
     CommitPushed,
     MergePull,
     OpenPull,
@@ -100,6 +101,9 @@ class World:
         self.conflicting: set[int] = set()
         """Pull requests that Git cannot merge into the branch any more."""
         self.refuses: set[str] = set()
+        self.unsigned: set[str] = set()
+        """Branches that take signed commits alone."""
+        self.forge_commits = ForgeCommits.NEVER
         self.authors = Participants(frozenset({"carol"}))
         self.live: dict[Place, tuple[Revision, dict[tuple[str, str], str]]] = {}
         self.judged: dict[Place, Judged] = {}
@@ -190,6 +194,7 @@ class World:
             pull=pull,
             branch_head=self.branches[name].head if name is not None else None,
             has_forge=True,
+            forge_commits=self.forge_commits,
             authors=self.authors,
             authors_unknown="",
         )
@@ -225,6 +230,8 @@ class World:
                 return self._prepare(intent)
             case PushCommit():
                 return CommitPushed(intent.place, intent.commit.revision, intent.branch, self._push(intent))
+            case CommitByForge():
+                return self._commit_by_forge(intent)
             case OpenPull():
                 return self._open(intent)
             case MergePull():
@@ -252,10 +259,26 @@ class World:
             return PushOutcome(PushResult.STALE)
         if intent.branch in self.refuses:
             return PushOutcome(PushResult.PROTECTED)
+        if intent.branch in self.unsigned:
+            return PushOutcome(PushResult.SIGNATURE)
         self.trees.setdefault(intent.branch, {})
         self.branches[intent.branch] = Branch(intent.commit.revision, dict(self.trees[intent.commit.revision]))
         self.pushed.append(intent.branch)
         return PushOutcome(PushResult.PUSHED)
+
+    def _commit_by_forge(self, intent: CommitByForge) -> CommitPushed:
+        """Under an id of its own, and only on the head that was read."""
+        branch = self.branches[intent.branch]
+        assert any(intent.commit in each.commits for each in self.progress.passages), "made, and not written down"
+        if branch.head != intent.expected:
+            return CommitPushed(intent.place, intent.commit.revision, intent.branch, PushOutcome(PushResult.STALE))
+        if intent.branch in self.refuses:
+            refused = PushOutcome(PushResult.PROTECTED)
+            return CommitPushed(intent.place, intent.commit.revision, intent.branch, refused)
+        revision = self._revision()
+        self.branches[intent.branch] = Branch(revision, dict(self.trees[intent.commit.revision]))
+        self.pushed.append(intent.branch)
+        return CommitPushed(intent.place, revision, intent.branch, PushOutcome(PushResult.PUSHED))
 
     def _open(self, intent: OpenPull) -> PullOpened:
         number = next(
