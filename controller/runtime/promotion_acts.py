@@ -19,6 +19,7 @@ from controller.core.promotion.intents import (
     CommitByForge,
     CommitPushed,
     Failed,
+    LeaveQueue,
     MergePull,
     OpenPull,
     Prepare,
@@ -29,6 +30,7 @@ from controller.core.promotion.intents import (
     PullMerged,
     PullOpened,
     PushCommit,
+    QueueLeft,
 )
 from controller.core.promotion.updates import Edit
 from controller.core.promotion.wording import with_diff
@@ -84,6 +86,9 @@ class Acting:
                 return PullClosed(intent.place, intent.number)
             case MergePull():
                 return PullMerged(intent.place, intent.number, self._merge(intent))
+            case LeaveQueue():
+                self._forge(intent.repository).leave_queue(intent.number)
+                return QueueLeft(intent.place, intent.number)
 
     def _merge(self, intent: MergePull) -> MergeOutcome:
         """Merge it in the first of the ways that the repository allows: a merge, a squash, a rebase.

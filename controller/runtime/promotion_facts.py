@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.application import Application, ApplicationKey, Revision
-from controller.core.forge import Participants
+from controller.core.forge import Participants, PullRequestState
 from controller.core.forge_writing import ForgeCommits
 from controller.core.git import canonical_url
 from controller.core.promotion.edits import FileField, fields_of
@@ -117,6 +117,9 @@ class Gathering:
         values = self._values(facts.repository, head, fields)
         passage = move.progress.passage(place)
         facts = self._proposal(move, passage, replace(facts, head=head, values=values))
+        if _just_merged(passage, facts):
+            head = heads[where] = repository.fetch(facts.branch)
+            facts = replace(facts, head=head, values=self._values(facts.repository, head, fields))
         # only now: a restore that took the version out of the branch is then known to the guard
         key = move.application(place)
         rollout = self._ports.rollout(key)
@@ -166,7 +169,7 @@ class Gathering:
         forge = self._ports.forge(facts.repository)
         if forge is None or passage.pull_number is None:
             return facts
-        pull = _pull(forge, passage.pull_number)
+        pull = _pull(forge, passage.pull_number, queued=passage.queued is not None)
         return replace(facts, pull=replace(pull, conflicts=self._conflicts(passage, facts, pull)))
 
     def _conflicts(self, passage: Passage, facts: PlaceFacts, pull: PullFacts) -> bool:
@@ -235,16 +238,23 @@ def _is_member(forge: Forge, user: str, team: str) -> bool:
 _ASKED = (Phase.WAITING, Phase.WRITING, Phase.PROPOSED)
 
 
+def _just_merged(passage: Passage | None, facts: PlaceFacts) -> bool:
+    """Somebody, or the forge's queue, may have merged it after the branch was read."""
+    proposed = passage is not None and passage.phase is Phase.PROPOSED
+    return proposed and facts.pull is not None and facts.pull.request.state is PullRequestState.MERGED
+
+
 def _goes_by_pull_request(move: Move, passage: Passage) -> bool:
     by_mode = move.stage(passage.place).mode is StageMode.PULL_REQUEST and not passage.step
     return by_mode or passage.by_pull_request or passage.pull_number is not None
 
 
-def _pull(forge: Forge, number: int) -> PullFacts:
+def _pull(forge: Forge, number: int, *, queued: bool) -> PullFacts:
+    queued = queued and forge.is_queued(number)  # before its state: what is merged meanwhile was not thrown out
     request = forge.pull_request(number)
     if not request.open:
         return PullFacts(request)
-    return PullFacts(request, forge.reviews(number), forge.checks(request.head))
+    return PullFacts(request, forge.reviews(number), forge.checks(request.head), queued=queued)
 
 
 def _outside(target: StageTarget, stage: Stage, application: Application) -> str:

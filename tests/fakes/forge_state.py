@@ -270,6 +270,16 @@ class ForgeState:
                 return word
         return ""
 
+    def merge_queued(self, number: int) -> Revision:
+        """The queue has come to a pull request, and merges it."""
+        pull = self.pulls[number]
+        assert pull.queued, "it is not in the queue"
+        rule, pull.queued = self.protection[pull.base], False
+        self.protection[pull.base] = replace(rule, queue=False)
+        made = self.merge(number, BOT)
+        self.protection[pull.base] = rule
+        return made
+
     def merge(self, number: int, by: str, message: str = "Merge", *, method: str = "merge") -> Revision:
         """Merge it; Refused with why_not's word."""
         pull = self.pulls[number]

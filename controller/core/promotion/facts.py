@@ -28,6 +28,8 @@ class PullFacts:
     checks: tuple[Check, ...] = ()
     conflicts: bool = False
     """It cannot be merged into its base as it is."""
+    queued: bool = False
+    """The forge is to merge it when its turn comes; asked where we put it there."""
 
 
 @dataclass(frozen=True, slots=True)

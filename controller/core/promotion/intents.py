@@ -90,7 +90,16 @@ class MergePull:
     message: str
 
 
-PromotionIntent: TypeAlias = Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull
+@dataclass(frozen=True, slots=True)
+class LeaveQueue:
+    """Have the forge not merge a pull request by itself any more."""
+
+    place: Place
+    repository: str
+    number: int
+
+
+PromotionIntent: TypeAlias = Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull | LeaveQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,14 @@ class PullMerged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """The forge does not merge it by itself."""
+
+    place: Place
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Git or the forge could not be asked."""
 
@@ -161,4 +178,6 @@ class Failed:
     """Credentials are missing or refused."""
 
 
-PromotionEvent: TypeAlias = Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | Failed
+PromotionEvent: TypeAlias = (
+    Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | QueueLeft | Failed
+)

@@ -94,6 +94,8 @@ class Passage:
     pull_url: str = ""
     pull_head: Revision | None = None
     """The head of the pull request's branch, as we pushed it."""
+    queued: Revision | None = None
+    """The head with which the forge took it into its merge queue."""
     approved_by: tuple[str, ...] = ()
     """Who approved, once it was let through."""
     requested_by: str = ""

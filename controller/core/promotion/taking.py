@@ -10,7 +10,6 @@ from controller.core.alerts import AlertName
 from controller.core.backoff import backoff
 from controller.core.forge_writing import ForgeCommits, MergeBlock, MergeResult
 from controller.core.git import PushResult
-from controller.core.promotion.acting import cannot
 from controller.core.promotion.intents import (
     CannotEdit,
     CommitPushed,
@@ -20,6 +19,7 @@ from controller.core.promotion.intents import (
     PullClosed,
     PullMerged,
     PullOpened,
+    QueueLeft,
 )
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import MOST_COMMITS, Passage, Phase
@@ -41,7 +41,7 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
         case Prepared():
             return _prepared(move, passage, event)
         case CannotEdit():
-            return cannot(move, passage, event.sentence)
+            return move.cannot(passage, event.sentence)
         case CommitPushed():
             return _pushed(move, passage, event)
         case PullOpened():
@@ -50,13 +50,15 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
             return _closed(move, passage)
         case PullMerged():
             return _merged(move, passage, event)
+        case QueueLeft():
+            return move.put(replace(passage, queued=None))
         case Failed():
             return _failed(move, passage, event)
 
 
 def _prepared(move: Move, passage: Passage, event: Prepared) -> Move:
     if event.commit is None:
-        return cannot(move, passage, "the edits change nothing, though the fields read otherwise")
+        return move.cannot(passage, "the edits change nothing, though the fields read otherwise")
     others = (each for each in passage.commits if each.revision != event.commit.revision)
     commits = (*others, event.commit)[-MOST_COMMITS:]
     return move.put(replace(passage, commits=commits, built_step=event.step))
@@ -82,7 +84,7 @@ def _pushed(move: Move, passage: Passage, event: CommitPushed) -> Move:
             f"{event.branch} demands signed commits: the forge commits {passage.version.name}"
         )
     if to_pull_branch or not move.facts.at(passage.place).has_forge:
-        return cannot(move, passage, f"the repository refuses the push ({result.value}: {said})")
+        return move.cannot(passage, f"the repository refuses the push ({result.value}: {said})")
     return move.put(replace(passage, by_pull_request=True, built_step=-1)).say(
         f"{event.branch} refuses pushes ({result.value}): {passage.version.name} goes by pull request"
     )
@@ -118,6 +120,9 @@ def _merged(move: Move, passage: Passage, event: PullMerged) -> Move:
     outcome, number = event.outcome, event.number
     if outcome.result is MergeResult.MERGED:
         return move.put(replace(passage, sentence=f"pull request {number} is merged", failures=0, next_at=0.0))
+    if outcome.result is MergeResult.QUEUED:
+        said = f"pull request {number} is in the merge queue"
+        return move.put(replace(passage, sentence=said, queued=passage.pull_head, next_at=0.0)).say(said)
     if outcome.result is MergeResult.BLOCKED and outcome.block is MergeBlock.CONFLICT:
         return move.to(passage, Phase.WRITING, "its branch conflicts: made anew", built_step=-1)
     soon = outcome.result is not MergeResult.BLOCKED or outcome.block is MergeBlock.NOT_READY

@@ -11,6 +11,7 @@ from controller.core.promotion.asking import promote
 from controller.core.promotion.intents import (
     CommitByForge,
     CommitPushed,
+    LeaveQueue,
     MergePull,
     OpenPull,
     Prepare,
@@ -498,3 +499,60 @@ def test_a_commit_that_cannot_be_pushed_any_more_is_built_again() -> None:
     world._push = lambda intent: refusals.pop() if refusals else push(intent)  # type: ignore[method-assign]
     assert [type(each) for each in world.run()] == [Prepare, PushCommit, Prepare, PushCommit]
     assert world.holds("dev") == "v1.1.0"
+
+
+def queued() -> World:
+    """A world in which version 1 stands in the merge queue of production."""
+    world = in_production()
+    world.queues = True
+    number = world.passage("production").pull_number
+    assert number is not None
+    world.approve(number, "alice")
+    assert [type(each) for each in world.run()] == [MergePull]
+    return world
+
+
+def test_what_is_in_the_merge_queue_is_not_asked_for_again() -> None:
+    """It says so, waits for its turn however long that takes, and goes on once it is merged."""
+    world = queued()
+    number = world.passage("production").pull_number
+    assert number is not None
+    for _ in range(3):
+        world.wait(60.0)
+        assert world.run() == []
+        assert world.passage("production").sentence == f"pull request {number} is in the merge queue"
+    assert world.passage("production").phase is Phase.PROPOSED
+    world.merge(number)
+    world.run()
+    assert world.passage("production").phase is Phase.DEPLOYING
+
+
+def test_what_the_queue_throws_out_is_told_and_put_there_again() -> None:
+    """Told once, tried later and later, and over once it is merged."""
+    world = queued()
+    number = world.passage("production").pull_number
+    assert number is not None
+    for failures in (1, 2):
+        world.queue.clear()
+        assert world.run() == []
+        assert "is not in the merge queue any more" in world.passage("production").sentence
+        assert world.passage("production").failures == failures
+        assert world.run() == []
+        world.wait(61.0)
+        assert [type(each) for each in world.run()] == [MergePull]
+    assert world.alerts == ["RollguardPromotionFailed"]
+    world.merge(number)
+    world.run()
+    assert world.alerts[-1] == "RollguardPromotionFailed over"
+
+
+def test_a_freeze_takes_it_out_of_the_queue() -> None:
+    """Nothing goes forward while the line is stopped; thawed, it is put there again, and nobody is alarmed."""
+    world = queued()
+    world.progress = replace(world.progress, freezes=(Freeze("dora", 0.0, "incident 7"),))
+    assert [type(each) for each in world.run()] == [LeaveQueue]
+    assert world.queue == set()
+    assert "dora stopped the line" in world.passage("production").sentence
+    world.progress = replace(world.progress, freezes=())
+    assert [type(each) for each in world.run()] == [MergePull]
+    assert world.alerts == []

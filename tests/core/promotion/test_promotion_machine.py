@@ -161,6 +161,32 @@ class Lives(RuleBasedStateMachine):
         self.world.trouble = ""
 
     @rule()
+    def a_merge_queue(self) -> None:
+        """There is one from now on, or none any more."""
+        self.world.queues = not self.world.queues
+        self.look()
+
+    @rule(merges=st.booleans())
+    def the_queue_moves(self, merges: bool) -> None:
+        """It merges the first in it, or throws it out."""
+        if not self.world.queue:
+            return
+        number = min(self.world.queue)
+        self.world.queue.discard(number)
+        pull = self.world.pulls[number]
+        if merges and pull.open:
+            stage = next(each for each in STAGES if pull.head_branch.endswith(each))
+            tag = self.world.branches[pull.head_branch].fields[self.world.fields(Place(stage))[0]]
+            before = self.world.holds(stage)
+            assert not self.frozen, "it stayed in the queue although the line was stopped"
+            assert tag not in self.bad or (stage, tag) in self.asked
+            self.world.merge(number)
+            if before != tag:
+                self.written.add((stage, tag))
+                self.asked.discard((stage, tag))
+        self.look()
+
+    @rule()
     def signatures_are_demanded(self) -> None:
         """Of commits that are pushed to the branch, or no longer."""
         self.world.unsigned ^= {"main"}

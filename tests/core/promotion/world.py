@@ -15,6 +15,7 @@ from controller.core.promotion.intents import (
     ClosePull,
     CommitByForge,
     CommitPushed,
+    LeaveQueue,
     MergePull,
     OpenPull,
     Prepare,
@@ -25,6 +26,7 @@ from controller.core.promotion.intents import (
     PullMerged,
     PullOpened,
     PushCommit,
+    QueueLeft,
 )
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import PromotionPipeline
@@ -101,6 +103,9 @@ class World:
         self.conflicting: set[int] = set()
         """Pull requests that Git cannot merge into the branch any more."""
         self.refuses: set[str] = set()
+        self.queues = False
+        """Merging puts a pull request into a queue."""
+        self.queue: set[int] = set()
         self.unsigned: set[str] = set()
         """Branches that take signed commits alone."""
         self.forge_commits = ForgeCommits.NEVER
@@ -201,7 +206,9 @@ class World:
 
     def _pull_facts(self, number: int) -> PullFacts:
         conflicts = number in self.conflicting
-        return PullFacts(self.pulls[number], tuple(self.reviews.get(number, ())), conflicts=conflicts)
+        return PullFacts(
+            self.pulls[number], tuple(self.reviews.get(number, ())), conflicts=conflicts, queued=number in self.queue
+        )
 
     def run(self, most: int = 20) -> list[PromotionIntent]:
         """Look and act until nothing is left to do; returns what was done."""
@@ -223,7 +230,7 @@ class World:
         self.alerts.extend(f"{each.name.value}{' over' if each.ended_at else ''}" for each in move.alerts)
         return move
 
-    def perform(self, intent: PromotionIntent) -> PromotionEvent:
+    def perform(self, intent: PromotionIntent) -> PromotionEvent:  # noqa: PLR0911  one line an intent
         """Do what is asked."""
         match intent:
             case Prepare():
@@ -236,6 +243,9 @@ class World:
                 return self._open(intent)
             case MergePull():
                 return PullMerged(intent.place, intent.number, self._merge(intent))
+            case LeaveQueue():
+                self.queue.discard(intent.number)
+                return QueueLeft(intent.place, intent.number)
             case ClosePull():
                 self.pulls[intent.number] = replace(self.pulls[intent.number], state=PullRequestState.CLOSED)
                 return PullClosed(intent.place, intent.number)
@@ -303,12 +313,16 @@ class World:
             return MergeOutcome(MergeResult.STALE)
         if "merge" in self.refuses:
             return MergeOutcome(MergeResult.BLOCKED, block=MergeBlock.REVIEWS)
+        if self.queues:
+            self.queue.add(intent.number)
+            return MergeOutcome(MergeResult.QUEUED)
         self.merge(intent.number)
         return MergeOutcome(MergeResult.MERGED)
 
     def merge(self, number: int) -> None:
         """Merge a pull request: its fields come into the branch."""
         pull = self.pulls[number]
+        self.queue.discard(number)
         main, mine = self.branches["main"], self.branches[pull.head_branch]
         place = next(
             each for each in places_of(self.pipeline) if pull.head_branch.endswith(str(each).replace("/", "-"))
