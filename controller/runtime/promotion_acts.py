@@ -31,11 +31,13 @@ from controller.core.promotion.intents import (
     PullOpened,
     PushCommit,
     QueueLeft,
+    SetStatus,
+    StatusSet,
 )
 from controller.core.promotion.updates import Edit
 from controller.core.promotion.wording import with_diff
 from controller.ports.clock import Clock
-from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused
+from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused, ForgeUnknown
 from controller.ports.manifests import ManifestError
 from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
 from controller.runtime.promotion_facts import PromotionPorts
@@ -89,6 +91,20 @@ class Acting:
             case LeaveQueue():
                 self._forge(intent.repository).leave_queue(intent.number)
                 return QueueLeft(intent.place, intent.number)
+            case SetStatus():
+                return self._set_status(intent)
+
+    def _set_status(self, intent: SetStatus) -> StatusSet:
+        """A forge that does not take it is no failure of the promotion."""
+        said = StatusSet(intent.place, intent.revision, intent.status)
+        try:
+            self._forge(intent.repository).set_status(intent.revision, intent.status)
+        except ForgeBusy as error:
+            return replace(said, trouble=str(error), retry_at=self.clock.now() + error.retry_after)
+        except ForgeError as error:
+            refused = isinstance(error, ForgeDenied | ForgeRefused | ForgeUnknown)
+            return replace(said, trouble=str(error), refused=refused)
+        return said
 
     def _merge(self, intent: MergePull) -> MergeOutcome:
         """Merge it in the first of the ways that the repository allows: a merge, a squash, a rebase.

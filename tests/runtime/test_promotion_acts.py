@@ -6,7 +6,7 @@ import pytest
 
 from controller.adapters.manifests import ManifestText
 from controller.core.application import Revision
-from controller.core.forge_writing import ForgeCommit, ForgeCommitOutcome, MergeResult
+from controller.core.forge_writing import CommitStatus, ForgeCommit, ForgeCommitOutcome, MergeResult, StatusState
 from controller.core.git import BuiltCommit, CommitIdentity, PushResult
 from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.fields import parse_path
@@ -19,10 +19,12 @@ from controller.core.promotion.intents import (
     Prepare,
     Prepared,
     PullMerged,
+    SetStatus,
+    StatusSet,
 )
 from controller.core.promotion.progress import Place
 from controller.core.promotion.updates import FieldEdit
-from controller.ports.forge import ForgeDenied
+from controller.ports.forge import ForgeBusy, ForgeDenied, ForgeError, ForgeUnavailable
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Committing, PromotionPorts
 from tests.fakes.forge import InMemoryForge
@@ -179,3 +181,33 @@ def test_where_commits_must_be_signed_a_pull_request_is_squashed(desk: Desk) -> 
     assert isinstance(event, PullMerged)
     assert event.outcome.result is MergeResult.MERGED
     assert len(state.commits[state.branches["main"]].parents) == 1
+
+
+def test_a_status_is_set_on_the_head(desk: Desk) -> None:
+    """With its name, its state and what it says."""
+    head = desk.forge.state.commit("main", {"a": "1"}, by="ann")
+    status = CommitStatus("rollguard/promotion", StatusState.PENDING, "check tests runs")
+    event = desk.acting.perform(SetStatus(DEV, URL, head, status))
+    assert event == StatusSet(DEV, head, status)
+    (said,) = desk.forge.state.last_statuses(head)
+    assert (said.context, said.state, said.description) == ("rollguard/promotion", "pending", "check tests runs")
+
+
+@pytest.mark.parametrize(
+    ("error", "refused", "retry_at"),
+    [
+        (ForgeDenied("the token may not"), True, None),
+        (ForgeUnavailable("the forge is away"), False, None),
+        (ForgeBusy("too many", 120.0), False, 120.0),
+    ],
+)
+def test_a_status_that_is_not_taken_is_no_failure(
+    desk: Desk, error: ForgeError, refused: bool, retry_at: float | None
+) -> None:
+    """It says why, and whether asking again helps: the promotion goes on."""
+    desk.forge.down = error
+    status = CommitStatus("rollguard/promotion", StatusState.SUCCESS)
+    event = desk.acting.perform(SetStatus(DEV, URL, desk.head, status))
+    assert isinstance(event, StatusSet)
+    assert (event.trouble, event.refused) == (str(error), refused)
+    assert event.retry_at == (desk.acting.clock.now() + retry_at if retry_at is not None else None)

@@ -55,7 +55,7 @@ def _proposed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         return move
     if pull.request.head == passage.pull_head and pull.conflicts:
         return _write(move, replace(passage, built_step=-1), facts)
-    return bring_in(move, passage, facts, pull)
+    return bring_in(move, passage, pull)
 
 
 def _by_pull_request(stage: Stage, passage: Passage) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from controller.core.application import Revision
-from controller.core.forge_writing import MergeOutcome
+from controller.core.forge_writing import CommitStatus, MergeOutcome
 from controller.core.git import BuiltCommit, PushOutcome
 from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.progress import Place
@@ -99,7 +99,19 @@ class LeaveQueue:
     number: int
 
 
-PromotionIntent: TypeAlias = Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull | LeaveQueue
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Say on a proposal's head what it waits for."""
+
+    place: Place
+    repository: str
+    revision: Revision
+    status: CommitStatus
+
+
+PromotionIntent: TypeAlias = (
+    Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull | LeaveQueue | SetStatus
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,21 @@ class QueueLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusSet:
+    """The status is set, or the forge does not take it."""
+
+    place: Place
+    revision: Revision
+    status: CommitStatus
+    trouble: str = ""
+    """Why it is not set; empty: it is."""
+    refused: bool = False
+    """Asking again soon will not help."""
+    retry_at: float | None = None
+    """When the forge wants to be asked again, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Git or the forge could not be asked."""
 
@@ -179,5 +206,5 @@ class Failed:
 
 
 PromotionEvent: TypeAlias = (
-    Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | QueueLeft | Failed
+    Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | QueueLeft | StatusSet | Failed
 )

@@ -7,20 +7,32 @@ once one is.
 from dataclasses import replace
 
 from controller.core.promotion import gates
+from controller.core.promotion.approvals import Agreement
 from controller.core.promotion.facts import PlaceFacts, PullFacts
 from controller.core.promotion.holding import before_merge
 from controller.core.promotion.intents import ClosePull, LeaveQueue, MergePull
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Passage, Phase
+from controller.core.promotion.statuses import due, waits_or_may, was_stopped
 from controller.core.promotion.wording import merge_message, title
 
 
-def bring_in(move: Move, passage: Passage, facts: PlaceFacts, pull: PullFacts) -> Move:
+def bring_in(move: Move, passage: Passage, pull: PullFacts) -> Move:
     """Merge it, once nothing holds it up any more."""
     if pull.request.head != passage.pull_head:
         return move.wait(passage, f"somebody pushed to pull request {pull.request.number}: people merge it")
-    stage = move.stage(passage.place)
     gate, agreed = before_merge(move, passage, pull)
+    status = due(move, passage, pull, waits_or_may(passage, gate))
+    if status is not None and gate is None:
+        return move.intend(status)  # before its merge: the branch may demand it
+    after = _merged_or_waits(move, passage, pull, gate, agreed)
+    return after if status is None or after.intents != move.intents else after.intend(status)
+
+
+def _merged_or_waits(
+    move: Move, passage: Passage, pull: PullFacts, gate: gates.Gate | None, agreed: Agreement
+) -> Move:
+    stage, facts = move.stage(passage.place), move.facts.at(passage.place)
     if passage.queued == pull.request.head:
         return _queued(move, passage, pull, gate)
     if gate is not None:
@@ -54,4 +66,5 @@ def withdraw(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
     pull = facts.pull
     if passage.pull_number is None or pull is None or not pull.request.open:
         return move.to(passage, Phase.STOPPED, why)
-    return move.intend(ClosePull(passage.place, facts.repository, passage.pull_number, why))
+    status = due(move, passage, pull, was_stopped(why))
+    return move.intend(status or ClosePull(passage.place, facts.repository, passage.pull_number, why))

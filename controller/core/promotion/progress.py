@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey, Revision
+from controller.core.forge_writing import StatusState
 from controller.core.git import BuiltCommit
 from controller.core.promotion.locks import ItemChange
 from controller.core.promotion.protection import PutBack
@@ -64,6 +65,17 @@ ENDED = frozenset({Phase.STOPPED, Phase.TAKEN_BACK})
 
 
 @dataclass(frozen=True, slots=True)
+class ToldStatus:
+    """What our commit status says of a proposal's head."""
+
+    revision: Revision
+    state: StatusState
+    description: str
+    again_at: float | None = None
+    """It could not be set: not tried again before, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One version's way into one place."""
 
@@ -96,6 +108,7 @@ class Passage:
     """The head of the pull request's branch, as we pushed it."""
     queued: Revision | None = None
     """The head with which the forge took it into its merge queue."""
+    told: ToldStatus | None = None
     approved_by: tuple[str, ...] = ()
     """Who approved, once it was let through."""
     requested_by: str = ""

@@ -20,9 +20,11 @@ from controller.core.promotion.intents import (
     PullMerged,
     PullOpened,
     QueueLeft,
+    StatusSet,
 )
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import MOST_COMMITS, Passage, Phase
+from controller.core.promotion.statuses import noted
 from controller.core.promotion.wording import pull_branch
 from controller.core.revert import one_line
 
@@ -32,7 +34,7 @@ BLOCKED_SECONDS = 30.0
 LONGEST_REBUILD = 2.0
 
 
-def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line an event
+def take(move: Move, event: PromotionEvent) -> Move:  # noqa: C901, PLR0911  one line an event
     """The state after something was done."""
     passage = move.progress.passage(event.place)
     if passage is None or not passage.open:
@@ -52,6 +54,8 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
             return _merged(move, passage, event)
         case QueueLeft():
             return move.put(replace(passage, queued=None))
+        case StatusSet():
+            return noted(move, passage, event)
         case Failed():
             return _failed(move, passage, event)
 

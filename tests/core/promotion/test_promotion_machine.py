@@ -187,6 +187,12 @@ class Lives(RuleBasedStateMachine):
         self.look()
 
     @rule()
+    def statuses_are_refused(self) -> None:
+        """By the forge, or no longer: nothing waits for them."""
+        self.world.no_status = "" if self.world.no_status else "the token may not"
+        self.look()
+
+    @rule()
     def signatures_are_demanded(self) -> None:
         """Of commits that are pushed to the branch, or no longer."""
         self.world.unsigned ^= {"main"}

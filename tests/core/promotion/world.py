@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 import yaml
 
 from controller.core.application import Revision
-from controller.core.forge import Participants, PullRequest, PullRequestState, Review, ReviewState
-from controller.core.forge_writing import ForgeCommits, MergeBlock, MergeOutcome, MergeResult
+from controller.core.forge import Check, CheckState, Participants, PullRequest, PullRequestState, Review, ReviewState
+from controller.core.forge_writing import CommitStatus, ForgeCommits, MergeBlock, MergeOutcome, MergeResult
 from controller.core.git import BuiltCommit, PushOutcome, PushResult
 from controller.core.promotion.advance import look, take
 from controller.core.promotion.edits import fields_of
 from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts
+from controller.core.promotion.gates import OWN_CHECK
 from controller.core.promotion.intents import (
     ClosePull,
     CommitByForge,
@@ -27,6 +28,8 @@ from controller.core.promotion.intents import (
     PullOpened,
     PushCommit,
     QueueLeft,
+    SetStatus,
+    StatusSet,
 )
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import PromotionPipeline
@@ -103,6 +106,12 @@ class World:
         self.conflicting: set[int] = set()
         """Pull requests that Git cannot merge into the branch any more."""
         self.refuses: set[str] = set()
+        self.statuses: list[tuple[Revision, CommitStatus]] = []
+        """What was said of heads, or was to be said."""
+        self.no_status = ""
+        """Why the forge takes no statuses."""
+        self.checks: tuple[Check, ...] = ()
+        """Of every pull request, beside our own."""
         self.queues = False
         """Merging puts a pull request into a queue."""
         self.queue: set[int] = set()
@@ -206,12 +215,16 @@ class World:
 
     def _pull_facts(self, number: int) -> PullFacts:
         conflicts = number in self.conflicting
-        return PullFacts(
-            self.pulls[number], tuple(self.reviews.get(number, ())), conflicts=conflicts, queued=number in self.queue
-        )
+        pull, reviews = self.pulls[number], tuple(self.reviews.get(number, ()))
+        checks, queued = self._checks(pull.head), number in self.queue
+        return PullFacts(pull, reviews, checks, conflicts=conflicts, queued=queued)
+
+    def _checks(self, head: Revision) -> tuple[Check, ...]:
+        own = [CheckState.PENDING for revision, _ in self.statuses if revision == head and not self.no_status]
+        return (*self.checks, *(Check(OWN_CHECK, each) for each in own[-1:]))
 
     def run(self, most: int = 20) -> list[PromotionIntent]:
-        """Look and act until nothing is left to do; returns what was done."""
+        """Look and act until nothing is left to do; returns what was done, but for what statuses say."""
         done: list[PromotionIntent] = []
         for _ in range(most):
             facts = self.facts()
@@ -219,7 +232,8 @@ class World:
             if not move.intents:
                 return done
             for intent in move.intents:
-                done.append(intent)
+                if not isinstance(intent, SetStatus):
+                    done.append(intent)
                 self._taken(take(self.pipeline, self.progress, facts, self.perform(intent), self.now))
         raise AssertionError(f"it does not come to rest: {done[-3:]}")
 
@@ -246,6 +260,9 @@ class World:
             case LeaveQueue():
                 self.queue.discard(intent.number)
                 return QueueLeft(intent.place, intent.number)
+            case SetStatus():
+                self.statuses.append((intent.revision, intent.status))
+                return StatusSet(intent.place, intent.revision, intent.status, self.no_status, refused=True)
             case ClosePull():
                 self.pulls[intent.number] = replace(self.pulls[intent.number], state=PullRequestState.CLOSED)
                 return PullClosed(intent.place, intent.number)
