@@ -10,29 +10,29 @@ from dataclasses import dataclass, replace
 import structlog
 
 from controller.core.declared import DeclarationError
-from controller.core.git import BuiltCommit, CommitIdentity, PushResult
+from controller.core.git import CommitIdentity, PushResult
 from controller.core.promotion.facts import Facts
 from controller.core.promotion.move import Move, places_of
+from controller.core.promotion.own_commits import commits_by_forge, own_commits
 from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Place, Progress
 from controller.core.promotion.protecting import (
     PutBackCommit,
     built,
     cannot_put_back,
-    commits_by_forge,
     forget_unlocked,
-    own_commits,
+    unlocked,
     watch,
 )
+from controller.core.promotion.put_back_offers import forgotten, needless
 from controller.ports.clock import Clock
+from controller.ports.forge import ForgeError
 from controller.ports.manifests import ManifestError
-from controller.ports.repository import Repository, RepositoryError
+from controller.ports.repository import RepositoryError
 from controller.runtime.lock_facts import LockReading
 from controller.runtime.promotion_facts import PromotionPorts
-from controller.runtime.putting_back import CannotPutBack, restored
-
-Keep = Callable[[Move], None]
-"""Writes a move down; may raise StoreError."""
+from controller.runtime.put_back_offers import Keep, PutBackOffers, Refused
+from controller.runtime.putting_back import CannotPutBack, commit_of
 
 _REFUSED = {
     PushResult.PROTECTED: "the branch takes no pushes",
@@ -62,16 +62,28 @@ class Protecting:
         """
         bare = Move(pipeline, progress(), Facts(), self.clock.now())
         if bare.progress.guarded:
-            keep(forget_unlocked(bare))
+            self._forget(bare, keep)
         for place in places_of(pipeline):
             if not bare.stage(place).locked:
                 continue
             try:
-                self._look(Move(pipeline, progress(), Facts(), self.clock.now()), place, keep)
-            except (RepositoryError, ManifestError) as error:
+                self._look(Move(pipeline, progress(), Facts(), self.clock.now()), place, progress, keep)
+            except (RepositoryError, ForgeError, ManifestError) as error:
                 _log.warning("locked configuration cannot be read", place=str(place), error=str(error))
 
-    def _look(self, move: Move, place: Place, keep: Keep) -> None:
+    def _forget(self, move: Move, keep: Keep) -> None:
+        proposals = [each.proposal for each in unlocked(move) if each.proposal is not None]
+        if proposals and not self.leads():
+            return
+        try:
+            for each in proposals:
+                self._offers.close(each)
+        except ForgeError as error:
+            _log.warning("a pull request that puts back what was locked is not closed", error=str(error))
+            return
+        keep(forget_unlocked(move))
+
+    def _look(self, move: Move, place: Place, progress: Callable[[], Progress], keep: Keep) -> None:
         rollout = self.ports.rollout(move.application(place))
         if rollout is None or self.ports.may_promote(move.pipeline.key, rollout.application):
             return
@@ -88,12 +100,13 @@ class Protecting:
         move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)
         if wanted is not None and self.leads():
-            self._put_back(replace(move, alerts=(), said=()), wanted, keep)
+            self._put_back(_persisted(move), wanted, keep)
+        self._end_offer(_persisted(replace(move, progress=progress())), place, keep)
 
     def _put_back(self, move: Move, wanted: PutBackCommit, keep: Keep) -> None:
         repository = self.ports.repositories[wanted.repository]
         try:
-            commit = self._built(repository, wanted)
+            commit = commit_of(repository, self.ports.manifests, self.identity, wanted)
         except (CannotPutBack, ManifestError, DeclarationError) as error:
             keep(cannot_put_back(move, wanted, str(error)))
             return
@@ -104,11 +117,20 @@ class Protecting:
             "locked configuration is put back", place=str(wanted.place), commit=commit.revision, result=result.value
         )
         if result in _REFUSED:
-            keep(cannot_put_back(move, wanted, _REFUSED[result]))
+            self._offers.offer(_persisted(move), Refused(wanted, commit, _REFUSED[result]), keep)
 
-    def _built(self, repository: Repository, wanted: PutBackCommit) -> BuiltCommit:
-        files = restored(repository, self.ports.manifests, wanted)
-        tree = repository.write(wanted.head, files, create=True)
-        return repository.build(
-            parent=wanted.head, tree=tree.tree, message=wanted.message, identity=self.identity, at=wanted.at
-        )
+    def _end_offer(self, move: Move, place: Place, keep: Keep) -> None:
+        guarded = move.progress.guard_of(place)
+        proposal = needless(guarded) if guarded is not None else None
+        if guarded is not None and proposal is not None and self.leads():
+            self._offers.close(proposal)
+            keep(forgotten(move, guarded))
+
+    @property
+    def _offers(self) -> PutBackOffers:
+        return PutBackOffers(self.ports, self.identity)
+
+
+def _persisted(move: Move) -> Move:
+    """What it told is written down, and is not told again."""
+    return replace(move, alerts=(), said=())

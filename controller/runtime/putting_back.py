@@ -7,6 +7,7 @@ where no such file can be made it is refused, and people put it back.
 from collections.abc import Iterator
 
 from controller.core.declared import DeclarationError
+from controller.core.git import BuiltCommit, CommitIdentity
 from controller.core.promotion.fields import FieldPath, Scalar, ScalarKind, parse_path
 from controller.core.promotion.locks import LockedItem
 from controller.core.promotion.protecting import PutBackCommit
@@ -32,6 +33,16 @@ def restored(repository: Repository, manifests: Manifests, wanted: PutBackCommit
     for each in wanted.items:
         by_file.setdefault(each.item.file, []).append(each)
     return {file: _file(repository, manifests, wanted, file, items) for file, items in by_file.items()}
+
+
+def commit_of(
+    repository: Repository, manifests: Manifests, identity: CommitIdentity, wanted: PutBackCommit
+) -> BuiltCommit:
+    """The commit that puts it back, on top of the head that was looked at; raises as ``restored``."""
+    tree = repository.write(wanted.head, restored(repository, manifests, wanted), create=True)
+    return repository.build(
+        parent=wanted.head, tree=tree.tree, message=wanted.message, identity=identity, at=wanted.at
+    )
 
 
 def _file(

@@ -327,3 +327,40 @@ def test_a_forge_that_is_down_after_the_push_loses_nothing(make_line: Callable[[
     assert titles.count("Promote checkout 1.1.0 to staging") == 1
     assert titles.count("Promote checkout 1.1.0 to production") == 1
     assert waiting.pull_number is not None
+
+
+def test_what_is_locked_is_put_back_by_a_pull_request(make_line: Callable[[], Line]) -> None:
+    """An unapproved merge changes what is locked, and the branch takes no push: one is opened, and merged it is over."""
+    line = make_line()
+    file = "apps/production/values.yaml"
+    line.stages[-1] |= {"locked": [{"file": file, "fields": ["replicas"]}], "onLockedChange": "Restore"}
+    line.start()
+    until(lambda: line.progress.guard_of(Place("production")), "the first look", WAIT)
+    line.manifests.protect()
+    line.manifests.commit({file: values("v1.0.0").replace("replicas: 2", "replicas: 50")}, "More", branch="more")
+    line.manifests.merge(line.manifests.open_pull_request("more", "More"))
+    assert line.running is not None
+    promoter = line.running.promoter
+
+    def offered() -> dict[str, Any] | None:
+        promoter.hint(lambda _pipeline: False, lambda _pipeline: True)
+        titles = {each["title"]: each for each in line.manifests.pull_requests()}
+        return titles.get("Put back what is locked in production of checkout")
+
+    pull = until(offered, "the pull request", WAIT)
+    assert isinstance(pull, dict)
+    assert "-replicas: 50\n+replicas: 2\n" in pull["body"]
+    (told,) = line.progress.alerts
+    until(
+        lambda: f"pull request {pull['number']} puts it back" in line.progress.alerts[0].description, "the word", WAIT
+    )
+    line.manifests.merge(pull["number"], "squash")
+
+    def over() -> bool:
+        promoter.hint(lambda _pipeline: False, lambda _pipeline: True)
+        guarded = line.progress.guard_of(Place("production"))
+        return guarded is not None and guarded.proposal is None and not line.progress.alerts
+
+    until(over, "the end", WAIT)
+    assert line.manifests.read(file) == values("v1.0.0")
+    assert told.name.value == "RollguardProtectedChange"

@@ -218,6 +218,17 @@ class PuttingBack:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBackProposal:
+    """A pull request that puts locked configuration back, where the branch takes no push."""
+
+    repository: str
+    number: int
+    url: str
+    marks: tuple[str, ...]
+    """As of ``PuttingBack``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Guarded:
     """How far the locked configuration of a place was looked at."""
 
@@ -230,7 +241,8 @@ class Guarded:
     restores: tuple[Revision, ...] = ()
     """Commits by which the guard restored the application, newest first."""
     left: tuple[str, ...] = ()
-    """Marks of what cannot be put back, and is left to people."""
+    """Marks of what cannot be put back by a push, and is left to people."""
+    proposal: PutBackProposal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import Revision
-from controller.core.git import BuiltCommit
 from controller.core.promotion.fields import Scalar
 from controller.core.promotion.locks import LockedItem
 from controller.core.promotion.move import Move
-from controller.core.promotion.progress import Guarded, OpenOffence, Place, Progress, PuttingBack
+from controller.core.promotion.progress import Guarded, OpenOffence, Place, PuttingBack
 from controller.core.promotion.protection import MAY, LockedCommit, Offence, Protection, PutBack, mark_of, protect
 from controller.core.promotion.wording import PIPELINE, STAGE
 from controller.core.revert import one_line
@@ -52,28 +51,16 @@ class PutBackCommit:
     message: str
     at: float
     marks: tuple[str, ...]
-
-
-def own_commits(progress: Progress) -> frozenset[Revision]:
-    """Commits that a pipeline's progress has recorded as Rollguard's own. What merged a pull request is not among them."""
-    ways = (*progress.passages, *progress.ended)
-    pushed = {each.revision for way in ways for each in way.commits}
-    back = {each.revision for guarded in progress.guarded for each in guarded.putting_back}
-    restores = {each for guarded in progress.guarded for each in guarded.restores}
-    return frozenset(pushed | back | restores)
-
-
-def commits_by_forge(progress: Progress) -> tuple[BuiltCommit, ...]:
-    """Commits that a forge made, or was to make, under an id of its own: what has their parent and their files is ours."""
-    ways = (*progress.passages, *progress.ended)
-    return tuple(commit for each in ways if each.by_forge for commit in each.commits)
+    earlier: tuple[PutBack, ...] = ()
+    """What an open pull request of ours puts back already, and holds still."""
+    earlier_marks: tuple[str, ...] = ()
 
 
 def watch(move: Move, facts: LockFacts) -> tuple[Move, PutBackCommit | None]:
     """Look at a place; returns what is to be put back beside the move."""
     guarded = move.progress.guard_of(facts.place)
     if guarded is None:
-        return _kept(move, Guarded(facts.place, facts.head)), None
+        return kept(move, Guarded(facts.place, facts.head)), None
     guarded = _noted(guarded, facts)
     accepted = _accepted(guarded, facts)
     move, guarded = _over(move, guarded, facts)
@@ -84,20 +71,23 @@ def watch(move: Move, facts: LockFacts) -> tuple[Move, PutBackCommit | None]:
         move, guarded = _told(move, guarded, offence)
     if found.settled and not found.put_back:
         guarded = replace(guarded, seen=facts.head)
-    return _kept(move, guarded), _intent(move, facts, found) if found.put_back else None
+    return kept(move, guarded), _intent(move, facts, found) if found.put_back else None
 
 
-def forget_unlocked(move: Move) -> Move:
-    """End what is open of places that have no locked configuration any more."""
+def unlocked(move: Move) -> tuple[Guarded, ...]:
+    """Guarded places that have no locked configuration any more."""
     locked = {
         Place(stage.name, target.name)
         for stage in move.pipeline.spec.stages
         if stage.locked
         for target in stage.places
     }
-    for guarded in move.progress.guarded:
-        if guarded.place in locked:
-            continue
+    return tuple(each for each in move.progress.guarded if each.place not in locked)
+
+
+def forget_unlocked(move: Move) -> Move:
+    """End what is open of places that have no locked configuration any more."""
+    for guarded in unlocked(move):
         for each in guarded.offences:
             move = _resolved(move, guarded.place, each.revision)
         move = move.set(guarded=tuple(each for each in move.progress.guarded if each is not guarded))
@@ -111,23 +101,32 @@ def built(move: Move, wanted: PutBackCommit, revision: Revision) -> Move:
         return move
     made = PuttingBack(revision, wanted.marks)
     others = tuple(each for each in guarded.putting_back if each.revision != revision)
-    return _kept(move, replace(guarded, putting_back=(made, *others)[:MOST_PUTTING_BACK]))
+    return kept(move, replace(guarded, putting_back=(made, *others)[:MOST_PUTTING_BACK]))
 
 
 def cannot_put_back(move: Move, wanted: PutBackCommit, why: str) -> Move:
     """It cannot be put back by a commit: it is left to people, who are told why."""
-    guarded = move.progress.guard_of(wanted.place)
-    if guarded is None:
-        return move
-    move = _kept(move, replace(guarded, left=(*wanted.marks, *guarded.left)[:MOST_LEFT]))
-    concerned = {each.item for each in wanted.items}
-    for offence in guarded.offences:
-        if concerned & {each.item for each in offence.items}:
-            move = _told_why(move, wanted.place, offence.revision, why)
+    told = f"It cannot be put back by a commit: {one_line(why, 300)}. Put it back by hand, or approve it."
+    move = left_to_people(move, wanted, told)
     return move.say(f"what is locked in {wanted.place} cannot be put back: {one_line(why, 300)}")
 
 
-def _kept(move: Move, guarded: Guarded) -> Move:
+def left_to_people(move: Move, wanted: PutBackCommit, told: str) -> Move:
+    """Not tried again: people do it, and are told how."""
+    guarded = move.progress.guard_of(wanted.place)
+    if guarded is None:
+        return move
+    left = tuple(dict.fromkeys((*wanted.marks, *guarded.left)))[:MOST_LEFT]
+    move = kept(move, replace(guarded, left=left))
+    concerned = {each.item for each in wanted.items}
+    for offence in guarded.offences:
+        if concerned & {each.item for each in offence.items}:
+            move = _told_how(move, wanted.place, offence.revision, told)
+    return move
+
+
+def kept(move: Move, guarded: Guarded) -> Move:
+    """With another guard of a place, where it is another."""
     if move.progress.guard_of(guarded.place) == guarded:
         return move
     return replace(move, progress=move.progress.with_guard(guarded))
@@ -211,14 +210,11 @@ def _find(move: Move, place: Place, revision: Revision) -> Alert | None:
     return next((each for each in move.progress.alerts if (each.name, each.policy, each.objective) == wanted), None)
 
 
-def _told_why(move: Move, place: Place, revision: Revision, why: str) -> Move:
+def _told_how(move: Move, place: Place, revision: Revision, description: str) -> Move:
     found = _find(move, place, revision)
-    if found is None:
+    if found is None or found.description == description:
         return move
-    told = replace(
-        found,
-        description=f"It cannot be put back by a commit: {one_line(why, 300)}. Put it back by hand, or approve it.",
-    )
+    told = replace(found, description=description)
     left = tuple(told if each is found else each for each in move.progress.alerts)
     return replace(move.set(alerts=left), alerts=(*move.alerts, told))
 
@@ -234,9 +230,28 @@ def _resolved(move: Move, place: Place, revision: Revision) -> Move:
 def _intent(move: Move, facts: LockFacts, found: Protection) -> PutBackCommit:
     items = found.put_back
     marks = tuple(mark_of(each.item, facts.held.get(each.item)) for each in items)
+    earlier = _earlier(move.progress.guard_of(facts.place), facts, {each.item for each in items})
     return PutBackCommit(
-        facts.place, facts.repository, facts.branch, facts.head, items, _message(move, facts, found), move.now, marks
+        facts.place,
+        facts.repository,
+        facts.branch,
+        facts.head,
+        items,
+        _message(move, facts, found),
+        move.now,
+        marks,
+        tuple(earlier.values()),
+        tuple(earlier),
     )
+
+
+def _earlier(guarded: Guarded | None, facts: LockFacts, besides: set[LockedItem]) -> dict[str, PutBack]:
+    """By its mark: what the open pull request puts back, where the branch holds still what it takes away."""
+    if guarded is None or guarded.proposal is None:
+        return {}
+    accepted = {each.item: each for offence in guarded.offences for each in offence.accepted}
+    found = {mark_of(item, facts.held.get(item)): each for item, each in accepted.items() if item not in besides}
+    return {mark: each for mark, each in found.items() if mark in guarded.proposal.marks}
 
 
 def _message(move: Move, facts: LockFacts, found: Protection) -> str:

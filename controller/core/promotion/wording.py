@@ -10,7 +10,7 @@ from controller.core.markdown import block, code, plain, prose, table
 from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.facts import PlaceFacts
 from controller.core.promotion.move import Move
-from controller.core.promotion.progress import Passage
+from controller.core.promotion.progress import Passage, Place
 from controller.core.revert import one_line
 
 PIPELINE, VERSION, SOURCE = "Rollguard-Pipeline", "Rollguard-Version", "Rollguard-Source"
@@ -56,8 +56,13 @@ def merge_message(move: Move, passage: Passage) -> str:
 
 def pull_branch(move: Move, passage: Passage) -> str:
     """The branch that proposes a version: one for each place, whatever the version."""
-    parts = (move.pipeline.key.namespace, move.pipeline.key.name, passage.place.stage, passage.place.target)
-    return "rollguard/promote-" + "-".join(
+    return own_branch("promote", move, passage.place)
+
+
+def own_branch(what: str, move: Move, place: Place) -> str:
+    """A branch of Rollguard's own for a place."""
+    parts = (move.pipeline.key.namespace, move.pipeline.key.name, place.stage, place.target)
+    return f"rollguard/{what}-" + "-".join(
         re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts if part
     )
 
