@@ -27,6 +27,7 @@ from controller.core.state import Rollout
 from controller.ports.clock import Clock
 from controller.ports.promotions import PipelineChange, PipelineStore
 from controller.ports.store import InboxEntry, StoreError
+from controller.runtime.grouping import Grouping
 from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
@@ -60,6 +61,7 @@ class Promoter:
         rollout: Callable[[ApplicationKey], Rollout | None],
         steps: Callable[[ApplicationKey, str], object],
         protecting: Protecting | None = None,
+        grouping: Grouping | None = None,
         approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None,
         moved: Callable[[ApplicationKey, Move], None] = lambda _pipeline, _move: None,
     ) -> None:
@@ -80,6 +82,7 @@ class Promoter:
         self._rollout = rollout
         self._steps = steps
         self._protecting = protecting
+        self._grouping = grouping
         self._approvals = approvals
         self._moved = moved
         self._lines: dict[ApplicationKey, Line] = {}
@@ -106,6 +109,8 @@ class Promoter:
             gone = set(self._lines) - set(declared)
             for key in gone:
                 del self._lines[key]
+        if self._grouping is not None:
+            self._grouping.declare(declared.values())
         self._retired = self._retired and not gone
         if not self._retired:
             self._retire(set(declared))
@@ -271,7 +276,9 @@ class Promoter:
             yield
 
     def _tell_guard(self, line: Line) -> None:
-        """Say of which stages more steps are to come, before any of them is pushed."""
+        """Say of which stages more steps are to come, and what is promoted as one, before any of it is pushed."""
+        if self._grouping is not None:
+            self._grouping.tell(line.pipeline.key)
         for key, said in stages_open(line.pipeline, line.progress).items():
             rollout = self._rollout(key)
             if rollout is not None and rollout.stage_open != said:

@@ -4,11 +4,12 @@ Invariant: what is put back is proved before it is pushed: against the head noth
 of them is as it was. It is pushed by a compare-and-swap on the head that was looked at, by a process that leads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from controller.core.application import Application
 from controller.core.declared import DeclarationError
 from controller.core.git import BuiltCommit, CommitIdentity, PushResult
 from controller.core.promotion.facts import Facts
@@ -71,14 +72,16 @@ class Protecting:
                 _log.warning("locked configuration cannot be read", place=str(place), error=str(error))
 
     def _look(self, move: Move, place: Place, keep: Keep) -> None:
-        rollout = self.ports.rollout(move.application(place))
-        if rollout is None or self.ports.may_promote(move.pipeline.key, rollout.application):
+        found = [self.ports.rollout(each) for each in move.applications(place)]
+        rollouts = [each for each in found if each is not None]
+        if len(rollouts) < len(found) or any(
+            self.ports.may_promote(move.pipeline.key, each.application) for each in rollouts
+        ):
             return
-        built_by_guard = rollout.rollback.built if rollout.rollback is not None else ()
-        restores = tuple(each.revision for each in built_by_guard)
-        reading = LockReading(
-            self.ports, move, place, rollout.application, own_commits(move.progress) | set(restores)
-        )
+        rollbacks = (each.rollback for each in rollouts if each.rollback is not None)
+        restores = tuple(commit.revision for each in rollbacks for commit in each.built)
+        whole = _as_one([each.application for each in rollouts])
+        reading = LockReading(self.ports, move, place, whole, own_commits(move.progress) | set(restores))
         move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)
         if wanted is not None and self.leads():
@@ -106,3 +109,10 @@ class Protecting:
         return repository.build(
             parent=wanted.head, tree=tree.tree, message=wanted.message, identity=self.identity, at=wanted.at
         )
+
+
+def _as_one(applications: Sequence[Application]) -> Application:
+    """The first of a group, with the paths of all of them."""
+    first = applications[0]
+    paths = tuple(dict.fromkeys(path for each in applications for path in each.source.paths))
+    return replace(first, source=replace(first.source, paths=paths))
