@@ -145,8 +145,7 @@ def _judge(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         return move
     waits_for = next((each.standing for each in facts.members if each.standing.judged not in GOOD), None)
     if waits_for is not None:
-        sentence = _UNTIL.get(waits_for.judged, "it is judged")
-        return move.wait(passage, sentence if len(facts.members) == 1 else f"{waits_for.application}: {sentence}")
+        return move.wait(passage, _waiting(waits_for, alone=len(facts.members) == 1))
     move = move.resolve(AlertName.PROMOTION_STOPPED, passage.place)
     if passage.step + 1 < move.stage(passage.place).step_count:
         said = f"step {passage.step + 1} passed"
@@ -162,10 +161,19 @@ def _is_live(move: Move, passage: Passage, member: Member) -> bool:
     return member.standing.live in passage.deployed and _here(move, passage, member.live_values)
 
 
+def _waiting(standing: AppStanding, *, alone: bool) -> str:
+    """What a version that is live waits for; where people must decide, with what the guard says."""
+    which = "" if alone else f"{standing.application}: "
+    why = (
+        f" ({standing.sentence})" if standing.judged in (Judged.NOT_SHOWN, Judged.HELD) and standing.sentence else ""
+    )
+    return f"{which}{_UNTIL.get(standing.judged, 'it is judged')}{why}"
+
+
 _UNTIL = {
     Judged.DEPLOYING: "it is being deployed",
     Judged.ANALYSING: "it is judged",
-    Judged.NOT_SHOWN: "it is live, and nothing shows that it keeps its SLO; a person may promote it",
+    Judged.NOT_SHOWN: "a person may promote it: nothing shows that it keeps its SLO",
     Judged.HELD: "the service breaches its SLO, and this version is not shown to be the cause",
 }
 
