@@ -16,7 +16,7 @@ from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.git import canonical_url
 from controller.core.promotion.advance import look, stages_open, take
-from controller.core.promotion.asking import approve
+from controller.core.promotion.asking import take_vouched
 from controller.core.promotion.choosing import is_news
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
@@ -228,7 +228,7 @@ class Promoter:
     def _take_given(self, line: Line) -> None:
         for each in self._given(line):
             move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
-            self._keep(line, approve(move, each.stage, each.identity, each.user, each.groups))
+            self._keep(line, take_vouched(move, each))
 
     def _look(self, line: Line) -> None:
         said, due = self._said(line), self._clock.monotonic() >= line.look_at
