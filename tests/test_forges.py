@@ -14,13 +14,21 @@ URL = "https://git.example.com/shop/manifests.git"
 FORGE = "https://git.example.com"
 
 
-def forges(folder: Path, url: str = URL, *, git: str = "token", forge: str | None = "token") -> Forges:
+def forges(
+    folder: Path,
+    url: str = URL,
+    *,
+    git: str = "token",
+    forge: str | None = "token",
+    kind: str = "gitea",
+    commits: str = "Git",
+) -> Forges:
     """Forges of settings with one repository; both name a file with a token."""
     for name in ("token", "other"):
         (folder / name).write_text("s3cret")
     entry: dict[str, Any] = {"url": url, "credentials": {"tokenFile": str(folder / git)}}
     if forge is not None:
-        entry["forge"] = {"type": "gitea", "url": FORGE, "tokenFile": str(folder / forge)}
+        entry["forge"] = {"type": kind, "url": FORGE, "tokenFile": str(folder / forge), "commits": commits}
     document = {
         "metricsSources": {"default": {"prometheus": {"url": "http://127.0.0.1:9090"}}},
         "store": {"sqlite": str(folder / "state.db")},
@@ -54,3 +62,13 @@ def test_an_address_that_no_forge_has_is_said_and_is_no_fault(tmp_path: Path) ->
     with capture_logs() as logs:
         assert (found.links(url), found.beside(url)) == (None, None)
     assert {line["log_level"] for line in logs} == {"warning"}
+
+
+@pytest.mark.parametrize(("commits", "always"), [("Git", False), ("Forge", True)])
+def test_github_makes_commits_and_the_settings_say_which(tmp_path: Path, commits: str, always: bool) -> None:
+    """Those that a branch refuses unsigned, or all of them; Gitea makes none."""
+    found = forges(tmp_path, kind="github", commits=commits).committing(URL)
+    assert found is not None
+    assert found.always is always
+    assert forges(tmp_path).committing(URL) is None
+    assert forges(tmp_path, forge=None).committing(URL) is None

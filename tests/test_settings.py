@@ -560,3 +560,12 @@ def test_a_forge_is_reached_by_a_token_or_by_an_app(tmp_path: Path) -> None:
     )
     assert "both are given" in problems(tmp_path, FORGE.format(type="github", more=f"tokenFile: t, {app}"))
     assert "githubApp does not go with type gitea" in problems(tmp_path, FORGE.format(type="gitea", more=app))
+
+
+def test_github_alone_makes_the_commits(tmp_path: Path) -> None:
+    """By a token or an App, where that is wanted; Gitea and GitLab sign none."""
+    wanted = "tokenFile: t, commits: Forge"
+    by_forge = load(tmp_path, FORGE.format(type="github", more=wanted)).repositories[0].forge
+    assert by_forge is not None
+    assert by_forge.commits == "Forge"
+    assert "commits: Forge does not go with type gitea" in problems(tmp_path, FORGE.format(type="gitea", more=wanted))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from controller.adapters.forge.github import GithubForge
 from controller.adapters.forge.opening import ForgeAccess, open_forge
 from controller.adapters.registry import OciRegistry, RegistryAccess
 from controller.app.repositories import installation_of
@@ -17,6 +18,7 @@ from controller.ports.clock import Clock
 from controller.ports.forge import Forge, ForgeDenied
 from controller.ports.registry import Registry, RegistryDenied
 from controller.runtime.open_ways import ForgeBeside
+from controller.runtime.promotion_facts import Committing
 from controller.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +76,13 @@ class Forges:
             or (login.github_app is not None and login.github_app == declared.forge.github_app)
         )
         return ForgeBeside(forge, same)
+
+    def committing(self, url: str) -> Committing | None:
+        """The forge around a repository, where it makes commits itself."""
+        forge, given = self.find(url), self._settings.repository(url).forge
+        if not isinstance(forge, GithubForge) or given is None:
+            return None
+        return Committing(forge, always=given.commits == "Forge")
 
     def _opened(self, url: str) -> Forge | None:
         declared = self._settings.repository(url)

@@ -55,6 +55,7 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         rollout=beside.reconciler.find,
         paused=_Paused(beside.store, beside.clock),
         may_promote=_reach(settings),
+        committing=forges.committing,
     )
     identity = settings.commit
     return Promoter(

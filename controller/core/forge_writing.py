@@ -121,6 +121,16 @@ class BranchRules:
         return RollbackPath.NONE if self.merge is False else RollbackPath.PULL_REQUEST
 
 
+class ForgeCommits(StrEnum):
+    """Whether commits for a repository's branches are made by its forge."""
+
+    NEVER = "Never"
+    """It makes none."""
+    DEMANDED = "Demanded"
+    """Where a branch takes no commit but a signed one: the forge signs its own."""
+    ALWAYS = "Always"
+
+
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """A file that a commit writes, whole; None deletes it."""

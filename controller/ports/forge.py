@@ -178,6 +178,14 @@ class Forge(Protocol):
         """Merge, if its head is what is expected. A lost reply is looked after: only what stays open is Unclear."""
         ...
 
+    def is_queued(self, number: int) -> bool:
+        """Whether the forge itself is about to merge it: it is in a merge queue, or merged once its pipeline has passed."""
+        ...
+
+    def leave_queue(self, number: int) -> None:
+        """Have the forge not merge it by itself; one that it would not merge stays as it is."""
+        ...
+
     def set_status(self, revision: Revision, status: CommitStatus) -> None:
         """Say how Rollguard sees a commit; the newest of a context counts."""
         ...

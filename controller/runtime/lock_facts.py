@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.core.application import Application, Revision
-from controller.core.git import CommitFacts
+from controller.core.git import BuiltCommit, CommitFacts
 from controller.core.promotion.fields import Scalar
 from controller.core.promotion.locks import ItemChange, Lock, LockedItem, locked_changes, locked_files, locks_whole
 from controller.core.promotion.move import Move
@@ -16,7 +16,7 @@ from controller.core.promotion.progress import Guarded, Place
 from controller.core.promotion.protecting import LockFacts
 from controller.core.promotion.protection import LockedCommit, Standing
 from controller.ports.manifests import ManifestError
-from controller.ports.repository import InvalidReference, Repository, RevisionUnknown
+from controller.ports.repository import InvalidReference, Repository, RepositoryError, RevisionUnknown
 from controller.runtime.lock_approvals import LockApprovals
 from controller.runtime.promotion_facts import PromotionPorts
 
@@ -31,6 +31,8 @@ class LockReading:
     application: Application
     own: frozenset[Revision]
     """Commits that Rollguard has recorded as its own."""
+    by_forge: tuple[BuiltCommit, ...] = ()
+    """Recorded ones that the forge made under other ids."""
 
     def facts(self) -> LockFacts:
         """The place's branch, since it was looked at last."""
@@ -109,7 +111,7 @@ class LockReading:
 
     def _is_ours(self, repository: Repository, facts: CommitFacts, changes: Sequence[ItemChange]) -> bool:
         """Whether it is a commit of Rollguard's, or a merge that has in the locked items what such a commit has."""
-        if facts.revision in self.own:
+        if facts.revision in self.own or self._is_made_by_forge(repository, facts):
             return True
         files = {each.item.file for each in changes if each.item.path}
         for each in facts.parents[1:]:
@@ -123,6 +125,16 @@ class LockReading:
             ):
                 return True
         return False
+
+    def _is_made_by_forge(self, repository: Repository, facts: CommitFacts) -> bool:
+        """Whether it is on a recorded commit's parent, and all its files are that commit's."""
+        try:
+            return any(
+                facts.parents == (each.parent,) and not repository.diff(facts.revision, each.tree)
+                for each in self.by_forge
+            )
+        except RepositoryError:
+            return False  # a tree that is not here is not this commit's
 
     def _changes(
         self, repository: Repository, parent: Revision | None, revision: Revision, files: Sequence[str]

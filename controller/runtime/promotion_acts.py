@@ -7,15 +7,19 @@ lead.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from controller.core.application import Revision
 from controller.core.declared import DeclarationError
 from controller.core.forge import PullRequestDraft
-from controller.core.forge_writing import MergeBlock, MergeMethod, MergeOutcome, MergeRequest
-from controller.core.git import CommitIdentity
+from controller.core.forge_writing import FileChange, ForgeCommit, MergeBlock, MergeMethod, MergeOutcome, MergeRequest
+from controller.core.git import CommitIdentity, PushOutcome, PushResult
+from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.intents import (
     CannotEdit,
     ClosePull,
+    CommitByForge,
     CommitPushed,
     Failed,
+    LeaveQueue,
     MergePull,
     OpenPull,
     Prepare,
@@ -26,11 +30,14 @@ from controller.core.promotion.intents import (
     PullMerged,
     PullOpened,
     PushCommit,
+    QueueLeft,
+    SetStatus,
+    StatusSet,
 )
 from controller.core.promotion.updates import Edit
 from controller.core.promotion.wording import with_diff
 from controller.ports.clock import Clock
-from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused
+from controller.ports.forge import Forge, ForgeBusy, ForgeDenied, ForgeError, ForgeRefused, ForgeUnknown
 from controller.ports.manifests import ManifestError
 from controller.ports.repository import Repository, RepositoryDenied, RepositoryError
 from controller.runtime.promotion_facts import PromotionPorts
@@ -61,7 +68,7 @@ class Acting:
             denied = isinstance(error, RepositoryDenied | ForgeDenied)
             return Failed(intent.place, str(error), denied=denied)
 
-    def _perform(self, intent: PromotionIntent) -> PromotionEvent:
+    def _perform(self, intent: PromotionIntent) -> PromotionEvent:  # noqa: PLR0911  one line an intent
         if not isinstance(intent, Prepare) and not self.leads():
             return Failed(intent.place, _NOT_LEADING)
         match intent:
@@ -72,6 +79,8 @@ class Acting:
                     intent.commit, intent.branch, intent.expected, replaces=intent.replaces
                 )
                 return CommitPushed(intent.place, intent.commit.revision, intent.branch, outcome)
+            case CommitByForge():
+                return self._commit_by_forge(intent)
             case OpenPull():
                 return self._open(intent)
             case ClosePull():
@@ -79,14 +88,34 @@ class Acting:
                 return PullClosed(intent.place, intent.number)
             case MergePull():
                 return PullMerged(intent.place, intent.number, self._merge(intent))
+            case LeaveQueue():
+                self._forge(intent.repository).leave_queue(intent.number)
+                return QueueLeft(intent.place, intent.number)
+            case SetStatus():
+                return self._set_status(intent)
+
+    def _set_status(self, intent: SetStatus) -> StatusSet:
+        """A forge that does not take it is no failure of the promotion."""
+        said = StatusSet(intent.place, intent.revision, intent.status)
+        try:
+            self._forge(intent.repository).set_status(intent.revision, intent.status)
+        except ForgeBusy as error:
+            return replace(said, trouble=str(error), retry_at=self.clock.now() + error.retry_after)
+        except ForgeError as error:
+            refused = isinstance(error, ForgeDenied | ForgeRefused | ForgeUnknown)
+            return replace(said, trouble=str(error), refused=refused)
+        return said
 
     def _merge(self, intent: MergePull) -> MergeOutcome:
-        """Merge it in the first of the ways that the repository allows: a merge, a squash, a rebase."""
+        """Merge it in the first of the ways that the repository allows: a merge, a squash, a rebase.
+
+        Where commits must be signed a squash may go where a merge does not: the forge makes that commit, and signs it.
+        """
         forge = self._forge(intent.repository)
         request = MergeRequest(intent.number, intent.head, title=intent.title, message=intent.message)
         outcome = forge.merge(request)
         for method in (MergeMethod.SQUASH, MergeMethod.REBASE):
-            if outcome.block is not MergeBlock.METHOD:
+            if outcome.block not in (MergeBlock.METHOD, MergeBlock.SIGNATURE):
                 break
             outcome = forge.merge(replace(request, method=method))
         return outcome
@@ -102,12 +131,7 @@ class Acting:
 
     def _prepare(self, intent: Prepare) -> Prepared:
         repository = self._repository(intent.repository)
-        edits: dict[str, list[Edit]] = {}
-        for each in intent.edits:
-            edits.setdefault(each.file, []).append(each.edit)
-        bodies = repository.files(intent.base, tuple(edits))
-        written = {file: self._written(file, bodies.get(file), edits[file]) for file in edits}
-        changed = {file: body for file, body in written.items() if body != bodies.get(file)}
+        changed = self._changed(repository, intent.base, intent.edits)
         if not changed:
             return Prepared(intent.place, intent.base, intent.step, None)
         tree = repository.write(intent.base, changed)
@@ -117,6 +141,30 @@ class Acting:
             parent=intent.base, tree=tree.tree, message=intent.message, identity=self.identity, at=intent.at
         )
         return Prepared(intent.place, intent.base, intent.step, commit)
+
+    def _commit_by_forge(self, intent: CommitByForge) -> CommitPushed:
+        """The built commit's files, and no others, on the head that it was built on."""
+        found, repository = self.ports.committing(intent.repository), self._repository(intent.repository)
+        if found is None:
+            raise DeclarationError(f"the forge of {intent.repository} makes no commits", "remove forge.commits")
+        changed = self._changed(repository, intent.expected, intent.edits)
+        if not changed or repository.write(intent.expected, changed).tree != intent.commit.tree:
+            other = PushOutcome(PushResult.STALE, "its edits make other files than were written down")
+            return CommitPushed(intent.place, intent.commit.revision, intent.branch, other)
+        headline, _, body = intent.message.partition("\n\n")
+        changes = tuple(FileChange(file, content) for file, content in sorted(changed.items()))
+        made = found.forge.create_commit(ForgeCommit(intent.branch, intent.expected, changes, headline, body.strip()))
+        outcome = PushOutcome(made.result, made.message)
+        return CommitPushed(intent.place, made.revision or intent.commit.revision, intent.branch, outcome)
+
+    def _changed(self, repository: Repository, base: Revision, wanted: tuple[FileEdit, ...]) -> dict[str, bytes]:
+        """The files that edits change, as they are to be."""
+        edits: dict[str, list[Edit]] = {}
+        for each in wanted:
+            edits.setdefault(each.file, []).append(each.edit)
+        bodies = repository.files(base, tuple(edits))
+        written = {file: self._written(file, bodies.get(file), edits[file]) for file in edits}
+        return {file: body for file, body in written.items() if body != bodies.get(file)}
 
     def _written(self, file: str, body: bytes | None, edits: list[Edit]) -> bytes:
         if body is None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.application import Application, ApplicationKey, Revision
+from controller.core.forge import PullRequestState
+from controller.core.forge_writing import ForgeCommits
 from controller.core.git import canonical_url
 from controller.core.promotion.edits import FileField, fields_of
 from controller.core.promotion.facts import Facts, Found, Member, PlaceFacts, PullFacts, Values
@@ -18,10 +20,23 @@ from controller.core.promotion.scope import outside_of
 from controller.core.promotion.standing import AppStanding, Judged, standing_of
 from controller.core.promotion.wording import pull_branch
 from controller.core.state import Rollout
-from controller.ports.forge import Forge, ForgeError
+from controller.ports.forge import CommittingForge, Forge, ForgeError
 from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
 from controller.runtime.promotion_sources import Authors
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """A forge that makes commits."""
+
+    forge: CommittingForge
+    always: bool = False
+    """The settings want all of them from it; else those alone that Git's push is refused for their signature."""
+
+
+def _makes_none(url: str) -> Committing | None:  # noqa: ARG001
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,15 @@ class PromotionPorts:
     paused: Callable[[ApplicationKey], bool]
     may_promote: Callable[[ApplicationKey, Application], str]
     """Why a pipeline may not touch an application; empty: it may."""
+    committing: Callable[[str], Committing | None] = _makes_none
+    """By the repository's URL; None: its forge makes no commits."""
+
+    def forge_commits(self, url: str) -> ForgeCommits:
+        """Whether the forge makes a repository's commits."""
+        found = self.committing(url)
+        if found is None:
+            return ForgeCommits.NEVER
+        return ForgeCommits.ALWAYS if found.always else ForgeCommits.DEMANDED
 
 
 class Gathering:
@@ -65,7 +89,13 @@ class Gathering:
         application = rollouts[0].application
         url = target.write.repository or application.source.repository
         branch = target.write.branch or application.source.branch
-        facts = PlaceFacts(place, repository=url, branch=branch, has_forge=self._ports.forge(url) is not None)
+        facts = PlaceFacts(
+            place,
+            repository=url,
+            branch=branch,
+            has_forge=self._ports.forge(url) is not None,
+            forge_commits=self._ports.forge_commits(url),
+        )
         try:
             return self._read(move, stage, target, facts, heads)
         except (RepositoryError, ForgeError, ManifestError) as error:
@@ -90,6 +120,9 @@ class Gathering:
         values = self._values(facts.repository, head, fields)
         passage = move.progress.passage(place)
         facts = self._proposal(move, passage, replace(facts, head=head, values=values))
+        if _just_merged(passage, facts):
+            head = heads[where] = repository.fetch(facts.branch)
+            facts = replace(facts, head=head, values=self._values(facts.repository, head, fields))
         # only now: a restore that took the version out of the branch is then known to the guard
         members = map(self._member, move.applications(place))
         told = tuple(replace(each, live_values=self._live(facts, fields, each.standing)) for each in members)
@@ -142,7 +175,7 @@ class Gathering:
         forge = self._ports.forge(facts.repository)
         if forge is None or passage.pull_number is None:
             return facts
-        pull = _pull(forge, passage.pull_number)
+        pull = _pull(forge, passage.pull_number, queued=passage.queued is not None)
         return replace(facts, pull=replace(pull, conflicts=self._conflicts(passage, facts, pull)))
 
     def _conflicts(self, passage: Passage, facts: PlaceFacts, pull: PullFacts) -> bool:
@@ -183,16 +216,23 @@ def _is_member(forge: Forge, user: str, team: str) -> bool:
 _ASKED = (Phase.WAITING, Phase.WRITING, Phase.PROPOSED)
 
 
+def _just_merged(passage: Passage | None, facts: PlaceFacts) -> bool:
+    """Somebody, or the forge's queue, may have merged it after the branch was read."""
+    proposed = passage is not None and passage.phase is Phase.PROPOSED
+    return proposed and facts.pull is not None and facts.pull.request.state is PullRequestState.MERGED
+
+
 def _goes_by_pull_request(move: Move, passage: Passage) -> bool:
     by_mode = move.stage(passage.place).mode is StageMode.PULL_REQUEST and not passage.step
     return by_mode or passage.by_pull_request or passage.pull_number is not None
 
 
-def _pull(forge: Forge, number: int) -> PullFacts:
+def _pull(forge: Forge, number: int, *, queued: bool) -> PullFacts:
+    queued = queued and forge.is_queued(number)  # before its state: what is merged meanwhile was not thrown out
     request = forge.pull_request(number)
     if not request.open:
         return PullFacts(request)
-    return PullFacts(request, forge.reviews(number), forge.checks(request.head))
+    return PullFacts(request, forge.reviews(number), forge.checks(request.head), queued=queued)
 
 
 def _outside(target: StageTarget, stage: Stage, applications: Sequence[Application]) -> str:

@@ -20,6 +20,7 @@ from controller.core.promotion.protecting import (
     PutBackCommit,
     built,
     cannot_put_back,
+    commits_by_forge,
     forget_unlocked,
     own_commits,
     watch,
@@ -80,8 +81,14 @@ class Protecting:
             return
         rollbacks = (each.rollback for each in rollouts if each.rollback is not None)
         restores = tuple(commit.revision for each in rollbacks for commit in each.built)
-        whole = _as_one([each.application for each in rollouts])
-        reading = LockReading(self.ports, move, place, whole, own_commits(move.progress) | set(restores))
+        reading = LockReading(
+            self.ports,
+            move,
+            place,
+            _as_one([each.application for each in rollouts]),
+            own_commits(move.progress) | set(restores),
+            commits_by_forge(move.progress),
+        )
         move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)
         if wanted is not None and self.leads():

@@ -72,6 +72,9 @@ class ForgeSettings(Part):
     """An App's installation, in place of a token; it may be the one that Git logs in with."""
     ca_file: NamedFile | None = None
     """Certificate authorities that the web service is checked by, in place of the system's."""
+    commits: Literal["Git", "Forge"] = "Git"
+    """Who makes the commits that promotions put into a branch directly. ``Forge``: GitHub does, and signs them; ``Git``:
+    they are pushed, and GitHub makes those that a branch refuses for their signature."""
     webhook_secret_file: NamedFile | None = None
     """File with the secret of the forge's webhooks; left out: they are refused, and polling alone finds what is new."""
 
@@ -82,6 +85,10 @@ class ForgeSettings(Part):
             raise DeclarationError(said, "give exactly one: tokenFile or githubApp")
         if self.github_app is not None and self.type != "github":
             raise DeclarationError(f"githubApp does not go with type {self.type}", "use tokenFile")
+        if self.commits == "Forge" and self.type != "github":
+            raise DeclarationError(
+                f"commits: Forge does not go with type {self.type}", "leave it out: Git makes them"
+            )
         return self
 
 

@@ -186,6 +186,11 @@ class Line:
         text = self.manifests.read(f"apps/{stage}/values.yaml")
         return next(line.partition(":")[2].strip() for line in text.splitlines() if line.strip().startswith("tag:"))
 
+    def statuses(self, head: str) -> dict[str, tuple[str, str]]:
+        """What the forge shows beside a commit: state and description by name."""
+        told = self.gitea.request("GET", f"{self.manifests.path}/commits/{head}/status")
+        return {each["context"]: (each["status"], each["description"]) for each in told["statuses"] or ()}
+
     def approve(self, number: int, user: str) -> None:
         """Somebody reviews a pull request."""
         body = {"event": "APPROVED", "body": "Go on."}
@@ -230,9 +235,12 @@ def test_three_stages_to_the_end(make_line: Callable[[], Line]) -> None:
     assert "It passed **staging**" in pull["body"]
     assert "-  tag: v1.0.0\n+  tag: v1.1.0\n" in pull["body"]
     line.says("1 approval is missing")
+    head = pull["head"]["sha"]
+    until(lambda: line.statuses(head) == {"rollguard/promotion": ("pending", "1 approval is missing")}, "our status")
     line.approve(waiting.pull_number, LEAD)
     done = line.reached("production", "1.1.0", Phase.PASSED)
     assert done.approved_by == (f"{LEAD}-p",)
+    assert line.statuses(head) == {"rollguard/promotion": ("success", "1.1.0 may go into production")}
     assert line.tag("production") == "v1.1.0"
     line.push("v1.2.0", "three")  # the forge keeps the branches of what was merged
     line.reached("staging", "1.2.0", Phase.PASSED)

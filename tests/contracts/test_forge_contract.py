@@ -382,6 +382,14 @@ def test_a_closed_one_is_not_merged(world: World) -> None:
     assert (outcome.result, outcome.block) == (MergeResult.BLOCKED, MergeBlock.CLOSED)
 
 
+def test_what_is_in_no_queue_is_in_none(world: World) -> None:
+    """Where the forge merges at once nothing waits in a queue, and leaving it does nothing."""
+    opened = proposed(world)
+    assert not world.forge.is_queued(opened.number)
+    world.forge.leave_queue(opened.number)
+    assert world.forge.pull_request(opened.number).open
+
+
 def test_a_protected_branch_waits_for_reviews(world: World) -> None:
     """Without the review that the forge demands it is Blocked; with it, merged."""
     world.protect("main", approvals=1)

@@ -172,6 +172,13 @@ class InMemoryForge(JointForge):
         pull.queued = True
         return MergeOutcome(MergeResult.QUEUED)
 
+    def is_queued(self, number: int) -> bool:
+        pull = self._stored(number)
+        return pull.queued and pull.state == "open"
+
+    def leave_queue(self, number: int) -> None:
+        self._stored(number).queued = False
+
     def _reached(self) -> None:
         if self.down is not None:
             raise self.down

@@ -250,27 +250,40 @@ class ForgeState:
             for path in paths
         )
 
-    def why_not(self, pull: StoredPull) -> str:
-        """Why a pull request cannot be merged now: reviews, checks, conflict, draft, queue, or nothing."""
+    def why_not(self, pull: StoredPull, method: str = "merge") -> str:
+        """Why a pull request cannot be merged now: reviews, checks, conflict, draft, queue, or nothing.
+
+        Commits need signatures; the one that a squash makes is the forge's own.
+        """
         rule = self.protection.get(pull.base, Protection(push=True))
         passed = {each.context for each in self.last_statuses(pull.head) if each.state == "success"}
         for applies, word in (
             (pull.state != "open", "closed"),
             (pull.draft, "draft"),
             (self.conflicts(pull), "conflict"),
-            (rule.signatures, "signature"),
             (len(self.approvals(pull)) < rule.approvals or (rule.approvals and self.objections(pull)), "reviews"),
             (not set(rule.checks) <= passed, "checks"),
+            (rule.signatures and method != "squash", "signature"),
             (rule.queue, "queue"),
         ):
             if applies:
                 return word
         return ""
 
+    def merge_queued(self, number: int) -> Revision:
+        """The queue has come to a pull request, and merges it."""
+        pull = self.pulls[number]
+        assert pull.queued, "it is not in the queue"
+        rule, pull.queued = self.protection[pull.base], False
+        self.protection[pull.base] = replace(rule, queue=False)
+        made = self.merge(number, BOT)
+        self.protection[pull.base] = rule
+        return made
+
     def merge(self, number: int, by: str, message: str = "Merge", *, method: str = "merge") -> Revision:
         """Merge it; Refused with why_not's word."""
         pull = self.pulls[number]
-        if word := self.why_not(pull):
+        if word := self.why_not(pull, method):
             raise Refused(word)
         base = self.branches[pull.base]
         content = dict(self.commits[base].files) | dict(self.commits[pull.head].files)

@@ -288,6 +288,25 @@ def test_rollguards_own_commits_are_exempt(world: World) -> None:
     assert (world.text(), world.told()) == (values(tag="v2"), [(forged[:12], False)])
 
 
+def test_a_commit_that_the_forge_made_for_us_is_exempt(world: World) -> None:
+    """Nobody was told its id: on the recorded parent, with the recorded files and no others, it is ours; more is not."""
+    head = Revision(world.remote.head())
+    tree = InMemoryRepository(world.remote).write(head, {FILE: values(tag="v2").encode()}).tree
+    commit = BuiltCommit(Revision("c" * 40), head, tree, "data")
+    passage = Passage(PRODUCTION, Version("2", "v2"), 0.0, Phase.DEPLOYING, by_forge=True, commits=(commit,))
+    world.progress = world.progress.with_passage(passage)
+    world.commit(values(tag="v2"), author="GitHub <noreply@github.com>")
+    world.look(2)
+    assert (world.text(), world.told()) == (values(tag="v2"), [])
+    world.remote.move("main", head)
+    world.progress = Progress(KEY)
+    world.look()
+    world.progress = world.progress.with_passage(passage)
+    world.commit(values(tag="v2", replicas=50))
+    world.look()
+    assert world.text() == values()
+
+
 def test_a_person_who_deploys_a_version_by_hand_is_not_exempt(world: World) -> None:
     """The pipeline takes what it finds in the branch for the version's landing, and that makes nobody's commit its own."""
     by_hand = world.commit(values(tag="v2", replicas=50))

@@ -267,8 +267,11 @@ class GithubForgeApi(ForgeApi):
         query, variables = call.body["query"], call.body["variables"]
         if "createCommitOnBranch" in query:
             return self._committed(variables["input"])
-        if "enqueuePullRequest" in query:
+        if " enqueuePullRequest(" in query:
             return self._enqueued(variables["input"])
+        if "dequeuePullRequest" in query:
+            self.state.pulls[int(variables["input"]["id"].removeprefix("PR_"))].queued = False
+            return {"data": {"dequeuePullRequest": {"mergeQueueEntry": {"id": "MQE_1"}}}}
         if "viewer" in query:
             return {"data": {"viewer": {"login": BOT}}}
         pull = self.state.pulls.get(variables["number"])

@@ -63,6 +63,7 @@ class GitlabForgeApi(ForgeApi):
             ("GET", one, self.get),
             ("PUT", one, self.edit),
             ("PUT", f"{one}/merge", self.merge),
+            ("POST", f"{one}/cancel_merge_when_pipeline_succeeds", self.cancel_auto_merge),
             ("GET", f"{one}/approvals", self.approvals),
             ("GET", f"{one}/reviewers", self.reviewers),
             ("GET", f"{one}/versions", self.versions),
@@ -139,10 +140,20 @@ class GitlabForgeApi(ForgeApi):
             words = call.body.get("merge_commit_message") or call.body.get("squash_commit_message") or "Merge"
             self.state.merge(pull.number, BOT, words, method=method)
         except Refused as refused:
+            if str(refused) == "queue":
+                pull.queued = True
+                return self.merge_request(pull)
             if str(refused) == "conflict":
                 raise refusal(422, "Branch cannot be merged") from None
             raise refusal(405, "405 Method Not Allowed") from None
         return self.merge_request(pull)
+
+    def cancel_auto_merge(self, call: Call) -> Created:
+        pull = self.one(call)
+        if not pull.queued:
+            raise refusal(406, "406 Not Acceptable")
+        pull.queued = False
+        return Created(self.merge_request(pull))
 
     def approvals(self, call: Call) -> Any:
         pull = self.one(call)
@@ -278,6 +289,7 @@ class GitlabForgeApi(ForgeApi):
             "draft": pull.draft,
             "merge_commit_sha": pull.merged_as,
             "squash_commit_sha": None,
+            "merge_when_pipeline_succeeds": pull.queued,
             "detailed_merge_status": _WHY.get(self.state.why_not(pull), "policies_denied"),
             "updated_at": iso(pull.at),
         }

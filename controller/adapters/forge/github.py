@@ -165,6 +165,14 @@ class GithubForge(JointForge):
         """Put it into its base's merge queue; ``jump`` to its front."""
         return self._graph.enqueue(number, expected_head, jump=jump)
 
+    def is_queued(self, number: int) -> bool:
+        """Whether it is in its base's merge queue."""
+        return self._graph.is_queued(number)
+
+    def leave_queue(self, number: int) -> None:
+        """Take it out of its base's merge queue."""
+        self._graph.dequeue(number)
+
     def _commit(self, revision: Revision) -> Any:
         """A commit as it is listed: with its users, and without its files."""
         listed = self._client.get(f"{self._path}/commits", {"sha": revision, "per_page": 1}).data

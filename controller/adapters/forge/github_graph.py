@@ -34,6 +34,8 @@ _COMMIT = (
 )
 _ENQUEUE = """mutation($input: EnqueuePullRequestInput!) { enqueuePullRequest(input: $input) {
   mergeQueueEntry { id position } } }"""
+_DEQUEUE = """mutation($input: DequeuePullRequestInput!) { dequeuePullRequest(input: $input) {
+  mergeQueueEntry { id } } }"""
 _RULE = re.compile(r"protected branch|rule violation|changes must be made", re.IGNORECASE)
 
 
@@ -81,6 +83,16 @@ class GithubGraph:
                 raise
             return self._queued(number) or MergeOutcome(MergeResult.UNCLEAR, message=str(error))
         return MergeOutcome(MergeResult.QUEUED)
+
+    def is_queued(self, number: int) -> bool:
+        """Whether it is in a merge queue."""
+        return bool(truth(self._pull(number), "isInMergeQueue"))
+
+    def dequeue(self, number: int) -> None:
+        """Take it out of its queue, where it is in one."""
+        pull = self._pull(number)
+        if truth(pull, "isInMergeQueue"):
+            self._ask(_DEQUEUE, {"input": {"id": text(pull, "id")}}, changes=True)
 
     def _queued(self, number: int) -> MergeOutcome | None:
         try:

@@ -126,6 +126,19 @@ class GitlabForge(JointForge):
         if reply.status >= 300 and not self._is_said(revision, body, reply):  # noqa: PLR2004
             raise refusal_of(reply.status, reply.said)
 
+    def is_queued(self, number: int) -> bool:
+        """Whether it is merged once its pipeline has passed, or just now."""
+        told = self._client.get(self._one(number)).data
+        waits = truth(told, "merge_when_pipeline_succeeds") and some_text(told, "state") == "opened"
+        return bool(waits) or some_text(told, "state") == "locked"
+
+    def leave_queue(self, number: int) -> None:
+        """Have it not merged by its pipeline."""
+        if self.is_queued(number):
+            # 406: its pipeline has just passed
+            path = f"{self._one(number)}/cancel_merge_when_pipeline_succeeds"
+            self._client.call("POST", path, allow={405, 406})
+
     def is_member(self, user: str, team: str) -> bool:
         """Whether a user belongs to a team."""
         return self._people.is_member(user, team)

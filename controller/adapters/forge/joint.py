@@ -131,6 +131,13 @@ class JointForge(ABC):
         except ForgeMalformed as error:
             return self._looked(request, str(error))
 
+    def is_queued(self, number: int) -> bool:  # noqa: ARG002
+        """A forge that merges at once has no queue."""
+        return False
+
+    def leave_queue(self, number: int) -> None:  # noqa: B027  there is nothing to do
+        """A forge that merges at once has no queue."""
+
     def _looked(self, request: MergeRequest, said: str) -> MergeOutcome:
         try:
             pull = self.pull_request(request.number)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from controller.core.application import Revision
 from controller.core.forge import Check, Participants, PullRequest, Review
+from controller.core.forge_writing import ForgeCommits
 from controller.core.promotion.progress import Place
 from controller.core.promotion.standing import AppStanding, worst_of
 from controller.core.promotion.tags import Pin
@@ -27,6 +28,8 @@ class PullFacts:
     checks: tuple[Check, ...] = ()
     conflicts: bool = False
     """It cannot be merged into its base as it is."""
+    queued: bool = False
+    """The forge is to merge it when its turn comes; asked where we put it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class PlaceFacts:
     branch_head: Revision | None = None
     """Head of the branch that the pull request comes from; None: it does not exist."""
     has_forge: bool = False
+    forge_commits: ForgeCommits = ForgeCommits.NEVER
     authors: Participants = NOT_ASKED
     """Who wrote what the version brings into this place."""
     authors_unknown: str = "nobody was asked"

@@ -76,7 +76,8 @@ def _until_it_lands(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
 
 def _landed_as(passage: Passage, facts: PlaceFacts) -> Revision:
     ours = [each.revision for each in passage.commits]
-    return ours[-1] if ours and not passage.by_pull_request else facts.head or ours[-1]
+    by_us = bool(ours) and not passage.by_pull_request and not passage.by_forge
+    return ours[-1] if by_us else facts.head or ours[-1]
 
 
 def _deployed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:

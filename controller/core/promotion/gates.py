@@ -32,12 +32,18 @@ class GateReason(StrEnum):
     CHECKS = "Checks"
 
 
+OWN_CHECK = "rollguard/promotion"
+"""The name of Rollguard's own commit status."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A closed gate."""
 
     reason: GateReason
     sentence: str
+    brief: str = ""
+    """Without figures that change at each look; empty: the sentence has none."""
 
 
 def moment(at: float) -> str:
@@ -104,7 +110,8 @@ def _landing(asked: Asked, facts: Facts) -> Iterator[Gate]:
     if standing is not None and standing.judged is Judged.RESTORING:
         yield Gate(GateReason.RESTORING, f"a restore of {standing.application} is under way")
     if standing is not None and standing.judged in BAD and standing.live not in passage.deployed:
-        yield Gate(GateReason.BREACHED, f"{standing.application} breaches with what is live: {standing.sentence}")
+        brief = f"{standing.application} breaches with what is live"
+        yield Gate(GateReason.BREACHED, f"{brief}: {standing.sentence}", brief)
     if standing is not None and standing.paused:
         yield Gate(GateReason.PAUSED, f"{standing.application} is paused")
     if passage.bypassed_by:
@@ -134,14 +141,15 @@ def soaking(stage: Stage, before: Stage, healthy_at: float, left_at: float | Non
 
 
 def checks(rule: MergeWhen, pull: PullFacts) -> Gate | None:
-    """Whether the checks of a pull request let it be merged: at least one must exist."""
+    """Whether the checks of a pull request let it be merged: at least one must exist. Our own says only what we wait for."""
     if rule.checks == "Ignored":
         return None
-    states = {each.name: each.state for each in pull.checks}
-    missing = [each for each in rule.named if each not in states]
+    states = {each.name: each.state for each in pull.checks if each.name != OWN_CHECK}
+    named = [each for each in rule.named if each != OWN_CHECK]
+    missing = [each for each in named if each not in states]
     if missing:
         return Gate(GateReason.CHECKS, f"check {missing[0]} has not begun")
-    wanted = {each: states[each] for each in rule.named} or states
+    wanted = {each: states[each] for each in named} or states
     if not wanted:
         return Gate(GateReason.CHECKS, "no check has reported; there must be one at least")
     failed = sorted(name for name, state in wanted.items() if state is CheckState.FAILED)

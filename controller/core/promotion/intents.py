@@ -1,14 +1,14 @@
 """What a promotion asks of Git and of the forge, and what comes of it.
 
-Invariant: a commit's bytes are in the persisted progress before it is pushed; a pull request is opened, changed and merged
-by its head, so that doing one thing twice does it once.
+Invariant: a commit's bytes are in the persisted progress before it is pushed, or made by the forge; a pull request is
+opened, changed and merged by its head, so that doing one thing twice does it once.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from controller.core.application import Revision
-from controller.core.forge_writing import MergeOutcome
+from controller.core.forge_writing import CommitStatus, MergeOutcome
 from controller.core.git import BuiltCommit, PushOutcome
 from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.progress import Place
@@ -38,6 +38,19 @@ class PushCommit:
     expected: Revision | None
     replaces: bool = False
     """What the branch held is not wanted any more: it is one of ours, for a pull request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitByForge:
+    """Have the forge make, and sign, the commit that was built: the same files on the same head, under another id."""
+
+    place: Place
+    repository: str
+    commit: BuiltCommit
+    branch: str
+    expected: Revision
+    edits: tuple[FileEdit, ...]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,28 @@ class MergePull:
     message: str
 
 
-PromotionIntent: TypeAlias = Prepare | PushCommit | OpenPull | ClosePull | MergePull
+@dataclass(frozen=True, slots=True)
+class LeaveQueue:
+    """Have the forge not merge a pull request by itself any more."""
+
+    place: Place
+    repository: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Say on a proposal's head what it waits for."""
+
+    place: Place
+    repository: str
+    revision: Revision
+    status: CommitStatus
+
+
+PromotionIntent: TypeAlias = (
+    Prepare | PushCommit | CommitByForge | OpenPull | ClosePull | MergePull | LeaveQueue | SetStatus
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +134,11 @@ class CannotEdit:
 
 @dataclass(frozen=True, slots=True)
 class CommitPushed:
-    """What became of a push."""
+    """What became of a push, or of a commit by the forge."""
 
     place: Place
     commit: Revision
+    """Of a push; of the forge's, as far as it said."""
     branch: str
     outcome: PushOutcome
 
@@ -136,6 +171,29 @@ class PullMerged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """The forge does not merge it by itself."""
+
+    place: Place
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """The status is set, or the forge does not take it."""
+
+    place: Place
+    revision: Revision
+    status: CommitStatus
+    trouble: str = ""
+    """Why it is not set; empty: it is."""
+    refused: bool = False
+    """Asking again soon will not help."""
+    retry_at: float | None = None
+    """When the forge wants to be asked again, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Git or the forge could not be asked."""
 
@@ -147,4 +205,6 @@ class Failed:
     """Credentials are missing or refused."""
 
 
-PromotionEvent: TypeAlias = Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | Failed
+PromotionEvent: TypeAlias = (
+    Prepared | CannotEdit | CommitPushed | PullOpened | PullClosed | PullMerged | QueueLeft | StatusSet | Failed
+)

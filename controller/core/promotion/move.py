@@ -49,6 +49,14 @@ class Move:
         """With what a passage waits for."""
         return self if passage.sentence == sentence else self.put(replace(passage, sentence=sentence))
 
+    def cannot(self, passage: Passage, sentence: str) -> "Move":
+        """With a passage that cannot go on as it is: tried again later and later, and told."""
+        failures = passage.failures + 1
+        wait = min(600.0, 15.0 * 2.0 ** min(failures, 6))
+        move = self.put(replace(passage, sentence=sentence, failures=failures, next_at=self.now + wait))
+        summary = f"{self.pipeline.key}: {passage.version.name} cannot get into {passage.place}"
+        return move.tell(AlertName.PROMOTION_FAILED, passage.place, summary, sentence)
+
     def intend(self, intent: PromotionIntent) -> "Move":
         """With something to be done."""
         return replace(self, intents=(*self.intents, intent))

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey, Revision
+from controller.core.forge_writing import StatusState
 from controller.core.git import BuiltCommit
 from controller.core.promotion.locks import ItemChange
 from controller.core.promotion.protection import PutBack
@@ -64,6 +65,17 @@ ENDED = frozenset({Phase.STOPPED, Phase.TAKEN_BACK})
 
 
 @dataclass(frozen=True, slots=True)
+class ToldStatus:
+    """What our commit status says of a proposal's head."""
+
+    revision: Revision
+    state: StatusState
+    description: str
+    again_at: float | None = None
+    """It could not be set: not tried again before, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One version's way into one place."""
 
@@ -80,6 +92,8 @@ class Passage:
     previous: str = ""
     """What was there before, as people call it."""
     by_pull_request: bool = False
+    by_forge: bool = False
+    """The forge makes its commits, under ids that nobody knows before: the content tells them."""
     commits: tuple[BuiltCommit, ...] = ()
     """Those that may have been pushed, newest last: each is here before its push."""
     built_step: int = -1
@@ -92,6 +106,9 @@ class Passage:
     pull_url: str = ""
     pull_head: Revision | None = None
     """The head of the pull request's branch, as we pushed it."""
+    queued: Revision | None = None
+    """The head with which the forge took it into its merge queue."""
+    told: ToldStatus | None = None
     approved_by: tuple[str, ...] = ()
     """Who approved, once it was let through."""
     requested_by: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.core.alerts import Alert, AlertName
 from controller.core.application import Revision
+from controller.core.git import BuiltCommit
 from controller.core.promotion.fields import Scalar
 from controller.core.promotion.locks import LockedItem
 from controller.core.promotion.move import Move
@@ -60,6 +61,12 @@ def own_commits(progress: Progress) -> frozenset[Revision]:
     back = {each.revision for guarded in progress.guarded for each in guarded.putting_back}
     restores = {each for guarded in progress.guarded for each in guarded.restores}
     return frozenset(pushed | back | restores)
+
+
+def commits_by_forge(progress: Progress) -> tuple[BuiltCommit, ...]:
+    """Commits that a forge made, or was to make, under an id of its own: what has their parent and their files is ours."""
+    ways = (*progress.passages, *progress.ended)
+    return tuple(commit for each in ways if each.by_forge for commit in each.commits)
 
 
 def watch(move: Move, facts: LockFacts) -> tuple[Move, PutBackCommit | None]:

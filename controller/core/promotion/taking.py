@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from controller.core.alerts import AlertName
 from controller.core.backoff import backoff
-from controller.core.forge_writing import MergeBlock, MergeResult
+from controller.core.forge_writing import ForgeCommits, MergeBlock, MergeResult
 from controller.core.git import PushResult
-from controller.core.promotion.acting import cannot
 from controller.core.promotion.intents import (
     CannotEdit,
     CommitPushed,
@@ -20,9 +19,12 @@ from controller.core.promotion.intents import (
     PullClosed,
     PullMerged,
     PullOpened,
+    QueueLeft,
+    StatusSet,
 )
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import MOST_COMMITS, Passage, Phase
+from controller.core.promotion.statuses import noted
 from controller.core.promotion.wording import pull_branch
 from controller.core.revert import one_line
 
@@ -32,7 +34,7 @@ BLOCKED_SECONDS = 30.0
 LONGEST_REBUILD = 2.0
 
 
-def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line an event
+def take(move: Move, event: PromotionEvent) -> Move:  # noqa: C901, PLR0911  one line an event
     """The state after something was done."""
     passage = move.progress.passage(event.place)
     if passage is None or not passage.open:
@@ -41,7 +43,7 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
         case Prepared():
             return _prepared(move, passage, event)
         case CannotEdit():
-            return cannot(move, passage, event.sentence)
+            return move.cannot(passage, event.sentence)
         case CommitPushed():
             return _pushed(move, passage, event)
         case PullOpened():
@@ -50,14 +52,19 @@ def take(move: Move, event: PromotionEvent) -> Move:  # noqa: PLR0911  one line 
             return _closed(move, passage)
         case PullMerged():
             return _merged(move, passage, event)
+        case QueueLeft():
+            return move.put(replace(passage, queued=None))
+        case StatusSet():
+            return noted(move, passage, event)
         case Failed():
             return _failed(move, passage, event)
 
 
 def _prepared(move: Move, passage: Passage, event: Prepared) -> Move:
     if event.commit is None:
-        return cannot(move, passage, "the edits change nothing, though the fields read otherwise")
-    commits = (*passage.commits, event.commit)[-MOST_COMMITS:]
+        return move.cannot(passage, "the edits change nothing, though the fields read otherwise")
+    others = (each for each in passage.commits if each.revision != event.commit.revision)
+    commits = (*others, event.commit)[-MOST_COMMITS:]
     return move.put(replace(passage, commits=commits, built_step=event.step))
 
 
@@ -74,12 +81,23 @@ def _pushed(move: Move, passage: Passage, event: CommitPushed) -> Move:
         failures = passage.failures + 1
         wait = 0.0 if failures == 1 else min(LONGEST_REBUILD, backoff(passage.version.identity, failures) / 10)
         why = "the branch has moved" if result is PushResult.STALE else "no clear reply: looking"
-        return move.put(replace(passage, sentence=why, failures=failures, next_at=move.now + wait))
+        built = -1 if result is PushResult.STALE else passage.built_step  # also where its tree was lost: made anew
+        return move.put(replace(passage, sentence=why, failures=failures, next_at=move.now + wait, built_step=built))
+    if result is PushResult.SIGNATURE and _forge_may_commit(move, passage, event):
+        return move.put(replace(passage, by_forge=True)).say(
+            f"{event.branch} demands signed commits: the forge commits {passage.version.name}"
+        )
     if to_pull_branch or not move.facts.at(passage.place).has_forge:
-        return cannot(move, passage, f"the repository refuses the push ({result.value}: {said})")
+        return move.cannot(passage, f"the repository refuses the push ({result.value}: {said})")
     return move.put(replace(passage, by_pull_request=True, built_step=-1)).say(
         f"{event.branch} refuses pushes ({result.value}): {passage.version.name} goes by pull request"
     )
+
+
+def _forge_may_commit(move: Move, passage: Passage, event: CommitPushed) -> bool:
+    to_pull_branch = event.branch == pull_branch(move, passage)
+    able = move.facts.at(passage.place).forge_commits is not ForgeCommits.NEVER
+    return able and not to_pull_branch and not passage.by_forge
 
 
 def _opened(move: Move, passage: Passage, event: PullOpened) -> Move:
@@ -106,6 +124,9 @@ def _merged(move: Move, passage: Passage, event: PullMerged) -> Move:
     outcome, number = event.outcome, event.number
     if outcome.result is MergeResult.MERGED:
         return move.put(replace(passage, sentence=f"pull request {number} is merged", failures=0, next_at=0.0))
+    if outcome.result is MergeResult.QUEUED:
+        said = f"pull request {number} is in the merge queue"
+        return move.put(replace(passage, sentence=said, queued=passage.pull_head, next_at=0.0)).say(said)
     if outcome.result is MergeResult.BLOCKED and outcome.block is MergeBlock.CONFLICT:
         return move.to(passage, Phase.WRITING, "its branch conflicts: made anew", built_step=-1)
     soon = outcome.result is not MergeResult.BLOCKED or outcome.block is MergeBlock.NOT_READY

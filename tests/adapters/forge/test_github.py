@@ -13,7 +13,7 @@ from controller.adapters.forge.opening import ForgeAccess, open_forge
 from controller.adapters.forge.place import github_roots, project_of
 from controller.adapters.github_app import Installation
 from controller.core.application import Revision
-from controller.core.forge import CheckState
+from controller.core.forge import CheckState, PullRequestState
 from controller.core.forge_links import ForgeKind
 from controller.core.forge_writing import FileChange, ForgeCommit, MergeBlock, MergeRequest, MergeResult
 from controller.core.git import PushResult
@@ -144,6 +144,23 @@ def test_a_place_in_the_queue_whose_reply_is_lost_is_found(desk: Desk) -> None:
     opened = desk.proposed(forge)
     desk.api.lose = lambda call: call.path.endswith("/graphql") and "mutation" in call.body["query"]
     assert forge.enqueue(opened.number, opened.head).result is MergeResult.QUEUED
+
+
+def test_a_place_in_the_queue_is_told_and_left(desk: Desk) -> None:
+    """Until it is merged or thrown out; leaving takes it out once, and nothing else."""
+    desk.api.state.protection["main"] = Protection(queue=True)
+    forge = desk.forge()
+    opened = desk.proposed(forge)
+    forge.merge(MergeRequest(opened.number, opened.head))
+    assert forge.is_queued(opened.number)
+    forge.leave_queue(opened.number)
+    assert not forge.is_queued(opened.number)
+    sent = len(desk.api.calls)
+    forge.leave_queue(opened.number)
+    assert len(desk.api.calls) == sent + 1
+    forge.merge(MergeRequest(opened.number, opened.head))
+    desk.api.state.merge_queued(opened.number)
+    assert forge.pull_request(opened.number).state is PullRequestState.MERGED
 
 
 def test_a_branch_without_a_queue_says_so(desk: Desk) -> None:

@@ -20,6 +20,7 @@ from controller.core.forge_writing import (
 )
 from controller.ports.forge import ForgeRefused, ForgeUnknown, Refusal
 from tests.adapters.forge.desks import BRANCH, DRAFT, ForgeDesk
+from tests.fakes.forge_state import Protection
 from tests.servers.gitlab_forge import GitlabForgeApi
 
 
@@ -157,3 +158,16 @@ def test_a_job_passes_only_when_it_did(status: str, state: CheckState) -> None:
     """A skipped one has proven nothing; one that is allowed to fail holds nothing up."""
     assert read_status({"name": "test", "status": status}).state is state
     assert read_status({"name": "test", "status": "failed", "allow_failure": True}).state is CheckState.PASSED
+
+
+def test_what_its_pipeline_merges_is_queued_until_it_is_left(desk: Desk) -> None:
+    """Auto-merge is told and cancelled, once; where it was not set nothing is asked for."""
+    desk.api.state.protection["main"] = Protection(queue=True)
+    forge = desk.forge()
+    opened = desk.proposed(forge)
+    assert forge.merge(MergeRequest(opened.number, opened.head)).result is MergeResult.QUEUED
+    assert forge.is_queued(opened.number)
+    forge.leave_queue(opened.number)
+    forge.leave_queue(opened.number)
+    assert not forge.is_queued(opened.number)
+    assert len(desk.asked("POST", "/cancel_merge_when_pipeline_succeeds")) == 1

@@ -5,8 +5,20 @@ from dataclasses import replace
 import pytest
 
 from controller.core.forge import Participants, PullRequestState
+from controller.core.forge_writing import ForgeCommits
+from controller.core.git import PushOutcome, PushResult
 from controller.core.promotion.asking import promote
-from controller.core.promotion.intents import MergePull, OpenPull, Prepare, PushCommit
+from controller.core.promotion.intents import (
+    CommitByForge,
+    CommitPushed,
+    LeaveQueue,
+    MergePull,
+    OpenPull,
+    Prepare,
+    PromotionEvent,
+    PromotionIntent,
+    PushCommit,
+)
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Approval, Freeze, Phase, Request
 from controller.core.promotion.standing import Judged
@@ -425,3 +437,122 @@ def test_a_closed_window_says_when_it_opens(windows: str, opens: str) -> None:
     world = World(pipeline(declared))
     assert world.run() == []
     assert f"opens {opens} UTC" in world.passage("dev").sentence
+
+
+def test_where_a_branch_demands_signatures_the_forge_commits() -> None:
+    """The push is refused for its signature: the forge makes the same commit on the same head, without a pull request."""
+    world = World()
+    world.unsigned.add("main")
+    world.forge_commits = ForgeCommits.DEMANDED
+    assert [type(each) for each in world.run()] == [Prepare, PushCommit, CommitByForge]
+    assert world.holds("dev") == "v1.1.0"
+    assert world.passage("dev").landed == (world.branches["main"].head,)
+    assert "main demands signed commits: the forge commits 1.1.0" in world.said
+
+
+def test_where_the_settings_want_it_the_forge_makes_each_commit() -> None:
+    """No push is tried first, and each further step goes the same way."""
+    world = World(pipeline(STEPPED))
+    world.forge_commits = ForgeCommits.ALWAYS
+    assert [type(each) for each in world.run()] == [Prepare, CommitByForge]
+    world.deploy()
+    world.judge(Judged.PASSED, place("dev"))
+    for _ in range(3):
+        assert [type(each) for each in world.run()] == [Prepare, CommitByForge]
+        world.deploy()
+        world.judge(Judged.PASSED, place("staging"))
+    world.run()
+    assert world.passage("staging").phase is Phase.PASSED
+
+
+def test_what_the_forge_refuses_too_goes_by_pull_request() -> None:
+    """A branch that takes changes by pull request alone takes none of the forge's commits either."""
+    world = World()
+    world.forge_commits = ForgeCommits.ALWAYS
+    world.refuses.add("main")
+    done = [type(each) for each in world.run()]
+    assert done == [Prepare, CommitByForge, Prepare, PushCommit, OpenPull]
+    assert not world.passage("dev").by_forge
+
+
+def test_a_commit_of_the_forges_whose_reply_is_lost_is_found_by_its_content() -> None:
+    """Nobody was told its id: the branch holds the version, so it is not made a second time."""
+    world = World()
+    world.forge_commits = ForgeCommits.ALWAYS
+    perform = world.perform
+
+    def lost(intent: PromotionIntent) -> PromotionEvent:
+        event = perform(intent)
+        unclear = isinstance(event, CommitPushed)
+        return replace(event, outcome=PushOutcome(PushResult.UNCLEAR)) if unclear else event  # type: ignore[type-var]
+
+    world.perform = lost  # type: ignore[method-assign]
+    assert [type(each) for each in world.run()] == [Prepare, CommitByForge]
+    assert world.passage("dev").phase is Phase.DEPLOYING
+    assert world.passage("dev").landed == (world.branches["main"].head,)
+
+
+def test_a_commit_that_cannot_be_pushed_any_more_is_built_again() -> None:
+    """Its tree is lost with the mirror: the repository says so, and the same commit is made anew."""
+    world = World()
+    push, refusals = world._push, [PushOutcome(PushResult.STALE, "the mirror was made again")]
+    world._push = lambda intent: refusals.pop() if refusals else push(intent)  # type: ignore[method-assign]
+    assert [type(each) for each in world.run()] == [Prepare, PushCommit, Prepare, PushCommit]
+    assert world.holds("dev") == "v1.1.0"
+
+
+def queued() -> World:
+    """A world in which version 1 stands in the merge queue of production."""
+    world = in_production()
+    world.queues = True
+    number = world.passage("production").pull_number
+    assert number is not None
+    world.approve(number, "alice")
+    assert [type(each) for each in world.run()] == [MergePull]
+    return world
+
+
+def test_what_is_in_the_merge_queue_is_not_asked_for_again() -> None:
+    """It says so, waits for its turn however long that takes, and goes on once it is merged."""
+    world = queued()
+    number = world.passage("production").pull_number
+    assert number is not None
+    for _ in range(3):
+        world.wait(60.0)
+        assert world.run() == []
+        assert world.passage("production").sentence == f"pull request {number} is in the merge queue"
+    assert world.passage("production").phase is Phase.PROPOSED
+    world.merge(number)
+    world.run()
+    assert world.passage("production").phase is Phase.DEPLOYING
+
+
+def test_what_the_queue_throws_out_is_told_and_put_there_again() -> None:
+    """Told once, tried later and later, and over once it is merged."""
+    world = queued()
+    number = world.passage("production").pull_number
+    assert number is not None
+    for failures in (1, 2):
+        world.queue.clear()
+        assert world.run() == []
+        assert "is not in the merge queue any more" in world.passage("production").sentence
+        assert world.passage("production").failures == failures
+        assert world.run() == []
+        world.wait(61.0)
+        assert [type(each) for each in world.run()] == [MergePull]
+    assert world.alerts == ["RollguardPromotionFailed"]
+    world.merge(number)
+    world.run()
+    assert world.alerts[-1] == "RollguardPromotionFailed over"
+
+
+def test_a_freeze_takes_it_out_of_the_queue() -> None:
+    """Nothing goes forward while the line is stopped; thawed, it is put there again, and nobody is alarmed."""
+    world = queued()
+    world.progress = replace(world.progress, freezes=(Freeze("dora", 0.0, "incident 7"),))
+    assert [type(each) for each in world.run()] == [LeaveQueue]
+    assert world.queue == set()
+    assert "dora stopped the line" in world.passage("production").sentence
+    world.progress = replace(world.progress, freezes=())
+    assert [type(each) for each in world.run()] == [MergePull]
+    assert world.alerts == []

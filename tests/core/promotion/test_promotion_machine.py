@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.core.forge import Participants, PullRequestState
+from controller.core.forge_writing import ForgeCommits
 from controller.core.git import PushOutcome, PushResult
-from controller.core.promotion.intents import CommitPushed, Failed, PromotionEvent, PromotionIntent, PushCommit
+from controller.core.promotion.intents import (
+    CommitByForge,
+    CommitPushed,
+    Failed,
+    PromotionEvent,
+    PromotionIntent,
+    PushCommit,
+)
 from controller.core.promotion.move import places_of
 from controller.core.promotion.progress import Freeze, Place, Request
 from controller.core.promotion.standing import Judged
@@ -26,7 +34,7 @@ class Unruly(World):
         trouble, self.trouble = self.trouble, ""
         if trouble == "away":
             return Failed(intent.place, "the server is away")
-        if trouble == "race" and isinstance(intent, PushCommit):
+        if trouble == "race" and isinstance(intent, PushCommit | CommitByForge):
             self.branches["main"] = replace(self.branches["main"], head=self._revision())
             self.trees[self.branches["main"].head] = self.branches["main"].fields
         event = super().perform(intent)
@@ -38,10 +46,11 @@ class Unruly(World):
 class Lives(RuleBasedStateMachine):
     """One pipeline's life."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(how=st.sampled_from(ForgeCommits))
+    def begin(self, how: ForgeCommits) -> None:
         self.world = Unruly()
         self.world.authors = Participants()
+        self.world.forge_commits = how
         self.newest = 1
         self.passed: dict[str, set[str]] = {stage: set() for stage in STAGES}
         self.bad: set[str] = set()
@@ -150,6 +159,44 @@ class Lives(RuleBasedStateMachine):
         self.world.trouble = trouble
         self.look()
         self.world.trouble = ""
+
+    @rule()
+    def a_merge_queue(self) -> None:
+        """There is one from now on, or none any more."""
+        self.world.queues = not self.world.queues
+        self.look()
+
+    @rule(merges=st.booleans())
+    def the_queue_moves(self, merges: bool) -> None:
+        """It merges the first in it, or throws it out."""
+        if not self.world.queue:
+            return
+        number = min(self.world.queue)
+        self.world.queue.discard(number)
+        pull = self.world.pulls[number]
+        if merges and pull.open:
+            stage = next(each for each in STAGES if pull.head_branch.endswith(each))
+            tag = self.world.branches[pull.head_branch].fields[self.world.fields(Place(stage))[0]]
+            before = self.world.holds(stage)
+            assert not self.frozen, "it stayed in the queue although the line was stopped"
+            assert tag not in self.bad or (stage, tag) in self.asked
+            self.world.merge(number)
+            if before != tag:
+                self.written.add((stage, tag))
+                self.asked.discard((stage, tag))
+        self.look()
+
+    @rule()
+    def statuses_are_refused(self) -> None:
+        """By the forge, or no longer: nothing waits for them."""
+        self.world.no_status = "" if self.world.no_status else "the token may not"
+        self.look()
+
+    @rule()
+    def signatures_are_demanded(self) -> None:
+        """Of commits that are pushed to the branch, or no longer."""
+        self.world.unsigned ^= {"main"}
+        self.look()
 
     @rule()
     def the_line_is_stopped(self) -> None:

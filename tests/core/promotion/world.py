@@ -5,15 +5,18 @@ from dataclasses import dataclass, field, replace
 import yaml
 
 from controller.core.application import Revision
-from controller.core.forge import Participants, PullRequest, PullRequestState, Review, ReviewState
-from controller.core.forge_writing import MergeBlock, MergeOutcome, MergeResult
+from controller.core.forge import Check, CheckState, Participants, PullRequest, PullRequestState, Review, ReviewState
+from controller.core.forge_writing import CommitStatus, ForgeCommits, MergeBlock, MergeOutcome, MergeResult
 from controller.core.git import BuiltCommit, PushOutcome, PushResult
 from controller.core.promotion.advance import look, take
 from controller.core.promotion.edits import fields_of
 from controller.core.promotion.facts import Facts, Found, Member, PlaceFacts, PullFacts
+from controller.core.promotion.gates import OWN_CHECK
 from controller.core.promotion.intents import (
     ClosePull,
+    CommitByForge,
     CommitPushed,
+    LeaveQueue,
     MergePull,
     OpenPull,
     Prepare,
@@ -24,6 +27,9 @@ from controller.core.promotion.intents import (
     PullMerged,
     PullOpened,
     PushCommit,
+    QueueLeft,
+    SetStatus,
+    StatusSet,
 )
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import PromotionPipeline
@@ -100,6 +106,18 @@ class World:
         self.conflicting: set[int] = set()
         """Pull requests that Git cannot merge into the branch any more."""
         self.refuses: set[str] = set()
+        self.statuses: list[tuple[Revision, CommitStatus]] = []
+        """What was said of heads, or was to be said."""
+        self.no_status = ""
+        """Why the forge takes no statuses."""
+        self.checks: tuple[Check, ...] = ()
+        """Of every pull request, beside our own."""
+        self.queues = False
+        """Merging puts a pull request into a queue."""
+        self.queue: set[int] = set()
+        self.unsigned: set[str] = set()
+        """Branches that take signed commits alone."""
+        self.forge_commits = ForgeCommits.NEVER
         self.authors = Participants(frozenset({"carol"}))
         self.live: dict[Place, tuple[Revision, dict[tuple[str, str], str]]] = {}
         self.judged: dict[Place, Judged] = {}
@@ -190,16 +208,23 @@ class World:
             pull=pull,
             branch_head=self.branches[name].head if name is not None else None,
             has_forge=True,
+            forge_commits=self.forge_commits,
             authors=self.authors,
             authors_unknown="",
         )
 
     def _pull_facts(self, number: int) -> PullFacts:
         conflicts = number in self.conflicting
-        return PullFacts(self.pulls[number], tuple(self.reviews.get(number, ())), conflicts=conflicts)
+        pull, reviews = self.pulls[number], tuple(self.reviews.get(number, ()))
+        checks, queued = self._checks(pull.head), number in self.queue
+        return PullFacts(pull, reviews, checks, conflicts=conflicts, queued=queued)
+
+    def _checks(self, head: Revision) -> tuple[Check, ...]:
+        own = [CheckState.PENDING for revision, _ in self.statuses if revision == head and not self.no_status]
+        return (*self.checks, *(Check(OWN_CHECK, each) for each in own[-1:]))
 
     def run(self, most: int = 20) -> list[PromotionIntent]:
-        """Look and act until nothing is left to do; returns what was done."""
+        """Look and act until nothing is left to do; returns what was done, but for what statuses say."""
         done: list[PromotionIntent] = []
         for _ in range(most):
             facts = self.facts()
@@ -207,7 +232,8 @@ class World:
             if not move.intents:
                 return done
             for intent in move.intents:
-                done.append(intent)
+                if not isinstance(intent, SetStatus):
+                    done.append(intent)
                 self._taken(take(self.pipeline, self.progress, facts, self.perform(intent), self.now))
         raise AssertionError(f"it does not come to rest: {done[-3:]}")
 
@@ -218,17 +244,25 @@ class World:
         self.alerts.extend(f"{each.name.value}{' over' if each.ended_at else ''}" for each in move.alerts)
         return move
 
-    def perform(self, intent: PromotionIntent) -> PromotionEvent:
+    def perform(self, intent: PromotionIntent) -> PromotionEvent:  # noqa: PLR0911  one line an intent
         """Do what is asked."""
         match intent:
             case Prepare():
                 return self._prepare(intent)
             case PushCommit():
                 return CommitPushed(intent.place, intent.commit.revision, intent.branch, self._push(intent))
+            case CommitByForge():
+                return self._commit_by_forge(intent)
             case OpenPull():
                 return self._open(intent)
             case MergePull():
                 return PullMerged(intent.place, intent.number, self._merge(intent))
+            case LeaveQueue():
+                self.queue.discard(intent.number)
+                return QueueLeft(intent.place, intent.number)
+            case SetStatus():
+                self.statuses.append((intent.revision, intent.status))
+                return StatusSet(intent.place, intent.revision, intent.status, self.no_status, refused=True)
             case ClosePull():
                 self.pulls[intent.number] = replace(self.pulls[intent.number], state=PullRequestState.CLOSED)
                 return PullClosed(intent.place, intent.number)
@@ -252,10 +286,26 @@ class World:
             return PushOutcome(PushResult.STALE)
         if intent.branch in self.refuses:
             return PushOutcome(PushResult.PROTECTED)
+        if intent.branch in self.unsigned:
+            return PushOutcome(PushResult.SIGNATURE)
         self.trees.setdefault(intent.branch, {})
         self.branches[intent.branch] = Branch(intent.commit.revision, dict(self.trees[intent.commit.revision]))
         self.pushed.append(intent.branch)
         return PushOutcome(PushResult.PUSHED)
+
+    def _commit_by_forge(self, intent: CommitByForge) -> CommitPushed:
+        """Under an id of its own, and only on the head that was read."""
+        branch = self.branches[intent.branch]
+        assert any(intent.commit in each.commits for each in self.progress.passages), "made, and not written down"
+        if branch.head != intent.expected:
+            return CommitPushed(intent.place, intent.commit.revision, intent.branch, PushOutcome(PushResult.STALE))
+        if intent.branch in self.refuses:
+            refused = PushOutcome(PushResult.PROTECTED)
+            return CommitPushed(intent.place, intent.commit.revision, intent.branch, refused)
+        revision = self._revision()
+        self.branches[intent.branch] = Branch(revision, dict(self.trees[intent.commit.revision]))
+        self.pushed.append(intent.branch)
+        return CommitPushed(intent.place, revision, intent.branch, PushOutcome(PushResult.PUSHED))
 
     def _open(self, intent: OpenPull) -> PullOpened:
         number = next(
@@ -280,12 +330,16 @@ class World:
             return MergeOutcome(MergeResult.STALE)
         if "merge" in self.refuses:
             return MergeOutcome(MergeResult.BLOCKED, block=MergeBlock.REVIEWS)
+        if self.queues:
+            self.queue.add(intent.number)
+            return MergeOutcome(MergeResult.QUEUED)
         self.merge(intent.number)
         return MergeOutcome(MergeResult.MERGED)
 
     def merge(self, number: int) -> None:
         """Merge a pull request: its fields come into the branch."""
         pull = self.pulls[number]
+        self.queue.discard(number)
         main, mine = self.branches["main"], self.branches[pull.head_branch]
         place = next(
             each for each in places_of(self.pipeline) if pull.head_branch.endswith(str(each).replace("/", "-"))
