@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from controller.adapters.manifests import ManifestText
 from controller.app.forges import Forges, Registries
 from controller.core.application import Application, ApplicationKey
-from controller.core.events import StageSteps
+from controller.core.events import Grouped, StageSteps
 from controller.core.git import CommitIdentity, canonical_url
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Approval
 from controller.ports.clock import Clock
 from controller.ports.repository import Repository, RepositoryDenied
 from controller.ports.store import Pause, Store, StoreError
+from controller.runtime.grouping import Grouping
 from controller.runtime.lanes import Lanes
 from controller.runtime.promoter import Promoter
 from controller.runtime.promotion_acts import Acting
@@ -69,6 +70,12 @@ def promoter_of(settings: Settings, beside: Neighbours, sinks: Sequence[str]) ->
         rollout=beside.reconciler.find,
         protecting=Protecting(ports, CommitIdentity(identity.name, identity.email), beside.clock, beside.leads),
         steps=lambda key, stage: beside.reconciler.submit(key, StageSteps(stage)),
+        grouping=Grouping(
+            beside.reconciler.rollouts,
+            beside.reconciler.find,
+            lambda key, companions: beside.reconciler.submit(key, Grouped(companions)),
+            ports.may_promote,
+        ),
         approvals=beside.approvals,
         moved=beside.moved,
     )

@@ -1,5 +1,6 @@
 """``rollguard promote`` and ``rollguard approve``: a person's word for a version in a stage."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -41,13 +42,11 @@ def promote(
     if bypass and not reason.strip():
         raise CommandError('say why: --reason "…"; others are alerted with it')
     with opened(settings) as place:
-        if bypass and place.settings.store.kubernetes is not None:
-            raise CommandError(
-                "in a cluster nobody can vouch for who bypasses: let people approve, or commit by hand"
-            )
         progress = chosen_pipeline(place, pipeline)
         stage, wanted = chosen_stage(progress, to), chosen_version(progress, version)
         said = clean(reason)[:LONGEST_REASON] if bypass else ""
+        if said:
+            _refuse_in_cluster(place, progress.pipeline, stage, wanted, bypass_reason=said)
         asked = PromoteCommand(by=person(), stage=stage, version=wanted.identity, bypass_reason=said)
         receipt = leave(place, progress.pipeline, asked)
     _tell(progress.pipeline, stage, wanted, receipt=receipt, output=output, sentence="asked: {version} to {stage}")
@@ -82,14 +81,18 @@ def approve(
     )
 
 
-def _refuse_in_cluster(place: Opened, pipeline: ApplicationKey, stage: str, version: Version) -> None:
+def _refuse_in_cluster(
+    place: Opened, pipeline: ApplicationKey, stage: str, version: Version, *, bypass_reason: str = ""
+) -> None:
     if place.settings.store.kubernetes is None:
         return
+    what = "a bypass" if bypass_reason else "an approval"
+    why = f", bypassReason: {json.dumps(bypass_reason, ensure_ascii=False)}" if bypass_reason else ""
     raise CommandError(
-        "in a cluster an approval is an object, so that the cluster can say who you are: kubectl create with\n"
+        f"in a cluster {what} is an object, so that the cluster can say who you are: kubectl create with\n"
         "apiVersion: rollguard.dev/v1alpha1\nkind: Approval\n"
         f"metadata: {{generateName: {pipeline.name}-, namespace: {pipeline.namespace}}}\n"
-        f"spec: {{pipeline: {pipeline.name}, stage: {stage}, version: '{version.identity}', user: YOUR-USER}}"
+        f"spec: {{pipeline: {pipeline.name}, stage: {stage}, version: '{version.identity}', user: YOUR-USER{why}}}"
     )
 
 

@@ -63,7 +63,7 @@ def chosen_stage(progress: Progress, text: str) -> str:
     stages = list(dict.fromkeys(each.stage for each in progress.places))
     if text in stages:
         return text
-    raise CommandError(_missing(f"stage in {progress.pipeline}", text, stages))
+    raise CommandError(_missing("stage", text, stages, where=f" in {progress.pipeline}"))
 
 
 def chosen_version(progress: Progress, text: str, *, commits: bool = False) -> Version:
@@ -83,7 +83,9 @@ def chosen_version(progress: Progress, text: str, *, commits: bool = False) -> V
     if found:
         listed = " or ".join(each.identity[:19] for each in found)
         raise CommandError(f"{text} is the name of several versions: say {listed}")
-    raise CommandError(_missing(f"version in {progress.pipeline}", text, [each.name for each in progress.known[:10]]))
+    raise CommandError(
+        _missing("version", text, [each.name for each in progress.known[:10]], where=f" in {progress.pipeline}")
+    )
 
 
 def leave(place: Opened, pipeline: ApplicationKey, command: PromotionCommand) -> int:
@@ -91,8 +93,8 @@ def leave(place: Opened, pipeline: ApplicationKey, command: PromotionCommand) ->
     return place.store.receive("promotion", pipeline, dump_promotion_command(command), time.time())
 
 
-def _missing(what: str, text: str, there: Sequence[str], also: Sequence[str] = ()) -> str:
+def _missing(what: str, text: str, there: Sequence[str], also: Sequence[str] = (), *, where: str = "") -> str:
     close = get_close_matches(text, [*there, *also], n=1)
     if close:
-        return f"there is no {what} {text!r}: did you mean {close[0]}?"
-    return f"there is no {what} {text!r}; there are: {', '.join(there[:10]) or 'none yet'}"
+        return f"there is no {what} {text!r}{where}: did you mean {close[0]}?"
+    return f"there is no {what} {text!r}{where}; there are: {', '.join(there[:10]) or 'none yet'}"

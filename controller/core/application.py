@@ -53,6 +53,15 @@ class GitSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """An application that gets its versions in the same commits as another: what restores one restores both."""
+
+    application: ApplicationKey
+    paths: tuple[str, ...]
+    """What it is deployed from, on the same branch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A guarded application as far as deciding needs to know it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from controller.core.application import Application, ApplicationKey, Content, Revision
+from controller.core.application import Application, ApplicationKey, Companion, Content, Revision
 from controller.core.concurrent import Neighbour
 from controller.core.delivery import Delivery
 from controller.core.evidence import Reference
@@ -264,6 +264,13 @@ class StageSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped:
+    """Which applications are promoted together with this one; none: none any more."""
+
+    companions: tuple[Companion, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryObserved:
     """How the deployer stands with the application."""
 
@@ -347,6 +354,7 @@ Event: TypeAlias = (
     | PullRequestFailed
     | Refreshed
     | StageSteps
+    | Grouped
     | DeliveryObserved
     | OperationEnded
     | SyncAsked

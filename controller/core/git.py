@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.core.application import Content, Revision
+from controller.core.application import Content, GitSource, Revision
 from controller.core.policy import Scope
 
 
@@ -53,6 +53,8 @@ class RestoreRequest:
     """Commits that were built for this decision before: is one of them in the branch?"""
     chain: tuple[Revision, ...] = ()
     """Revisions of the chain's syncs, oldest first: their contents are told."""
+    together: tuple[str, ...] = ()
+    """Paths of applications that are promoted with it: what the suspects changed there is undone as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +200,10 @@ def canonical_url(url: str) -> str:
     if not _SCHEME.match(text):
         text = "ssh://" + text.replace(":", "/", 1)
     return _WEB_USER.sub(r"\1", text.lower().rstrip("/").removesuffix(".git").rstrip("/"), count=1)
+
+
+def same_branch(one: GitSource, other: GitSource) -> bool:
+    """Whether two applications are deployed from one branch of one repository, however its URL is spelled."""
+    if one.branch != other.branch:
+        return False
+    return one.repository == other.repository or canonical_url(one.repository) == canonical_url(other.repository)

@@ -210,6 +210,7 @@ def _request(rollout: Rollout, rollback: Rollback) -> RestoreRequest:
         scope=rollback.scope,
         ours=tuple(commit.revision for commit in rollback.built),
         chain=chain,
+        together=tuple(sorted({path for each in rollout.companions for path in each.paths})),
     )
 
 

@@ -177,7 +177,9 @@ def _story(rollout: Rollout, rollback: Rollback) -> str:
         if rollback.note
         else f" {one_line(rollback.by, 80)} asked for the rollback.",
     }[rollback.origin]
-    return f"{what}{cause}\nThis restores {where} as at {rollback.target[:12]}; later changes elsewhere stay."
+    names = ", ".join(str(each.application) for each in rollout.companions)
+    beside = f"\nWhat was promoted together with it is undone as well: {names}." if names else ""
+    return f"{what}{cause}\nThis restores {where} as at {rollback.target[:12]}; later changes elsewhere stay.{beside}"
 
 
 def _suspects(rollback: Rollback) -> str:

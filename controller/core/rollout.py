@@ -30,6 +30,7 @@ from controller.core.events import (
     DeliveryObserved,
     Event,
     GitFailed,
+    Grouped,
     Identified,
     Inspected,
     Limits,
@@ -115,6 +116,8 @@ def _take(step: Step, event: Event, limits: Limits) -> Step:  # noqa: C901, PLR0
             return take_restart(step)
         case StageSteps():
             return step.set(stage_open=event.open)
+        case Grouped():
+            return step.set(companions=event.companions)
         case DeliveryObserved():
             return take_delivery(step, event)
         case OperationEnded():

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from controller.core.alerts import Alert, AlertName
 from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Standing, Sync
-from controller.core.application import Application, Content, Revision
+from controller.core.application import Application, Companion, Content, Revision
 from controller.core.delivery import NOTHING_TOLD, Delivery
 from controller.core.git import Rendered, RollbackPath
 from controller.core.offer import Declined, Offer
@@ -141,6 +141,8 @@ class Rollout:
     """How the deployer stands with it, as last told; told again after a start."""
     stage_open: str = ""
     """The stage of a promotion that brings in more steps, as people call it: until its last one the chain stays open."""
+    companions: tuple[Companion, ...] = ()
+    """Applications that are promoted together with it, and so restored with it."""
     resync_wanted: bool = False
     """Whether what runs is to be brought back to what Git says."""
     resync_asked_at: float | None = None

@@ -89,8 +89,15 @@ class _Reading:
         fields = tuple(field for _, field in named_fields(self.pipeline, state.place))
         values = self._values(repository, head, fields)
         since = self._since(repository, state.branch, fields, values)
-        live = self._live(state.application, head)
-        return replace(state, head=head, values=values, since=since, live=live)
+        application, live = self._most_drifted(state, head)
+        return replace(state, application=application, head=head, values=values, since=since, live=live)
+
+    def _most_drifted(self, state: PlaceState, head: Revision) -> tuple[ApplicationKey, Live]:
+        """Of the applications that are promoted together, the first that is not as Git says."""
+        _, target = target_of(self.pipeline, state.place)
+        keys = [each.key(self.pipeline.key.namespace) for each in target.applications]
+        found = [(key, self._live(key, head)) for key in keys]
+        return next((each for each in found if not each[1].same or each[1].objects), found[0])
 
     def _values(self, repository: Repository, revision: Revision, fields: tuple[FileField, ...]) -> Values:
         """What the fields hold; None: a field is not there. Raises ManifestError where a file cannot be read."""

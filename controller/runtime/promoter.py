@@ -8,28 +8,28 @@ import threading
 from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 import structlog
 
-from controller.core.alerts import Alert
 from controller.core.application import ApplicationKey
 from controller.core.git import canonical_url
 from controller.core.promotion.advance import look, stages_open, take
-from controller.core.promotion.asking import approve
+from controller.core.promotion.asking import take_vouched
 from controller.core.promotion.choosing import is_news
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Approval, Progress, dump_progress, load_progress
+from controller.core.promotion.progress import Approval, Progress
 from controller.core.promotion.vouched import news
 from controller.core.state import Rollout
 from controller.ports.clock import Clock
-from controller.ports.promotions import PipelineChange, PipelineStore
+from controller.ports.promotions import PipelineStore
 from controller.ports.store import InboxEntry, StoreError
+from controller.runtime.grouping import Grouping
 from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
+from controller.runtime.promotion_keeping import Keeping
 from controller.runtime.promotion_lines import BUSY_SECONDS, CALM_SECONDS, Line, pause, said_of
 from controller.runtime.promotion_requests import answered
 from controller.runtime.promotion_triggers import Triggers
@@ -60,6 +60,7 @@ class Promoter:
         rollout: Callable[[ApplicationKey], Rollout | None],
         steps: Callable[[ApplicationKey, str], object],
         protecting: Protecting | None = None,
+        grouping: Grouping | None = None,
         approvals: Callable[[ApplicationKey], Sequence[Approval]] | None = None,
         moved: Callable[[ApplicationKey, Move], None] = lambda _pipeline, _move: None,
     ) -> None:
@@ -69,19 +70,17 @@ class Promoter:
         ``approvals`` gives those of a pipeline that something vouches for: then no others count, and nobody gets round
         them. None: whoever may write the store is believed. ``moved`` hears of each move once it is persisted.
         """
-        self._store = store
+        self._keeping = Keeping(store, clock, sinks=sinks, told=told, moved=moved)
         self._clock = clock
         self._lanes = lanes
         self._triggers = triggers
         self._gathering = gathering
         self._acting = acting
-        self._sinks = tuple(sinks)
-        self._told = told
         self._rollout = rollout
         self._steps = steps
         self._protecting = protecting
+        self._grouping = grouping
         self._approvals = approvals
-        self._moved = moved
         self._lines: dict[ApplicationKey, Line] = {}
         self._retired = False
         """Whether nothing is left open that was told of pipelines that are declared no more."""
@@ -100,48 +99,19 @@ class Promoter:
             for key, pipeline in declared.items():
                 line = self._lines.get(key)
                 if line is None:
-                    self._begin(pipeline)
+                    begun = self._keeping.line(pipeline)
+                    self._lines |= {key: begun} if begun is not None else {}
                 elif line.pipeline != pipeline:
                     line.pipeline, line.look_at, line.poll_at = pipeline, 0.0, 0.0
             gone = set(self._lines) - set(declared)
             for key in gone:
                 del self._lines[key]
+        if self._grouping is not None:
+            self._grouping.declare(declared.values())
         self._retired = self._retired and not gone
         if not self._retired:
-            self._retire(set(declared))
+            self._keeping.retire(set(declared))
             self._retired = True
-
-    def _retire(self, declared: set[ApplicationKey]) -> None:
-        """End what was told of pipelines that are declared no more; their progress stays, should they come back."""
-        for stored in self._store.pipelines():
-            if stored.pipeline in declared:
-                continue
-            try:
-                progress = load_progress(stored.body)
-            except ValueError:
-                continue  # a newer version's: it is left as it is
-            if progress.alerts:
-                over = tuple(replace(each, ended_at=self._clock.now()) for each in progress.alerts)
-                left = replace(progress, alerts=())
-                change = PipelineChange(
-                    stored.pipeline, stored.version, dump_progress(left), self._addressed(over), (), left
-                )
-                self._store.commit_pipeline(change)
-                self._told()
-
-    def _addressed(self, alerts: Iterable[Alert]) -> tuple[tuple[str, Alert], ...]:
-        """Each alert with each sink that it goes to."""
-        return tuple((sink, each) for each in alerts for sink in self._sinks if not each.sinks or sink in each.sinks)
-
-    def _begin(self, pipeline: PromotionPipeline) -> None:
-        """Hold a pipeline, as it was stored; one whose progress cannot be read rests, and stops no other."""
-        stored = self._store.pipeline(pipeline.key)
-        try:
-            progress = load_progress(stored.body) if stored is not None else Progress(pipeline.key)
-        except ValueError as error:
-            _log.error("nothing is promoted by a pipeline", pipeline=str(pipeline.key), error=str(error))
-            return
-        self._lines[pipeline.key] = Line(pipeline, progress, stored.version if stored is not None else 0)
 
     def pipelines(self) -> tuple[tuple[PromotionPipeline, Progress], ...]:
         """Every pipeline with its progress now."""
@@ -199,20 +169,10 @@ class Promoter:
         except StoreError as error:
             _log.error("the store cannot be written; nothing is promoted before", pipeline=str(key), error=str(error))
             line.look_at = self._clock.monotonic() + BUSY_SECONDS
-            self._read_again(line)
+            self._keeping.read_again(line)
         except Exception:  # noqa: BLE001  a fault in one pipeline must not stop the others, nor be told twice a second
             _log.exception("a pipeline could not be looked at; the others go on", pipeline=str(key))
             line.look_at = self._clock.monotonic() + CALM_SECONDS
-
-    def _read_again(self, line: Line) -> None:
-        try:
-            stored = self._store.pipeline(line.pipeline.key)
-        except StoreError:
-            return
-        if stored is not None:
-            line.progress, line.version = load_progress(stored.body), stored.version
-        else:  # somebody deleted it: what is known is written anew
-            line.version = 0
 
     def _given(self, line: Line) -> tuple[Approval, ...]:
         """Approvals that something vouches for, and that are not taken in yet."""
@@ -223,7 +183,7 @@ class Promoter:
     def _take_given(self, line: Line) -> None:
         for each in self._given(line):
             move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
-            self._keep(line, approve(move, each.stage, each.identity, each.user, each.groups))
+            self._keeping.keep(line, take_vouched(move, each))
 
     def _look(self, line: Line) -> None:
         said, due = self._said(line), self._clock.monotonic() >= line.look_at
@@ -239,13 +199,13 @@ class Promoter:
             with self._turn(move):
                 self._act_all(line)
         if self._protecting is not None:
-            self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keep(line, move))
+            self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keeping.keep(line, move))
         line.look_at = self._clock.monotonic() + pause(line.progress, self._clock.now())
 
     def _decide(self, line: Line, found: Found | None = None) -> tuple[Facts, Move]:
         facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
         move = look(line.pipeline, line.progress, facts, self._clock.now())
-        self._keep(line, move)
+        self._keeping.keep(line, move)
         self._tell_guard(line)
         return facts, move
 
@@ -257,7 +217,7 @@ class Promoter:
                 return
             for intent in move.intents:
                 event = self._acting.perform(intent)
-                self._keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
+                self._keeping.keep(line, take(line.pipeline, line.progress, facts, event, self._clock.now()))
 
     @contextmanager
     def _turn(self, move: Move) -> Iterator[None]:
@@ -271,7 +231,9 @@ class Promoter:
             yield
 
     def _tell_guard(self, line: Line) -> None:
-        """Say of which stages more steps are to come, before any of them is pushed."""
+        """Say of which stages more steps are to come, and what is promoted as one, before any of it is pushed."""
+        if self._grouping is not None:
+            self._grouping.tell(line.pipeline.key)
         for key, said in stages_open(line.pipeline, line.progress).items():
             rollout = self._rollout(key)
             if rollout is not None and rollout.stage_open != said:
@@ -290,21 +252,6 @@ class Promoter:
         for entry in asked:
             move = Move(line.pipeline, line.progress, Facts(), self._clock.now())
             move = answered(move, entry, believed=self._approvals is None)
-            self._keep(line, move, consumed=(entry.id,))
+            self._keeping.keep(line, move, consumed=(entry.id,))
             with self._lock:
                 line.asked.remove(entry)
-
-    def _keep(self, line: Line, move: Move, consumed: tuple[int, ...] = ()) -> None:
-        """Write down what was decided; nothing where nothing has changed."""
-        if move.progress == line.progress and not move.alerts and not consumed:
-            return
-        alerts = self._addressed(move.alerts)
-        key = line.pipeline.key
-        change = PipelineChange(key, line.version, dump_progress(move.progress), alerts, consumed, move.progress)
-        line.version = self._store.commit_pipeline(change)
-        line.progress = move.progress
-        for sentence in move.said:
-            _log.info(sentence, pipeline=str(key))
-        if alerts:
-            self._told()
-        self._moved(key, move)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.application import Application, ApplicationKey, Revision
-from controller.core.forge import Participants, PullRequestState
+from controller.core.forge import PullRequestState
 from controller.core.forge_writing import ForgeCommits
 from controller.core.git import canonical_url
 from controller.core.promotion.edits import FileField, fields_of
-from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts, Values
+from controller.core.promotion.facts import Facts, Found, Member, PlaceFacts, PullFacts, Values
 from controller.core.promotion.move import Move, places_of
 from controller.core.promotion.pipeline import PromotionPipeline, Stage, StageMode, StageTarget
 from controller.core.promotion.progress import Passage, Phase, Place, Progress
@@ -23,10 +23,7 @@ from controller.core.state import Rollout
 from controller.ports.forge import CommittingForge, Forge, ForgeError
 from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
-
-_MOST_AUTHORS_ASKED = 250
-WHOLE = ("",)
-"""The paths of a whole repository."""
+from controller.runtime.promotion_sources import Authors
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,7 @@ class Gathering:
 
     def __init__(self, ports: PromotionPorts) -> None:
         self._ports = ports
+        self._authors = Authors(ports.repositories, ports.forge)
         self._fields: dict[tuple[str, Revision, tuple[FileField, ...]], Values] = {}
 
     def facts(self, pipeline: PromotionPipeline, progress: Progress, found: Found | None, now: float) -> Facts:
@@ -83,15 +81,12 @@ class Gathering:
 
     def _place(self, move: Move, place: Place, heads: dict[tuple[str, str], Revision]) -> PlaceFacts:
         stage, target = move.stage(place), move.target(place)
-        key = move.application(place)
-        rollout = self._ports.rollout(key)
-        if rollout is None:
-            unknown = AppStanding(key, Judged.UNKNOWN)
-            return PlaceFacts(place, trouble=f"there is no application {key}", standing=unknown)
-        application = rollout.application
-        trouble = self._ports.may_promote(move.pipeline.key, application) or _outside(target, stage, application)
+        keys = move.applications(place)
+        rollouts = [rollout for key in keys if (rollout := self._ports.rollout(key)) is not None]
+        trouble = self._trouble(move, place, rollouts)
         if trouble:
-            return PlaceFacts(place, trouble=trouble, standing=standing_of(rollout))
+            return PlaceFacts(place, trouble=trouble, members=tuple(map(self._member, keys)))
+        application = rollouts[0].application
         url = target.write.repository or application.source.repository
         branch = target.write.branch or application.source.branch
         facts = PlaceFacts(
@@ -104,8 +99,16 @@ class Gathering:
         try:
             return self._read(move, stage, target, facts, heads)
         except (RepositoryError, ForgeError, ManifestError) as error:
-            standing = standing_of(rollout, paused=self._ports.paused(key))
-            return replace(facts, trouble=str(error), standing=standing)
+            return replace(facts, trouble=str(error), members=tuple(map(self._member, keys)))
+
+    def _trouble(self, move: Move, place: Place, rollouts: Sequence[Rollout]) -> str:
+        """Why nothing can be written for a place's applications; empty: it can."""
+        found = [each.application for each in rollouts]
+        missing = [str(key) for key in move.applications(place) if all(each.key != key for each in found)]
+        if missing:
+            return f"there is no application {' or '.join(missing)}"
+        refused = (self._ports.may_promote(move.pipeline.key, each) for each in found)
+        return next(filter(None, refused), "") or _outside(move.target(place), move.stage(place), found)
 
     def _read(
         self, move: Move, stage: Stage, target: StageTarget, facts: PlaceFacts, heads: dict[tuple[str, str], Revision]
@@ -121,12 +124,15 @@ class Gathering:
             head = heads[where] = repository.fetch(facts.branch)
             facts = replace(facts, head=head, values=self._values(facts.repository, head, fields))
         # only now: a restore that took the version out of the branch is then known to the guard
-        key = move.application(place)
+        members = map(self._member, move.applications(place))
+        told = tuple(replace(each, live_values=self._live(facts, fields, each.standing)) for each in members)
+        return self._with_authors(move, stage, passage, replace(facts, members=told))
+
+    def _member(self, key: ApplicationKey) -> Member:
         rollout = self._ports.rollout(key)
-        standing = standing_of(rollout, paused=self._ports.paused(key)) if rollout is not None else None
-        live = self._live(facts, fields, standing)
-        facts = replace(facts, standing=standing, live_values=live)
-        return self._with_authors(move, stage, passage, facts)
+        if rollout is None:
+            return Member(AppStanding(key, Judged.UNKNOWN))
+        return Member(standing_of(rollout, paused=self._ports.paused(key)))
 
     def _values(self, url: str, revision: Revision, fields: tuple[FileField, ...]) -> Values:
         known = (canonical_url(url), revision, fields)
@@ -149,8 +155,8 @@ class Gathering:
                 values.append(None)  # writing says what is wrong with it
         return tuple(values)
 
-    def _live(self, facts: PlaceFacts, fields: tuple[FileField, ...], standing: AppStanding | None) -> Values | None:
-        if standing is None or standing.live is None:
+    def _live(self, facts: PlaceFacts, fields: tuple[FileField, ...], standing: AppStanding) -> Values | None:
+        if standing.live is None:
             return None
         try:
             return self._values(facts.repository, standing.live, fields)
@@ -183,36 +189,8 @@ class Gathering:
         rules = stage.approvals
         if rules is None or not rules.not_author or passage is None or passage.phase not in _ASKED:
             return facts
-        authors, unknown = self._authors(move, passage)
+        authors, unknown = self._authors.of(move, passage)
         return replace(facts, authors=authors, authors_unknown=unknown)
-
-    def _authors(self, move: Move, passage: Passage) -> tuple[Participants, str]:
-        """Who wrote the source's commits between what is there now and the version."""
-        version = passage.version
-        if not version.revision or not version.source:
-            return Participants(complete=False), (
-                "the image has no labels org.opencontainers.image.revision and source: set them in the build, or let "
-                "somebody bypass the approvals"
-            )
-        forge = self._ports.forge(version.source)
-        if forge is None:
-            return Participants(complete=False), f"the settings name no forge for {version.source}"
-        previous = next(
-            (each for each in move.progress.known if each.name == passage.previous and each.revision), None
-        )
-        if previous is None:
-            return Participants(
-                complete=False
-            ), f"the commit of {passage.previous or 'what is there now'} is not known"
-        try:
-            repository = self._ports.repositories[version.source]
-            between = repository.commits_between(Revision(previous.revision), Revision(version.revision), WHOLE)
-            commits = [each.revision for each in between]
-            return forge.authors(commits[:_MOST_AUTHORS_ASKED]), (
-                "" if len(commits) <= _MOST_AUTHORS_ASKED else f"{len(commits)} commits are more than are asked about"
-            )
-        except (RepositoryError, ForgeError) as error:
-            return Participants(complete=False), str(error)
 
     def _members(self, move: Move, places: Iterable[PlaceFacts]) -> Mapping[str, frozenset[str]]:
         """For each team that approvals name: those of the reviewers who are in it."""
@@ -257,6 +235,6 @@ def _pull(forge: Forge, number: int, *, queued: bool) -> PullFacts:
     return PullFacts(request, forge.reviews(number), forge.checks(request.head), queued=queued)
 
 
-def _outside(target: StageTarget, stage: Stage, application: Application) -> str:
+def _outside(target: StageTarget, stage: Stage, applications: Sequence[Application]) -> str:
     files: Iterable[str] = [*(each.file for each in target.write.updates), *(each.file for each in stage.steps)]
-    return outside_of(target.write.repository, target.write.branch, files, application)
+    return outside_of(target.write.repository, target.write.branch, files, applications)

@@ -47,7 +47,10 @@ def said_of(
 ) -> tuple[object, ...]:
     """What the guard says of the pipeline's applications, as far as a look depends on it."""
     keys = (
-        target.application.key(pipeline.key.namespace) for stage in pipeline.spec.stages for target in stage.places
+        each.key(pipeline.key.namespace)
+        for stage in pipeline.spec.stages
+        for target in stage.places
+        for each in target.applications
     )
     return tuple(_said(rollout) for key in keys if (rollout := rollout_of(key)) is not None)
 

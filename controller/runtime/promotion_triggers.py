@@ -3,11 +3,9 @@
 Invariant: an adapter's error becomes a sentence, never an empty list: what cannot be asked takes nothing away.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from controller.core.application import Revision
 from controller.core.declared import DeclarationError
 from controller.core.promotion.facts import Found
 from controller.core.promotion.image import ImageRepository, TagList
@@ -15,12 +13,13 @@ from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import MOST_KNOWN, Progress
 from controller.core.promotion.semver import read_semver
 from controller.core.promotion.tag_pattern import tag_pattern
-from controller.core.promotion.tags import Pin, Standing, TagMoved, TagOrder, TagRule, learned, stand
+from controller.core.promotion.tags import Pin, Reason, Standing, TagMoved, TagOrder, TagRule, learned, stand
 from controller.core.promotion.trigger import BranchTrigger, GitTrigger, ImageTrigger, PullRequestTrigger
 from controller.core.promotion.version import SHORT, Version
 from controller.ports.forge import Forge, ForgeError
 from controller.ports.registry import Registry, RegistryError
 from controller.ports.repository import Repository, RepositoryError
+from controller.runtime.promotion_sources import with_source
 
 MOST_ROUNDS = 60
 """Rounds of asking about tags in one look: of a long list that is ordered by time the rest comes with the next."""
@@ -67,7 +66,7 @@ class Triggers:
         image = ImageRepository.parse(trigger.repository)
         registry, name = self.registry(image.registry), str(image)
         rule = TagRule(tag_pattern(trigger.tag_pattern), trigger.order)
-        tags = self._tags(registry, image, rule)
+        tags = self._of_all(self._tags(registry, image, rule), trigger, rule)
         asked = _Asked(dict(progress.pins))
         standing = stand(rule, tags.tags, asked.pins)
         for _ in range(MOST_ROUNDS):
@@ -84,14 +83,12 @@ class Triggers:
             Version(each.version, each.tag, each.digest, name, found_at=each.created or 0.0)
             for each in standing.candidates
         )
-        trouble = "" if standing.newest is not None else standing.sentence
+        trouble = "" if standing.newest is not None else _why_none(standing, trigger)
         moved = tuple(map(str, asked.moved))
         if not trouble and moved:
             trouble = f"{moved[0]}; what was promoted stays pinned to its digest"
         found = Found(versions if not standing.ask_digest and not standing.ask_image else None, trouble)
-        return replace(
-            _with_source(found, registry, image, trigger, progress), pins=asked.kept(tags.tags), moved=moved
-        )
+        return replace(with_source(found, self.registry, trigger, progress), pins=asked.kept(tags.tags), moved=moved)
 
     def _tags(self, registry: Registry, image: ImageRepository, rule: TagRule) -> TagList:
         """All tags; of one tag that is followed the list is not needed."""
@@ -100,6 +97,14 @@ class Triggers:
         name = str(image)
         found = self._lists[name] = registry.tags(image, self._lists.get(name))
         return found
+
+    def _of_all(self, tags: TagList, trigger: ImageTrigger, rule: TagRule) -> TagList:
+        """Of the first image's tags those that all images of the group have."""
+        for each in trigger.together_with:
+            image = ImageRepository.parse(each)
+            there = set(self._tags(self.registry(image.registry), image, rule).tags)
+            tags = TagList(tuple(tag for tag in tags.tags if tag in there))
+        return tags
 
     def _git_tags(self, trigger: GitTrigger) -> Found:
         pattern = tag_pattern(trigger.tag_pattern)
@@ -141,6 +146,14 @@ class Triggers:
         return Found(versions)
 
 
+def _why_none(standing: Standing, trigger: ImageTrigger) -> str:
+    """Why there is no newest version; of a group, that the images have no tag in common."""
+    if standing.reason is not Reason.NO_MATCH or not trigger.together_with:
+        return standing.sentence
+    images = ", ".join((trigger.repository, *trigger.together_with))
+    return f"no tag that matches {trigger.tag_pattern} is there in each of {images}"
+
+
 class _Asked:
     """What was asked about tags in this look."""
 
@@ -171,22 +184,3 @@ class _Asked:
         """The pins of tags that are still there."""
         there = set(tags)
         return tuple(sorted((tag, pin) for tag, pin in self.pins.items() if tag in there))
-
-
-def _with_source(
-    found: Found, registry: Registry, image: ImageRepository, trigger: ImageTrigger, progress: Progress
-) -> Found:
-    """The newest version with the commit that it was built from, asked once."""
-    if not found.versions:
-        return found
-    newest = found.versions[0]
-    seen = progress.version(newest.identity)
-    if seen is not None and seen.revision:
-        return found
-    try:
-        facts = registry.image(image, newest.digest)
-    except RegistryError:
-        return found  # who wrote it stays unknown, which approvals say
-    source = trigger.source.repository if trigger.source is not None else facts.source
-    revision = facts.revision if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", facts.revision) else ""
-    return replace(found, versions=(replace(newest, revision=Revision(revision), source=source), *found.versions[1:]))

@@ -4,11 +4,12 @@ Invariant: what is put back is proved before it is pushed: against the head noth
 of them is as it was. It is pushed by a compare-and-swap on the head that was looked at, by a process that leads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from controller.core.application import Application
 from controller.core.declared import DeclarationError
 from controller.core.git import CommitIdentity, PushResult
 from controller.core.promotion.facts import Facts
@@ -84,16 +85,19 @@ class Protecting:
         keep(forget_unlocked(move))
 
     def _look(self, move: Move, place: Place, progress: Callable[[], Progress], keep: Keep) -> None:
-        rollout = self.ports.rollout(move.application(place))
-        if rollout is None or self.ports.may_promote(move.pipeline.key, rollout.application):
+        found = [self.ports.rollout(each) for each in move.applications(place)]
+        rollouts = [each for each in found if each is not None]
+        if len(rollouts) < len(found) or any(
+            self.ports.may_promote(move.pipeline.key, each.application) for each in rollouts
+        ):
             return
-        built_by_guard = rollout.rollback.built if rollout.rollback is not None else ()
-        restores = tuple(each.revision for each in built_by_guard)
+        rollbacks = (each.rollback for each in rollouts if each.rollback is not None)
+        restores = tuple(commit.revision for each in rollbacks for commit in each.built)
         reading = LockReading(
             self.ports,
             move,
             place,
-            rollout.application,
+            _as_one([each.application for each in rollouts]),
             own_commits(move.progress) | set(restores),
             commits_by_forge(move.progress),
         )
@@ -134,3 +138,10 @@ class Protecting:
 def _persisted(move: Move) -> Move:
     """What it told is written down, and is not told again."""
     return replace(move, alerts=(), said=())
+
+
+def _as_one(applications: Sequence[Application]) -> Application:
+    """The first of a group, with the paths of all of them."""
+    first = applications[0]
+    paths = tuple(dict.fromkeys(path for each in applications for path in each.source.paths))
+    return replace(first, source=replace(first.source, paths=paths))

@@ -7,7 +7,7 @@ deployed while it was guarded is asked of Git, of all of them at once.
 from collections.abc import Iterable, Mapping, Sequence
 
 from controller.core.application import GitSource, Revision
-from controller.core.git import RestoreFacts, canonical_url
+from controller.core.git import RestoreFacts, same_branch
 from controller.core.never_pushed import MANY_FILES
 from controller.core.state import Rollout
 from controller.ports.repository import Repository
@@ -71,13 +71,6 @@ class Readers:
 def read_same_paths(one: GitSource, other: GitSource) -> bool:
     """Whether two applications read overlapping paths of one branch."""
     return overlap(one.paths, other.paths) and same_branch(one, other)
-
-
-def same_branch(one: GitSource, other: GitSource) -> bool:
-    """Whether two applications are deployed from one branch of one repository, however its URL is spelled."""
-    if one.branch != other.branch:
-        return False
-    return one.repository == other.repository or canonical_url(one.repository) == canonical_url(other.repository)
 
 
 def overlap(one: Iterable[str], other: Iterable[str]) -> bool:

@@ -62,7 +62,8 @@ class Surroundings:
             for each in self._store.decisions(now - DECISIONS_BACK)
         )
         source = rollout.application.source
-        others = [other for other in self._rollouts() if other.application.key != key]
+        one = {key, *(each.application for each in rollout.companions)}  # promoted as one, restored as one
+        others = [other for other in self._rollouts() if other.application.key not in one]
         readers = tuple(
             Reader(other.application.key, _breached(other)) for other in self._readers.of(source, others, facts)
         )

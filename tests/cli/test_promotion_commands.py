@@ -118,8 +118,8 @@ def test_approve_freeze_and_thaw_leave_requests(run: Run, settings: tuple[str, s
     ("arguments", "said"),
     [
         (("promote", "chekout", "1.1.0", "--to", "dev"), "there is no pipeline 'chekout': did you mean checkout?"),
-        (("promote", "checkout", "1.1.0", "--to", "prod"), "there is no stage in shop/checkout 'prod'"),
-        (("promote", "checkout", "9.9.9", "--to", "dev"), "there is no version in shop/checkout '9.9.9'"),
+        (("promote", "checkout", "1.1.0", "--to", "prod"), "there is no stage 'prod' in shop/checkout"),
+        (("promote", "checkout", "9.9.9", "--to", "dev"), "there is no version '9.9.9' in shop/checkout"),
         (("freeze", "checkout"), 'say why: --reason "…"'),
         (("freeze", "--reason", "x"), "name one pipeline, or --all"),
         (("thaw", "checkout", "--all"), "name one pipeline, or --all"),

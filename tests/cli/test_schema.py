@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from controller.adapters.policies.files import LoadedPolicy, load_file
 from controller.cli.main import app
+from controller.core.policy import SLOPolicy
 from controller.core.policy_schema import policy_reference, policy_schema
+from controller.core.promotion.pipeline import PromotionPipeline
 from tests.core.policy_documents import EXAMPLE, FIRST, INDICATOR, RATIO, changed, messages, minimal
 from tests.core.policy_documents import Path as Field
 
@@ -123,16 +125,22 @@ def test_editor_shows_what_lint_would_say(path: Field, value: Any) -> None:
     assert messages(path, value)
 
 
-def test_every_field_is_described() -> None:
+@pytest.mark.parametrize("kind", [SLOPolicy, PromotionPipeline])
+def test_every_field_is_described(kind: type[SLOPolicy] | type[PromotionPipeline]) -> None:
     """Editors show a sentence for each field."""
-    schema = policy_schema()
-    for name, model in {"SLOPolicy": schema, **schema["$defs"]}.items():
+    schema = policy_schema(kind)
+    for name, model in {kind.__name__: schema, **schema["$defs"]}.items():
         for field, value in model.get("properties", {}).items():
             described = "description" in value or "$ref" in value
             assert described, f"{name}.{field} has no description"
 
 
-def test_reference_is_up_to_date() -> None:
+@pytest.mark.parametrize(
+    ("kind", "document"), [(SLOPolicy, "policy-reference.md"), (PromotionPipeline, "pipeline-reference.md")]
+)
+def test_reference_is_up_to_date(kind: type[SLOPolicy] | type[PromotionPipeline], document: str) -> None:
     """The document is what the models say; ``rollguard schema --markdown`` writes it."""
-    written = (ROOT / "docs" / "policy-reference.md").read_text()
-    assert written == policy_reference(), "run: rollguard schema --markdown > docs/policy-reference.md"
+    written = (ROOT / "docs" / document).read_text()
+    assert written == policy_reference(kind), (
+        f"run: rollguard schema --kind {kind.__name__} --markdown > docs/{document}"
+    )

@@ -23,7 +23,7 @@ from controller.adapters.store.custom_resource import CustomResourceStore
 from controller.app.clocks import SystemClock
 from controller.app.declaring_pipelines import DeclaringPipelines
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import Approval, Phase
+from controller.core.promotion.progress import Approval, Phase, Place
 from controller.ports.promotion_inbox import FreezeCommand, dump_promotion_command
 from tests.cluster.pipelines import pipeline_document
 from tests.cluster.release import Installed, installation
@@ -367,6 +367,38 @@ def test_the_right_approval_is_taken_in_and_outlives_the_process(
     second.turn()
     assert later.pipeline(key) == stored
     assert second.said == []
+
+
+def test_a_hotfix_passes_by_whom_the_cluster_vouches_for(
+    account: Api, installed: Installed, in_force: dict[str, KubeApi], approvals: ClusterApprovals
+) -> None:
+    """Ann, whom the pipeline names, lets a version through with her reason; bob cannot in her name, nor in his own."""
+    ann = f"system:serviceaccount:{installed.shop}:ann"
+    world = world_of(installed.shop, "hotfix")
+    production = world.pipeline.spec.stages[2]
+    assert production.approvals is not None
+    rules = production.approvals.model_copy(update={"bypass": (ann,)})
+    stages = (*world.pipeline.spec.stages[:2], production.model_copy(update={"approvals": rules}))
+    spec = world.pipeline.spec.model_copy(update={"stages": stages})
+    world.pipeline = world.pipeline.model_copy(update={"spec": spec})
+    promoting = Promoting(CustomResourceStore(account, installed.namespace), world, approvals.of)
+    promoting.turn()
+
+    def heard(sentence: str) -> bool:
+        promoting.turn()
+        return sentence in promoting.said
+
+    hurry = {"pipeline": "hotfix", "bypassReason": "login is broken"}
+    with pytest.raises(ApiError, match=r"spec\.user is who approves"):
+        in_force["bob"].create(approval(installed, "ann", **hurry))
+    in_force["bob"].create(approval(installed, "bob", **hurry))
+    bob = f"system:serviceaccount:{installed.shop}:bob"
+    until(lambda: heard(f"{bob} may not bypass the approvals of production: they hold"), "bob's word")
+    in_force["ann"].create(approval(installed, "ann", **hurry))
+    until(lambda: heard(f"{ann} promotes 1.1.0 to production"), "ann's word")
+    way = promoting.progress.passage(Place("production"))
+    assert way is not None
+    assert (way.bypassed_by, way.bypass_reason) == (ann, "login is broken")
 
 
 def test_what_people_ask_is_taken_in_once(account: Api, control_plane: ControlPlane, installed: Installed) -> None:

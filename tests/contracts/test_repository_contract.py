@@ -378,6 +378,37 @@ def test_whole_commits_are_reverted_newest_first(case: Case) -> None:
     assert case.inspect(good, bad, scope=Scope.COMMITS).already_restored
 
 
+def test_what_was_promoted_together_is_undone_together(case: Case) -> None:
+    """Of the companion only what the suspects did goes: its own changes, before and after, stay."""
+    cart, own, other = "apps/cart/values.yaml", "apps/cart/own.yaml", "apps/other/values.yaml"
+    good = case.commit({f"{SHOP}/a.yaml": "tag: one\n", cart: "tag: one\n", own: "1\n", other: "tag: one\n"})
+    case.commit({own: "2\n"}, "The cart's own")
+    bad = case.commit({f"{SHOP}/a.yaml": "tag: two\n", cart: "tag: two\n", other: "tag: two\n"}, "Promote")
+    case.commit({own: "3\n"}, "The cart's own, later")
+    facts = case.inspect(good, bad, together=("apps/cart",))
+    assert [commit.subject for commit in facts.suspects] == ["Promote"]
+    assert facts.changed_files == (cart, f"{SHOP}/a.yaml")
+    case.repository.push(case.restore(facts), "main", facts.head)
+    assert case.remote.files() == {
+        f"{SHOP}/a.yaml": b"tag: one\n",
+        cart: b"tag: one\n",
+        own: b"3\n",
+        other: b"tag: two\n",
+    }
+    assert case.inspect(good, bad, together=("apps/cart",)).already_restored
+
+
+def test_a_companion_that_went_on_by_itself_holds_up_nothing(case: Case) -> None:
+    """What somebody else wrote into the same lines since stays; the application itself is restored all the same."""
+    cart = "apps/cart/values.yaml"
+    good = case.commit({f"{SHOP}/a.yaml": "tag: one\n", cart: "tag: one\n"})
+    bad = case.commit({f"{SHOP}/a.yaml": "tag: two\n", cart: "tag: two\n"}, "Promote")
+    case.commit({cart: "tag: three\n"}, "The cart's own")
+    facts = case.inspect(good, bad, together=("apps/cart",))
+    assert facts.changed_files == (f"{SHOP}/a.yaml",)
+    assert not facts.conflicts
+
+
 def test_merges_on_the_branchs_line_are_suspects(case: Case) -> None:
     """A merged side branch: its commits and the merge are suspects, and reverting whole commits undoes it once."""
     good = case.commit({f"{SHOP}/a.yaml": manifest("a"), "other": "1"})

@@ -222,6 +222,8 @@ class InMemoryRepository:
 
     def inspect(self, request: RestoreRequest) -> RestoreFacts:
         checked_paths(request.paths)
+        if request.together:
+            checked_paths(request.together)
         for revision in (request.target, request.live, *request.ours, *request.chain):
             checked_revision(revision)
         with self.remote.lock:
@@ -379,7 +381,9 @@ class _Inspection:
         later = self._between(request.live, head) if both else []
         newer = [facts for facts in map(self.remote.commit_facts, later) if touched & set(facts.files)]
         before = self._files(head)
-        after, conflicts = self._merged(suspects) if both else (None, [])
+        after, conflicts = self._merged(suspects, request.together) if both else (None, [])
+        if both and after is None and request.together:
+            after, conflicts = self._merged(suspects, ())
         changed = [] if after is None else _differing(before, after)
         was, becomes, unreadable = _objects(before, after or {}, changed)
         return RestoreFacts(
@@ -436,20 +440,29 @@ class _Inspection:
         outside = {path: data for path, data in live.items() if path not in _within(live, self.paths)}
         return outside | inside
 
-    def _reverted(self, suspects: Sequence[CommitFacts]) -> tuple[dict[str, bytes] | None, list[str]]:
-        tree = dict(self._files(self.request.live))
+    def _reverted(
+        self, tree: dict[str, bytes], suspects: Sequence[CommitFacts], paths: Sequence[str] = ("",)
+    ) -> tuple[dict[str, bytes] | None, list[str]]:
         for suspect in suspects:
             before = self._files(suspect.parents[0]) if suspect.parents else {}
-            after, conflicts = _three_way(self._files(suspect.revision), tree, before)
+            base, theirs = _within(self._files(suspect.revision), paths), _within(before, paths)
+            after, conflicts = _three_way(base, tree, theirs)
             if conflicts:
                 return None, conflicts
             tree = after
         return tree, []
 
-    def _merged(self, suspects: Sequence[CommitFacts]) -> tuple[dict[str, bytes] | None, list[str]]:
-        wanted, conflicts = (
-            self._reverted(suspects) if self.request.scope is Scope.COMMITS else (self._synthetic(), [])
-        )
+    def _wanted(
+        self, suspects: Sequence[CommitFacts], together: Sequence[str]
+    ) -> tuple[dict[str, bytes] | None, list[str]]:
+        if self.request.scope is Scope.COMMITS:
+            return self._reverted(dict(self._files(self.request.live)), suspects)
+        return self._reverted(self._synthetic(), suspects, together) if together else (self._synthetic(), [])
+
+    def _merged(
+        self, suspects: Sequence[CommitFacts], together: Sequence[str]
+    ) -> tuple[dict[str, bytes] | None, list[str]]:
+        wanted, conflicts = self._wanted(suspects, together)
         if wanted is None:
             return None, conflicts
         head = self._files(self.head)

@@ -1,6 +1,9 @@
 """Which approvals a promoter counts, and that each counts once."""
 
-from controller.core.promotion.progress import Approval
+from dataclasses import replace
+
+from controller.core.alerts import AlertName
+from controller.core.promotion.progress import Approval, Place
 from controller.ports.promotion_inbox import (
     ApproveCommand,
     FreezeCommand,
@@ -8,11 +11,12 @@ from controller.ports.promotion_inbox import (
     PromotionCommand,
     dump_promotion_command,
 )
-from tests.core.promotion.world import version
+from tests.core.promotion.world import PIPELINE, World, pipeline, version
 from tests.fakes.store import MemoryDatabase, MemoryStore
 from tests.runtime.promoting import Promoting
 
 IDENTITY = version(1).identity
+BYPASSED = PIPELINE.replace("notAuthor: true}", "notAuthor: true, bypass: [dora]}")
 
 
 def given(user: str, *groups: str, identity: str = IDENTITY, stage: str = "production") -> Approval:
@@ -82,6 +86,36 @@ def test_nobody_approves_in_anothers_name_by_the_inbox() -> None:
     assert [each.by for each in promoting.progress.freezes] == ["carol"]
     assert not store.inbox()
     assert sum("nothing vouches for that" in each for each in promoting.said) == 2
+
+
+def test_a_bypass_that_is_vouched_for_lets_a_hotfix_through_once() -> None:
+    """Named as one who may: asked for with the reason, others are alerted; the object that stays there is no news."""
+    database, said = MemoryDatabase(), [replace(given("Dora"), bypass_reason="login is broken")]
+    promoting = Promoting(MemoryStore(database), World(pipeline(BYPASSED)), approvals=lambda _key: said)
+    promoting.turn()
+    promoting.turn()
+    assert "Dora promotes 1.1.0 to production" in promoting.said
+    way = promoting.progress.passage(Place("production"))
+    assert way is not None
+    assert (way.bypassed_by, way.bypass_reason, way.approved_by) == ("Dora", "login is broken", ())
+    assert [each.name for each in promoting.progress.alerts] == [AlertName.APPROVAL_BYPASSED]
+    later = Promoting(MemoryStore(database), promoting.world, approvals=lambda _key: said)
+    later.turn()
+    assert not [each for each in later.said if "promotes" in each]
+
+
+def test_a_bypass_of_somebody_else_is_neither_that_nor_an_approval() -> None:
+    """Who is not named bypasses nothing, and has not agreed either; nobody is told twice."""
+    said = [replace(given("alice"), bypass_reason="hurry")]
+    promoting = Promoting(MemoryStore(), World(pipeline(BYPASSED)), approvals=lambda _key: said)
+    for _ in range(3):
+        promoting.turn()
+    assert promoting.said.count("alice may not bypass the approvals of production: they hold") == 1
+    assert promoting.progress.passage(Place("production")) is None
+    assert promoting.progress.alerts == ()
+    said.append(given("alice"))
+    promoting.turn()
+    assert promoting.said[-1] == "alice approves 1.1.0 for production", "she may agree all the same"
 
 
 def test_without_a_cluster_whoever_may_write_the_store_is_believed() -> None:

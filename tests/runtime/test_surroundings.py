@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.application import Application, ApplicationKey, GitSource, Revision
+from controller.core.application import Application, ApplicationKey, Companion, GitSource, Revision
 from controller.core.events import Limits
 from controller.core.git import RestoreRequest
 from controller.core.rollback import Rollback, Stage
@@ -81,8 +81,10 @@ def test_neighbours_are_others_of_their_own_paths() -> None:
     bench.report(bench.remote.head(), key=shared.key)
     bench.metrics.share = 0.3
     bench.pass_until(lambda: bench.rollout().rollback is not None)
-    found = bench.surroundings.world(replace(bench.rollout(), rollback=in_flight(bench))).neighbours
-    assert [each.application for each in found] == [CART]
+    waiting = replace(bench.rollout(), rollback=in_flight(bench))
+    assert [each.application for each in bench.surroundings.world(waiting).neighbours] == [CART]
+    together = replace(waiting, companions=(Companion(CART, ("apps/cart",)),))
+    assert bench.surroundings.world(together).neighbours == (), "both are restored by one commit"
 
 
 def in_flight(bench: Bench) -> Rollback | None:
@@ -158,3 +160,14 @@ def test_who_reads_what_a_restore_changes_is_asked_of_git() -> None:
     assert read_by("envs/a/kustomization.yaml") == []
     assert read_by("envs/a/kustomization.yaml", "base/x") == [CART]
     assert read_by() == [CART]
+
+
+def test_what_is_promoted_together_is_no_other_reader() -> None:
+    """It is restored by the same commit, so that what it reads holds up nothing."""
+    twin = application(ApplicationKey("shop", "twin"))
+    shared = type(twin)(twin.key, source("apps/checkout"))
+    bench = Bench(applications=(application(), shared))
+    rollout = replace(bench.rollout(), companions=(Companion(twin.key, ("apps/checkout",)),))
+    surroundings = Surroundings(bench.store, bench.clock, Limits(), bench.reconciler.rollouts)
+    assert [each.application for each in surroundings.world(bench.rollout()).readers] == [twin.key]
+    assert surroundings.world(rollout).readers == ()

@@ -21,7 +21,14 @@ PIPELINE_RULES: Mapping[str, Mapping[str, Any]] = {
         )
     ),
     "Trigger.interval": lasting("5s", 5, "1d", 86400),
+    "ImageTrigger": rules(
+        (
+            "self.togetherWith.size() == 0 || self.order != 'digest'",
+            "order: digest follows one image, and togetherWith names more; give a release its own tag",
+        )
+    ),
     "ImageTrigger.repository": {"maxLength": 512},
+    "ImageTrigger.togetherWith[]": {"maxLength": 512},
     "ImageTrigger.tagPattern": {"maxLength": 256},
     "GitTrigger.tagPattern": {"maxLength": 256},
     "Stage": rules(
@@ -36,6 +43,10 @@ PIPELINE_RULES: Mapping[str, Mapping[str, Any]] = {
         (
             "!has(self.mergeWhen) || self.mode == 'PullRequest'",
             "mergeWhen goes with mode: PullRequest; a commit has nothing to merge",
+        ),
+        (
+            "self.togetherWith.size() == 0 || has(self.application)",
+            "togetherWith goes with application; name the first one as application",
         ),
     ),
     "Stage.soak": lasting("0s", 0, "30d", 2592000),

@@ -115,7 +115,7 @@ class PromotionStatus(Fields):
 
 
 class ApprovalSpec(Fields):
-    """A person's word for one version in one stage."""
+    """A person's word for one version in one stage: an approval, or a hotfix's way round approvals."""
 
     pipeline: _ObjectName
     """The PromotionPipeline, in the same namespace."""
@@ -125,5 +125,7 @@ class ApprovalSpec(Fields):
     """What names this version and no other, as the pipeline's status has it: `identity`, not the tag, which can move."""
     user: _ObjectName
     """Who approves: the very name by which the API server knows who creates the object."""
+    bypass_reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """A hotfix: why it gets in without approvals, windows and soak. The stage's `approvals.bypass` must name the user."""
     groups: Annotated[tuple[_ObjectName, ...], Field(max_length=64)] = ()
     """Groups of the user that the pipeline's approvals ask for; the API server must know the user to be in each."""

@@ -14,6 +14,7 @@ from controller.adapters.kubernetes.resources import APPROVALS
 from controller.adapters.kubernetes.watch import ListWatch
 from controller.core.application import ApplicationKey
 from controller.core.promotion.progress import Approval
+from controller.core.revert import one_line
 from controller.ports.clock import Clock
 
 GivenApproval: TypeAlias = tuple[ApplicationKey, Approval]
@@ -74,4 +75,6 @@ def given_approval(document: Mapping[str, Any]) -> GivenApproval | None:
     at = moment(metadata, "creationTimestamp")
     if not (pipeline.namespace and pipeline.name and stage and version and user and at is not None):
         return None
-    return pipeline, Approval(stage, version, user, at, texts(spec, "groups"))
+    return pipeline, Approval(
+        stage, version, user, at, texts(spec, "groups"), one_line(text(spec, "bypassReason"), 500)
+    )

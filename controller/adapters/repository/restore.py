@@ -5,7 +5,11 @@ reverting each suspect, newest first, does to the live tree (``Commits``). They 
 with the live tree as the base. So a later change of somebody else survives, what the suspects added goes, and where
 both changed the same lines there is a conflict, never a loss. Planning again after the restore changes nothing.
 
-Invariant: with ``ApplicationPaths`` no file outside of the paths changes, and policies stay as the head has them.
+Of applications that are promoted together with this one, what the suspects did there is undone in the same commit; what
+others have changed there since stays, and holds up nothing.
+
+Invariant: with ``ApplicationPaths`` no file outside of the paths (and of those promoted together) changes, and policies
+stay as the head has them.
 """
 
 from collections.abc import Sequence
@@ -43,7 +47,8 @@ def checked_request(request: RestoreRequest) -> RestoreRequest:
     checked_branch(request.branch)
     for revision in (request.target, request.live, *request.ours, *request.chain):
         checked_revision(revision)
-    return with_changes(request, paths=checked_paths(request.paths))
+    together = checked_paths(request.together) if request.together else ()
+    return with_changes(request, paths=checked_paths(request.paths), together=together)
 
 
 def inspect(mirror: Mirror, request: RestoreRequest) -> RestoreFacts:
@@ -84,7 +89,9 @@ class _Inspection:
         request, kin, head = self._request, self._kin, self._head
         between, later = kin.between(request.target, request.live), kin.between(request.live, head)
         suspects, newer = suspects_and_newer(self._mirror, kin, between, later, request.paths)
-        plan = self._plan(suspects)
+        plan = self._plan(suspects, request.together)
+        if plan.tree is None and request.together:
+            plan = self._plan(suspects, ())
         head_content, live_content, target_content, *chain = self._contents
         return RestoreFacts(
             request=request,
@@ -112,9 +119,15 @@ class _Inspection:
             protected_restores=tuple(c for c in suspects if any(key == ROLLBACK_OF for key, _ in c.trailers)),
         )
 
-    def _plan(self, suspects: Sequence[CommitFacts]) -> "_Plan":
-        whole_commits = self._request.scope is Scope.COMMITS
-        wanted = self._reverted(suspects) if whole_commits else self._restored()
+    def _plan(self, suspects: Sequence[CommitFacts], together: Sequence[str]) -> "_Plan":
+        """The tree to commit; ``together``: paths in which the suspects' own changes are undone beside."""
+        if self._request.scope is Scope.COMMITS:
+            wanted = self._reverted(self._live_tree, suspects)
+        elif together:
+            restored = apply(self._mirror, self._live_tree, self._restored())
+            wanted = self._reverted(restored.tree, suspects, outermost(together))
+        else:
+            wanted = self._restored()
         if isinstance(wanted, _Plan):
             return wanted
         wanted = without_policies(self._mirror, self._head_tree, wanted, self._reader)
@@ -138,32 +151,37 @@ class _Inspection:
         made = apply(self._mirror, self._live_tree, wanted)
         return None if made.conflicts else made.tree
 
-    def _reverted(self, suspects: Sequence[CommitFacts]) -> "Sequence[FileChange] | _Plan":
-        """Each suspect on the branch's own line reverted, newest first; no plan where the target is not on that line."""
+    def _reverted(
+        self, tree: str, suspects: Sequence[CommitFacts], paths: Sequence[str] = ("",)
+    ) -> "Sequence[FileChange] | _Plan":
+        """What is in the tree with each suspect on the branch's own line reverted within the paths, newest first.
+
+        No plan where the target is not on that line.
+        """
         line = self._kin.own_line(self._request.live)
         if self._request.target not in line or len(suspects) >= MOST_SUSPECTS:
             return _Plan()
-        tree = self._live_tree
         for suspect in suspects:
             if suspect.revision in line:
-                undone = apply(self._mirror, tree, self._undoing(suspect))
+                undone = apply(self._mirror, tree, self._undoing(suspect, paths))
                 if undone.conflicts:
                     return _Plan(conflicts=_names(undone.conflicts))
                 tree = undone.tree
         return compare(self._mirror, self._live_tree, tree)
 
-    def _undoing(self, suspect: CommitFacts) -> Sequence[FileChange]:
+    def _undoing(self, suspect: CommitFacts, paths: Sequence[str]) -> Sequence[FileChange]:
         names = [suspect.revision, *suspect.parents[:1]]
         trees = [found.oid if found else "" for found in look(self._mirror, [Ask(place(name, "")) for name in names])]
         if not suspect.parents:
             trees += store(self._mirror, "tree", [b""], like=suspect.revision)
-        return compare(self._mirror, *trees[:2])
+        return compare(self._mirror, trees[0], trees[1], paths)
 
     def _content_of(self, tree: str) -> Content:
         return contents_of(self._mirror, [tree], self._request.paths)[0][0]
 
     def _may_change(self, path: str) -> bool:
-        return self._request.scope is Scope.COMMITS or any(covers(outer, path) for outer in self._request.paths)
+        own = (*self._request.paths, *self._request.together)
+        return self._request.scope is Scope.COMMITS or any(covers(outer, path) for outer in own)
 
 
 def _names(paths: Sequence[bytes]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
     GuardedApplication
         Ready         True: a policy guards it, and what the policy asks for could be done.
-        RollbackPath  True: a restore can be pushed. False: PullRequest, None, NotRevertible. Unknown: not proven yet.
+        RollbackPath  True: a restore can be pushed (Push) or offered (PullRequest). False: None, NotRevertible.
+                      Unknown: not proven yet.
         Conflict      True: several policies would guard it, so none does.
         Analysing     True: a deployment, or a restore's, is being judged.
     SyncAnalysis
@@ -91,7 +92,7 @@ def _rollback_path(rollout: Rollout) -> Condition:
         return _condition(kind, "False", path.value, _no_path(rollout))
     if path is RollbackPath.PULL_REQUEST:
         said = f"{rollout.application.source.branch} refuses pushes: a restore is offered to people on a branch"
-        return _condition(kind, "False", path.value, said)
+        return _condition(kind, "True", path.value, said)
     if path is RollbackPath.PUSH:
         return _condition(kind, "True", path.value, f"a restore can be pushed to {rollout.application.source.branch}")
     said = "which way a restore can take was not proven when this was written; the policy's condition is newer"

@@ -10,6 +10,8 @@ Invariant: pure. Which version is where is told by Git's content alone; the fact
 crash at any point loses nothing and doubles nothing.
 """
 
+from collections.abc import Iterator
+
 from controller.core.application import ApplicationKey
 from controller.core.promotion.acting import act
 from controller.core.promotion.asking import drop_old
@@ -53,5 +55,14 @@ def stages_open(pipeline: PromotionPipeline, progress: Progress) -> dict[Applica
         begun = passage is not None and passage.open and (passage.landed or passage.phase is Phase.WRITING)
         last = passage is not None and passage.step == count - 1 and passage.phase is Phase.JUDGING
         said = f"{passage.version.name} in {place}" if passage is not None and begun and not last else ""
-        found[move.application(place)] = said
+        found.update(dict.fromkeys(move.applications(place), said))
     return found
+
+
+def groups_of(pipeline: PromotionPipeline) -> Iterator[tuple[ApplicationKey, ...]]:
+    """Applications that get their versions in the same commits, and are restored as one."""
+    move = Move(pipeline, Progress(pipeline.key), Facts(), 0.0)
+    for place in places_of(pipeline):
+        group = move.applications(place)
+        if len(group) > 1:
+            yield group

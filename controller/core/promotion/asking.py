@@ -51,10 +51,24 @@ def approve(move: Move, stage_name: str, identity: str, by: str, groups: tuple[s
     kept = tuple(
         each
         for each in move.progress.approvals
-        if (each.stage, each.identity, each.user.casefold()) != (stage.name, identity, by.casefold())
+        if each.bypass_reason
+        or (each.stage, each.identity, each.user.casefold()) != (stage.name, identity, by.casefold())
     )
     move = move.set(approvals=(*kept, given)[-MOST_APPROVALS:])
     return move.say(f"{by} approves {version.name} for {stage.name}")
+
+
+def take_vouched(move: Move, given: Approval) -> Move:
+    """Take in what something vouches for: an approval, or a bypass; noted, so that it is no news again."""
+    if not given.bypass_reason:
+        return approve(move, given.stage, given.identity, given.user, given.groups)
+    stage, version = _stage(move, given.stage), move.progress.version(given.identity)
+    if stage is None or version is None:
+        return move
+    move = move.set(approvals=(*move.progress.approvals, given)[-MOST_APPROVALS:])
+    if not may_bypass(stage, given.user):
+        return move.say(f"{given.user} may not bypass the approvals of {stage.name}: they hold")
+    return promote(move, stage.name, given.identity, given.user, given.bypass_reason)
 
 
 def freeze(move: Move, by: str, stage: str = "", until: float | None = None, reason: str = "") -> Move:

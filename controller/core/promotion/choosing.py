@@ -58,6 +58,7 @@ def _as_seen(version: Version, before: Version | None, now: float) -> Version:
         revision=version.revision or before.revision,
         source=version.source or before.source,
         by=version.by or before.by,
+        beside=version.beside or before.beside,
     )
 
 

@@ -10,7 +10,7 @@ from controller.core.application import Revision
 from controller.core.forge import Check, Participants, PullRequest, Review
 from controller.core.forge_writing import ForgeCommits
 from controller.core.promotion.progress import Place
-from controller.core.promotion.standing import AppStanding
+from controller.core.promotion.standing import AppStanding, worst_of
 from controller.core.promotion.tags import Pin
 from controller.core.promotion.version import Version
 
@@ -33,6 +33,15 @@ class PullFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One of the applications that a version gets into by the same commit."""
+
+    standing: AppStanding
+    live_values: Values | None = None
+    """What the fields held at the revision that is live; None: nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceFacts:
     """One place, now."""
 
@@ -42,11 +51,10 @@ class PlaceFacts:
     head: Revision | None = None
     """Of the branch; None: it could not be read."""
     values: Values = ()
-    live_values: Values | None = None
-    """At the revision that is live; None: nothing is."""
+    members: tuple[Member, ...] = ()
+    """The place's applications, as the guard sees them."""
     trouble: str = ""
     """Why it could not be read."""
-    standing: AppStanding | None = None
     pull: PullFacts | None = None
     branch_head: Revision | None = None
     """Head of the branch that the pull request comes from; None: it does not exist."""
@@ -56,6 +64,11 @@ class PlaceFacts:
     """Who wrote what the version brings into this place."""
     authors_unknown: str = "nobody was asked"
     """Why they cannot all be told, with the remedy; empty: they are known."""
+
+    @property
+    def standing(self) -> AppStanding | None:
+        """How the application stands; of several, the one that most is to be said about."""
+        return worst_of([each.standing for each in self.members])
 
 
 @dataclass(frozen=True, slots=True)

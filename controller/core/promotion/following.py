@@ -11,7 +11,7 @@ from controller.core.application import Revision
 from controller.core.declared import DeclarationError
 from controller.core.forge import PullRequestState
 from controller.core.promotion.edits import edits_for, holds
-from controller.core.promotion.facts import PlaceFacts, Values
+from controller.core.promotion.facts import Member, PlaceFacts, Values
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import (
     MOST_PASSED,
@@ -22,7 +22,7 @@ from controller.core.promotion.progress import (
     Place,
     StoppedVersion,
 )
-from controller.core.promotion.standing import BAD, GOOD, Judged
+from controller.core.promotion.standing import BAD, GOOD, AppStanding, Judged
 
 MOST_DEPLOYED = 50
 BYPASSED = AlertName.APPROVAL_BYPASSED
@@ -42,8 +42,8 @@ def follow(move: Move, place: Place) -> Move:
         return move
     move = _deployed(move, passage, facts)
     passage = move.progress.passage(place) or passage
-    if _found_bad(passage, facts):
-        return _stop(move, passage, facts)
+    if (bad := _found_bad(passage, facts)) is not None:
+        return _stop(move, passage, bad)
     if not _here(move, passage, facts.values):
         return _not_here(move, passage, facts)
     return _judge(move, passage, facts) if passage.phase is Phase.JUDGING else move
@@ -63,8 +63,8 @@ def _until_it_lands(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
         landed = (*passage.landed, _landed_as(passage, facts))
         move = move.resolve(AlertName.PROMOTION_FAILED, passage.place)
         return move.to(passage, Phase.DEPLOYING, "the branch holds it", landed=landed, failures=0, next_at=0.0)
-    if _found_bad(passage, facts):  # a step before this one was found bad meanwhile
-        return _stop(move, passage, facts)
+    if (bad := _found_bad(passage, facts)) is not None:  # a step before this one was found bad meanwhile
+        return _stop(move, passage, bad)
     pull = facts.pull
     if passage.phase is not Phase.PROPOSED or pull is None or pull.request.open:
         return move
@@ -84,29 +84,30 @@ def _deployed(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
     """Note which revision is live with it, until it has passed: what others change later is no part of it."""
     if passage.phase is Phase.PASSED:
         return move
-    live = facts.standing.live if facts.standing is not None else None
-    if live is None or not _here(move, passage, facts.live_values):
-        return move
-    deployed = passage.deployed if live in passage.deployed else (*passage.deployed, live)[-MOST_DEPLOYED:]
-    if passage.phase is Phase.DEPLOYING:
+    with_it = [each.standing.live for each in facts.members if _here(move, passage, each.live_values)]
+    live = [each for each in with_it if each is not None]
+    new = tuple(dict.fromkeys(each for each in live if each not in passage.deployed))
+    deployed = (*passage.deployed, *new)[-MOST_DEPLOYED:]
+    if passage.phase is Phase.DEPLOYING and facts.members and len(live) == len(facts.members):
         return move.to(passage, Phase.JUDGING, "it is live, and judged", deployed=deployed)
-    return move if deployed == passage.deployed else move.put(replace(passage, deployed=deployed))
+    return move.put(replace(passage, deployed=deployed)) if new else move
 
 
-def _found_bad(passage: Passage, facts: PlaceFacts) -> bool:
-    standing = facts.standing
-    if standing is None or not passage.deployed:
-        return False
+def _found_bad(passage: Passage, facts: PlaceFacts) -> AppStanding | None:
+    """The application in which what was live with the version is bad; None: there is none."""
+    return next((each.standing for each in facts.members if _is_bad(each.standing, passage)), None)
+
+
+def _is_bad(standing: AppStanding, passage: Passage) -> bool:
     if any(each in standing.bad for each in passage.deployed):
         return True
     return standing.judged in BAD and standing.live in passage.deployed
 
 
-def _stop(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
+def _stop(move: Move, passage: Passage, bad: AppStanding) -> Move:
     """It is bad here: it goes nowhere any more."""
     version, key = passage.version, move.pipeline.key
-    standing = facts.standing
-    why = standing.sentence if standing is not None and standing.sentence else "the guard found it bad"
+    why = bad.sentence or "the guard found it bad"
     if move.progress.is_stopped(version.identity) is None:
         stopped = StoppedVersion(version.identity, version.name, passage.place, move.now, why)
         move = move.set(stopped=(stopped, *move.progress.stopped)[:MOST_STOPPED])
@@ -124,7 +125,7 @@ def _not_here(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
     """The branch holds something else now."""
     if passage.phase is Phase.PASSED:
         return _left(move, passage)
-    if facts.standing is not None and facts.standing.judged is Judged.RESTORING:
+    if any(each.standing.judged is Judged.RESTORING for each in facts.members):
         return move.wait(passage, "a restore is under way")
     return move.to(passage, Phase.TAKEN_BACK, "somebody took it out of Git again").resolve(BYPASSED, passage.place)
 
@@ -141,25 +142,39 @@ def _left(move: Move, passage: Passage) -> Move:
 
 
 def _judge(move: Move, passage: Passage, facts: PlaceFacts) -> Move:
-    standing = facts.standing
-    if standing is None or standing.live not in passage.deployed or not _here(move, passage, facts.live_values):
+    if not facts.members or not all(_is_live(move, passage, each) for each in facts.members):
         return move
-    if standing.judged not in GOOD:
-        return move.wait(passage, _UNTIL.get(standing.judged, "it is judged"))
+    waits_for = next((each.standing for each in facts.members if each.standing.judged not in GOOD), None)
+    if waits_for is not None:
+        return move.wait(passage, _waiting(waits_for, alone=len(facts.members) == 1))
     move = move.resolve(AlertName.PROMOTION_STOPPED, passage.place)
     if passage.step + 1 < move.stage(passage.place).step_count:
         said = f"step {passage.step + 1} passed"
         return move.to(passage, Phase.WAITING, said, step=passage.step + 1, by_pull_request=False)
-    how = "passed early" if standing.judged is Judged.PASSED else "Healthy"
+    early = any(each.standing.judged is Judged.PASSED for each in facts.members)
+    since = max(each.standing.since for each in facts.members)
     return move.resolve(BYPASSED, passage.place).to(
-        passage, Phase.PASSED, how, passed_at=max(standing.since, passage.began_at)
+        passage, Phase.PASSED, "passed early" if early else "Healthy", passed_at=max(since, passage.began_at)
     )
+
+
+def _is_live(move: Move, passage: Passage, member: Member) -> bool:
+    return member.standing.live in passage.deployed and _here(move, passage, member.live_values)
+
+
+def _waiting(standing: AppStanding, *, alone: bool) -> str:
+    """What a version that is live waits for; where people must decide, with what the guard says."""
+    which = "" if alone else f"{standing.application}: "
+    why = (
+        f" ({standing.sentence})" if standing.judged in (Judged.NOT_SHOWN, Judged.HELD) and standing.sentence else ""
+    )
+    return f"{which}{_UNTIL.get(standing.judged, 'it is judged')}{why}"
 
 
 _UNTIL = {
     Judged.DEPLOYING: "it is being deployed",
     Judged.ANALYSING: "it is judged",
-    Judged.NOT_SHOWN: "it is live, and nothing shows that it keeps its SLO; a person may promote it",
+    Judged.NOT_SHOWN: "a person may promote it: nothing shows that it keeps its SLO",
     Judged.HELD: "the service breaches its SLO, and this version is not shown to be the cause",
 }
 

@@ -25,8 +25,8 @@ def image_concerns_trigger(pipeline: PromotionPipeline, hints: Iterable[ImageHin
     image = pipeline.spec.trigger.image
     if image is None:
         return False
-    repository = ImageRepository.parse(image.repository)
-    return any(each.concerns(repository) for each in hints)
+    asked = [ImageRepository.parse(each) for each in (image.repository, *image.together_with)]
+    return any(hint.concerns(repository) for hint in hints for repository in asked)
 
 
 def concerns_trigger(pipeline: PromotionPipeline, hint: RepositoryHint) -> bool:

@@ -42,7 +42,9 @@ def agreed(move: Move, passage: Passage) -> Agreement:
         return Agreement(passage.approved_by)
     identity = passage.version.identity
     given = [
-        each for each in move.progress.approvals if (each.stage, each.identity) == (passage.place.stage, identity)
+        each
+        for each in move.progress.approvals
+        if (each.stage, each.identity, each.bypass_reason) == (passage.place.stage, identity, "")
     ]
     by = passage.requested_by or passage.version.by
     return agreement(

@@ -109,6 +109,10 @@ class Move:
         """The application that is judged in a place."""
         return self.target(place).application.key(self.pipeline.key.namespace)
 
+    def applications(self, place: Place) -> tuple[ApplicationKey, ...]:
+        """All applications that one commit brings a version into, that one first."""
+        return tuple(each.key(self.pipeline.key.namespace) for each in self.target(place).applications)
+
     def stage(self, place: Place) -> Stage:
         """A place's stage."""
         return next(each for each in self.pipeline.spec.stages if each.name == place.stage)

@@ -34,6 +34,7 @@ class StageApplication(Declared):
     """The application whose SLOPolicy judges the stage."""
 
     name: Annotated[str, Field(pattern=_APPLICATION_NAME)]
+    """As the deployer calls it; in plain Git, as the settings do."""
     namespace: Annotated[str | None, Field(pattern=NAME)] = None
     """Left out: the pipeline's own namespace."""
 
@@ -95,22 +96,41 @@ class MergeWhen(Declared):
     """Checks that must be there and have passed; none: those that there are."""
 
 
+TogetherWith = Annotated[tuple[StageApplication, ...], Field(max_length=15)]
+
+
 class StageTarget(Declared):
     """One of several places of a stage, such as a cluster or a region."""
 
     name: Annotated[str, Field(pattern=NAME)]
+    """Unique in the stage."""
     application: StageApplication
+    together_with: TogetherWith = ()
+    """As in a stage."""
     write: Write
     after: Annotated[tuple[Annotated[str, Field(pattern=NAME)], ...], Field(max_length=32)] = ()
     """Targets that must have passed before this one begins."""
+
+    @property
+    def applications(self) -> tuple[StageApplication, ...]:
+        """All that one commit brings a version into."""
+        return (self.application, *self.together_with)
+
+    @model_validator(mode="after")
+    def _group(self) -> Self:
+        _together(self)
+        return self
 
 
 class Stage(Declared):
     """One environment on a version's way."""
 
     name: Annotated[str, Field(pattern=NAME)]
+    """Unique in the pipeline: ``dev``, ``staging``, ``production``."""
     application: StageApplication | None = None
     """The application whose SLOPolicy judges the stage; targets name their own."""
+    together_with: TogetherWith = ()
+    """Applications that get the version in the same commit: each must pass, and what breaks one restores all of them."""
     write: Write | None = None
     mode: StageMode = StageMode.COMMIT
     merge_when: MergeWhen | None = None
@@ -120,7 +140,9 @@ class Stage(Declared):
     """How long the version must have been Healthy in the stage before; counts from the early pass."""
     windows: Windows = Windows()
     steps: Annotated[tuple[StageStep, ...], Field(max_length=4)] = ()
+    """Fields that are raised commit by commit, each step judged before the next."""
     targets: Annotated[tuple[StageTarget, ...], Field(max_length=32)] = ()
+    """The stage's places, where it has several: they may go one after another."""
     locked: Annotated[tuple[Lock, ...], Field(max_length=32)] = ()
     """What is changed by promotions, or by pull requests with the stage's approvals, and by nobody else."""
     on_locked_change: OnLockedChange = OnLockedChange.ALERT
@@ -128,6 +150,7 @@ class Stage(Declared):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        _together(self)
         if self.targets and (self.write is not None or self.application is not None):
             raise DeclarationError(
                 "a stage has either targets, or an application and write", "move them into a target"
@@ -161,12 +184,33 @@ class Stage(Declared):
         """Its targets; of a stage without any, the stage itself as a target named ``""``."""
         if self.targets or self.application is None or self.write is None:
             return self.targets
-        return (StageTarget.model_construct(name="", application=self.application, write=self.write, after=()),)
+        return (
+            StageTarget.model_construct(
+                name="",
+                application=self.application,
+                together_with=self.together_with,
+                write=self.write,
+                after=(),
+            ),
+        )
+
+    @property
+    def applications(self) -> tuple[StageApplication, ...]:
+        """All that one commit brings a version into, where the stage has no targets."""
+        return () if self.application is None else (self.application, *self.together_with)
 
     @property
     def step_count(self) -> int:
         """How many commits bring a version in completely."""
         return len(self.steps[0].values) if self.steps else 1
+
+
+def _together(member: "Stage | StageTarget") -> None:
+    """Refuse an application that is named twice."""
+    if member.application is None and member.together_with:
+        raise DeclarationError("togetherWith goes with application", "name the first one as application")
+    if len(set(member.applications)) != len(member.applications):
+        raise DeclarationError("togetherWith names an application twice", "name each application once")
 
 
 _EXAMPLES = {

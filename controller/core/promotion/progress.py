@@ -165,6 +165,8 @@ class Approval:
     at: float
     groups: tuple[str, ...] = ()
     """Groups that the user was shown to be in."""
+    bypass_reason: str = ""
+    """Not empty: the user does not agree to it, but lets it through without anybody's agreement."""
 
 
 @dataclass(frozen=True, slots=True)

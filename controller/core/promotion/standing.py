@@ -4,7 +4,8 @@ Invariant: only what the guard has shown counts: Healthy by its verdict, or the 
 on. What was adopted, presumed good or could not be judged lets nothing go on by itself.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.core.analysis import Analysis, AnalysisKind, Standing
@@ -38,6 +39,19 @@ class Judged(StrEnum):
 
 GOOD = frozenset({Judged.PASSED, Judged.HEALTHY})
 BAD = frozenset({Judged.BREACHED, Judged.UNHEALTHY})
+_WORST_FIRST = (
+    Judged.UNKNOWN,
+    Judged.UNGUARDED,
+    Judged.RESTORING,
+    Judged.BREACHED,
+    Judged.UNHEALTHY,
+    Judged.HELD,
+    Judged.DEPLOYING,
+    Judged.ANALYSING,
+    Judged.NOT_SHOWN,
+    Judged.PASSED,
+    Judged.HEALTHY,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,14 @@ class AppStanding:
     bad: tuple[Revision, ...] = ()
     """Revisions that were rolled back, or are to be."""
     paused: bool = False
+
+
+def worst_of(standings: Sequence[AppStanding]) -> AppStanding | None:
+    """Of several applications the one that a promotion waits for first; paused if any of them is."""
+    if not standings:
+        return None
+    worst = min(standings, key=lambda each: _WORST_FIRST.index(each.judged))
+    return replace(worst, paused=any(each.paused for each in standings))
 
 
 def standing_of(rollout: Rollout, *, paused: bool = False) -> AppStanding:

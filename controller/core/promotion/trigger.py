@@ -46,17 +46,29 @@ class ImageTrigger(Declared):
 
     repository: RepositoryName
     """Such as ``registry.example.com/shop/checkout``, without a tag."""
+    together_with: Annotated[tuple[RepositoryName, ...], Field(max_length=15)] = ()
+    """Other images that are released under the same tags: a version is there once each of them has its tag."""
     tag_pattern: TagPatternText
     """A regular expression over whole tags, with the group ``version``: ``^v(?P<version>\\d+\\.\\d+\\.\\d+)$``."""
     order: TagOrder = TagOrder.SEMVER
     source: SourceReference | None = None
     """Left out: as the image's label ``org.opencontainers.image.source`` says."""
 
+    @model_validator(mode="after")
+    def _one_digest(self) -> Self:
+        if self.together_with and self.order is TagOrder.DIGEST:
+            raise DeclarationError(
+                "order: digest follows one image, and togetherWith names more",
+                "give a release its own tag: order: semver",
+            )
+        return self
+
 
 class GitTrigger(Declared):
     """New tags of a Git repository."""
 
     repository: _Text
+    """URL, as in the settings' repositories."""
     tag_pattern: TagPatternText
     """As for images."""
     order: TagOrder = TagOrder.SEMVER
@@ -66,6 +78,7 @@ class PullRequestTrigger(Declared):
     """Open pull requests: the newest commit of the one that was last changed. Closing it takes the version away."""
 
     repository: _Text
+    """URL, as in the settings' repositories, which name its forge too."""
     labels: Annotated[tuple[_Text, ...], Field(max_length=8)] = ()
     """It has all of these."""
     branch_pattern: Annotated[_Text, AfterValidator(_pattern)] | None = None
@@ -80,7 +93,9 @@ class BranchTrigger(Declared):
     """New commits of a branch."""
 
     repository: _Text
+    """URL, as in the settings' repositories."""
     name: _Text = "main"
+    """The branch."""
     paths: Annotated[tuple[_Text, ...], Field(max_length=32)] = ()
     """Only commits that touch one of these; none: every commit."""
 

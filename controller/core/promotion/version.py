@@ -10,6 +10,17 @@ SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Another image that is released under the same tag, and what it was built from."""
+
+    image: str
+    """Its repository."""
+    revision: str = ""
+    """The source's commit; empty: it is not known."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One version, as a trigger found it. Names come from outside: they are checked where they are read."""
 
@@ -29,11 +40,18 @@ class Version:
     """When it was first seen, Unix seconds."""
     by: str = ""
     """Who triggered it, where that is known."""
+    beside: tuple[Beside, ...] = ()
+    """The other images of the release, where the newest version was asked for them."""
 
     @property
     def identity(self) -> str:
         """What makes it this version and no other."""
         return self.digest or self.revision or self.tag
+
+    @property
+    def built_from(self) -> tuple[Beside, ...]:
+        """What each image of the release was built from, its own first."""
+        return (Beside(self.image, self.revision, self.source), *self.beside)
 
     def values(self) -> dict[str, str]:
         """What templates' names stand for."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Approval, Progress
 
-_Said = tuple[str, str, str]
+_Said = tuple[str, str, str, str]
 
 MOST_GIVEN = 400
 """The newest that count: fewer than a pipeline keeps, so that none is pushed out and taken in again and again."""
@@ -34,7 +34,7 @@ def news(pipeline: PromotionPipeline, progress: Progress, given: Iterable[Approv
 
 
 def _said(approval: Approval) -> _Said:
-    return approval.stage, approval.identity, approval.user.casefold()
+    return approval.stage, approval.identity, approval.user.casefold(), approval.bypass_reason
 
 
 def _all_groups(one: Approval, other: Approval) -> tuple[str, ...]:

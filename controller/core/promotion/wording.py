@@ -95,9 +95,10 @@ def _before(move: Move, passage: Passage) -> str:
     if before is None or done is None:
         return f"{plain(passage.requested_by)} asked for it." if passage.requested_by else ""
     said = [
-        prose(facts.standing.sentence)
+        prose(member.standing.sentence)
         for place, facts in move.facts.places.items()
-        if place.stage == before.name and facts.standing is not None and facts.standing.sentence
+        for member in facts.members
+        if place.stage == before.name and member.standing.sentence
     ]
     return "\n".join([f"It passed **{plain(before.name)}**.", *(f"> {each}" for each in said)])
 

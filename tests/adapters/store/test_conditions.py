@@ -41,7 +41,7 @@ def test_an_application_that_is_guarded() -> None:
 @pytest.mark.parametrize(
     ("path", "ready", "way"),
     [
-        (RollbackPath.PULL_REQUEST, ("True", "Guarding"), ("False", "PullRequest")),
+        (RollbackPath.PULL_REQUEST, ("True", "Guarding"), ("True", "PullRequest")),
         (RollbackPath.NONE, ("False", "NoRollbackPath"), ("False", "None")),
         (None, ("True", "Guarding"), ("Unknown", "NotProven")),
     ],

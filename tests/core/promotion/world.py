@@ -10,7 +10,7 @@ from controller.core.forge_writing import CommitStatus, ForgeCommits, MergeBlock
 from controller.core.git import BuiltCommit, PushOutcome, PushResult
 from controller.core.promotion.advance import look, take
 from controller.core.promotion.edits import fields_of
-from controller.core.promotion.facts import Facts, Found, PlaceFacts, PullFacts
+from controller.core.promotion.facts import Facts, Found, Member, PlaceFacts, PullFacts
 from controller.core.promotion.gates import OWN_CHECK
 from controller.core.promotion.intents import (
     ClosePull,
@@ -122,6 +122,8 @@ class World:
         self.live: dict[Place, tuple[Revision, dict[tuple[str, str], str]]] = {}
         self.judged: dict[Place, Judged] = {}
         self.bad: dict[Place, tuple[Revision, ...]] = {}
+        self.companions: dict[str, Judged] = {}
+        """What the guard says of an application by its name, where that is not what it says of its whole place."""
         for place in places_of(self.pipeline):
             for each in self.fields(place):
                 self.branches["main"].fields.setdefault(each, "v1.0.0" if "weight" not in each[1] else "0")
@@ -182,29 +184,27 @@ class World:
             for each in stage.places
             if each.name == place.target
         )
-        standing = AppStanding(
-            target.application.key("shop"),
-            self.judged[place],
-            revision,
-            self.now,
-            "availability 93 % against 99.5 %" if self.judged[place] is Judged.BREACHED else "",
-            self.bad.get(place, ()),
-        )
+        names = self.fields(place)
+        members = []
+        for key in (each.key("shop") for each in target.applications):
+            judged = self.companions.get(key.name, self.judged[place])
+            said = "availability 93 % against 99.5 %" if judged is Judged.BREACHED else ""
+            live = None if judged is Judged.UNKNOWN else revision
+            standing = AppStanding(key, judged, live, self.now, said, self.bad.get(place, ()))
+            members.append(Member(standing, tuple(alive[each] for each in names) if live is not None else None))
         number = passage.pull_number if passage is not None else None
         pull = self._pull_facts(number) if number is not None else None
         name = next(
             (each for each in self.branches if each.endswith("-".join(filter(None, (place.stage, place.target))))),
             None,
         )
-        names = self.fields(place)
         return PlaceFacts(
             place,
             repository=REPOSITORY,
             branch="main",
             head=main.head,
             values=tuple(main.fields[each] for each in names),
-            live_values=tuple(alive[each] for each in names),
-            standing=standing,
+            members=tuple(members),
             pull=pull,
             branch_head=self.branches[name].head if name is not None else None,
             has_forge=True,
