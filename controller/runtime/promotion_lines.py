@@ -20,10 +20,9 @@ SOONEST_PULL, LATEST_PULL = 15.0, 300.0
 look is some requests to a forge, whose hourly limit many pull requests share."""
 CALM_SECONDS = 30.0
 """How often something is looked at that the guard, a window or a person holds up."""
-HEARD_SECONDS = 150.0
-"""How often something is looked at that waits for the guard alone, of which each change is heard."""
-IDLE_SECONDS = 600.0
-"""How often a pipeline is looked at in which nothing is on its way: what changes is heard of before."""
+HEARD_SECONDS = 600.0
+"""How often a pipeline is looked at in which nothing is on its way, or waits for the guard alone: what changes is heard of
+before. A look costs a fetch, and a thousand pipelines share a core."""
 _JUDGED = (Phase.DEPLOYING, Phase.JUDGING)
 
 
@@ -81,7 +80,7 @@ def _said(rollout: Rollout) -> tuple[object, ...]:
 def pause(progress: Progress, now: float) -> float:
     """Seconds until the next look, where nothing is heard before."""
     waits = [_pause(each, now) for each in progress.passages if each.open]
-    calm = CALM_SECONDS if progress.guarded else IDLE_SECONDS  # nobody but a look sees who changes what is locked
+    calm = CALM_SECONDS if progress.guarded else HEARD_SECONDS  # nobody but a look sees who changes what is locked
     return min([calm, *waits])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from controller.core.application import Revision
 from controller.core.forge import Participants
 from controller.core.promotion.facts import NOT_ASKED, Found
-from controller.core.promotion.image import ImageFacts, ImageRepository
+from controller.core.promotion.image import ImageRepository
 from controller.core.promotion.move import Move
 from controller.core.promotion.progress import Passage, Progress
 from controller.core.promotion.trigger import ImageTrigger
@@ -21,44 +21,68 @@ from controller.ports.registry import Registry, RegistryError
 from controller.ports.repository import Repository, RepositoryError
 
 MOST_AUTHORS_ASKED = 250
+MOST_REMEMBERED = 20_000
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WHOLE = ("",)
 
 
-def with_source(
-    found: Found, registry: Callable[[str], Registry], trigger: ImageTrigger, progress: Progress
-) -> Found:
-    """The newest version with the commits that its images were built from, asked once."""
-    if not found.versions:
-        return found
-    newest = found.versions[0]
-    seen = progress.version(newest.identity)
-    if seen is not None and len(seen.beside) == len(trigger.together_with) and all(map(_is_told, seen.built_from)):
-        return found
-    own = _built_from(registry, newest.image, newest.digest, trigger)
-    if own is None:
-        return found  # who wrote it stays unknown, which approvals say
-    others = tuple(
-        _built_from(registry, image, newest.tag, trigger) or Beside(image) for image in trigger.together_with
-    )
-    told = replace(newest, revision=own.revision, source=own.source, beside=others)
-    return replace(found, versions=(told, *found.versions[1:]))
+class Origins:
+    """Asks images what they were built from; remembers it, since what a digest names never changes."""
+
+    def __init__(self, registry: Callable[[str], Registry]) -> None:
+        """``registry`` is one by its host."""
+        self._registry = registry
+        self._told: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def of(self, found: Found, trigger: ImageTrigger, progress: Progress) -> Found:
+        """The newest version with the commits that its images were built from; those that say nothing are asked once."""
+        if not found.versions:
+            return found
+        newest = found.versions[0]
+        seen = progress.version(newest.identity)
+        if (
+            seen is not None
+            and len(seen.beside) == len(trigger.together_with)
+            and all(map(_is_told, seen.built_from))
+        ):
+            return found
+        own = self._built_from(newest.image, newest.digest, trigger)
+        if own is None:
+            return found  # who wrote it stays unknown, which approvals say
+        others = tuple(self._beside(each, newest.tag, trigger) or Beside(each) for each in trigger.together_with)
+        told = replace(newest, revision=own.revision, source=own.source, beside=others)
+        return replace(found, versions=(told, *found.versions[1:]))
+
+    def _beside(self, name: str, tag: str, trigger: ImageTrigger) -> Beside | None:
+        """Another image of the release: what its tag points to now is asked each time, until it is known."""
+        image = ImageRepository.parse(name)
+        try:
+            digest = self._registry(image.registry).digest(image, tag)
+        except RegistryError:
+            return None
+        return self._built_from(name, digest, trigger)
+
+    def _built_from(self, name: str, digest: str, trigger: ImageTrigger) -> Beside | None:
+        told = self._told.get((name, digest)) or self._ask(name, digest)
+        if told is None:
+            return None
+        revision, source = told
+        return Beside(name, revision, trigger.source.repository if trigger.source is not None else source)
+
+    def _ask(self, name: str, digest: str) -> tuple[str, str] | None:
+        image = ImageRepository.parse(name)
+        try:
+            facts = self._registry(image.registry).image(image, digest)
+        except RegistryError:
+            return None
+        if len(self._told) >= MOST_REMEMBERED:
+            self._told.clear()
+        revision = facts.revision if _COMMIT.fullmatch(facts.revision) else ""
+        return self._told.setdefault((name, digest), (revision, facts.source))
 
 
 def _is_told(built: Beside) -> bool:
     return bool(built.revision)
-
-
-def _built_from(
-    registry: Callable[[str], Registry], name: str, reference: str, trigger: ImageTrigger
-) -> Beside | None:
-    image = ImageRepository.parse(name)
-    try:
-        facts: ImageFacts = registry(image.registry).image(image, reference)
-    except RegistryError:
-        return None
-    source = trigger.source.repository if trigger.source is not None else facts.source
-    return Beside(str(image), facts.revision if _COMMIT.fullmatch(facts.revision) else "", source)
 
 
 @dataclass(frozen=True, slots=True)

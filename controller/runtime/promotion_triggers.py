@@ -19,7 +19,7 @@ from controller.core.promotion.version import SHORT, Version
 from controller.ports.forge import Forge, ForgeError
 from controller.ports.registry import Registry, RegistryError
 from controller.ports.repository import Repository, RepositoryError
-from controller.runtime.promotion_sources import with_source
+from controller.runtime.promotion_sources import Origins
 
 MOST_ROUNDS = 60
 """Rounds of asking about tags in one look: of a long list that is ordered by time the rest comes with the next."""
@@ -36,6 +36,7 @@ class Triggers:
     forge: Callable[[str], Forge | None]
     """By the repository's URL; None: the settings name none."""
     _lists: dict[str, TagList]
+    _origins: Origins
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Triggers:
         self.repositories = repositories
         self.forge = forge
         self._lists = {}
+        self._origins = Origins(registry)
 
     def ask(self, pipeline: PromotionPipeline, progress: Progress) -> Found:
         """What the trigger says now."""
@@ -88,7 +90,7 @@ class Triggers:
         if not trouble and moved:
             trouble = f"{moved[0]}; what was promoted stays pinned to its digest"
         found = Found(versions if not standing.ask_digest and not standing.ask_image else None, trouble)
-        return replace(with_source(found, self.registry, trigger, progress), pins=asked.kept(tags.tags), moved=moved)
+        return replace(self._origins.of(found, trigger, progress), pins=asked.kept(tags.tags), moved=moved)
 
     def _tags(self, registry: Registry, image: ImageRepository, rule: TagRule) -> TagList:
         """All tags; of one tag that is followed the list is not needed."""

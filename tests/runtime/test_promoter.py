@@ -6,6 +6,7 @@ from controller.core.promotion.progress import Place, Progress, load_progress
 from controller.core.promotion.standing import Judged
 from controller.ports.promotions import PipelineChange
 from controller.ports.store import StoreUnavailable
+from controller.runtime.promotion_lines import HEARD_SECONDS
 from tests.core.promotion.world import World, version
 from tests.fakes.store import MemoryStore
 from tests.runtime.promoting import Promoting
@@ -84,7 +85,7 @@ def test_what_was_told_of_a_pipeline_that_is_gone_is_over() -> None:
         promoting.turn()
         world.deploy()
         world.judge(Judged.BREACHED, Place("dev"))
-        promoting.clock.advance(160.0)
+        promoting.clock.advance(HEARD_SECONDS + 10.0)
         promoting.turn()
         told = [each.alert.ended_at for each in store.outbox("on-call", promoting.clock.now())]
         assert told == [None]
