@@ -16,12 +16,13 @@ import typer
 from rich.console import Console
 
 from controller.cli.failures import CommandError, ExitCode
+from controller.demo.ground import remove
 from controller.demo.interruption import Interrupted, Interruption
 from controller.demo.processes import DemoError
 from controller.demo.prometheus import find_prometheus
 from controller.demo.repository import check_git
 from controller.demo.screen import Screen, console_for
-from controller.demo.site import Site, remove
+from controller.demo.site import Site
 from controller.demo.story import Story
 from controller.demo.summary import what_to_try
 
