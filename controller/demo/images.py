@@ -94,18 +94,32 @@ def push(ask: Ask, path: str, pushed: Image, tag: str = "") -> str:
     return top.digest
 
 
-def running(values: str) -> Behaviour:
-    """What the image that values name (``image.repository`` and ``image.tag``) does, as its registry has it.
+def named_by(values: str) -> tuple[str, str, str]:
+    """The image that values name: its registry, its path there, its tag.
 
     Raises:
-        ManifestError: they name none, or it cannot be pulled.
+        ManifestError: they name none.
     """
     try:
         named = YAML(typ="safe", pure=True).load(values)["image"]
         host, _, path = str(named["repository"]).partition("/")
-        tag = str(named["tag"])
+        return host, path, str(named["tag"])
     except (YAMLError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ManifestError(f"these values name no image ({type(error).__name__})") from None
+
+
+def version_of(tag: str) -> str:
+    """The version that a tag names."""
+    return tag.removeprefix("v")
+
+
+def running(values: str) -> Behaviour:
+    """What the image that values name does, as its registry has it.
+
+    Raises:
+        ManifestError: they name none, or it cannot be pulled.
+    """
+    host, path, tag = named_by(values)
     try:
         manifest = _pulled(host, f"/v2/{path}/manifests/{tag}")
         config = _pulled(host, f"/v2/{path}/blobs/{manifest['config']['digest']}")
@@ -113,9 +127,7 @@ def running(values: str) -> Behaviour:
         at_most = float(variables.get(AT_MOST, inf))
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
         raise ManifestError(f"{host}/{path}:{tag} cannot be pulled: {error}") from None
-    return Behaviour(
-        tag.removeprefix("v"), share_of(variables, "ERROR_SHARE"), share_of(variables, "SLOW_SHARE"), at_most
-    )
+    return Behaviour(version_of(tag), share_of(variables, "ERROR_SHARE"), share_of(variables, "SLOW_SHARE"), at_most)
 
 
 def _pulled(host: str, target: str) -> Any:

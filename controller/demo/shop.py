@@ -37,6 +37,25 @@ SLOW_SECONDS = 0.5
 BUCKETS = (0.025, 0.05, 0.1, 0.3, 1.0, 3.0)
 
 
+class Room:
+    """How many requests can still be answered well: a second's worth may come at once."""
+
+    def __init__(self) -> None:
+        self._left = 0.0
+        self._at = -inf
+
+    def take(self, at_most: float, now: float) -> bool:
+        """Whether there was room for one more, of ``at_most`` a second; ``now`` is seconds on any clock."""
+        if at_most == inf:
+            return True
+        self._left = min(at_most, self._left + (now - self._at) * at_most)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Shop:
     """What serves now, and its metrics."""
 
@@ -44,7 +63,7 @@ class Shop:
         """``folder`` holds the manifest, of which ``read`` makes what it serves."""
         self._folder = folder
         self._read = read
-        self._room, self._room_at = 0.0, 0.0
+        self._room = Room()
         self._seen: tuple[int, int] | None = None
         self.serves: Behaviour | None = None
         self.registry = CollectorRegistry()
@@ -81,21 +100,12 @@ class Shop:
             return JSONResponse({"error": "nothing is deployed yet"}, 503)
         begun = asyncio.get_running_loop().time()
         await sleep(SLOW_SECONDS if random.random() < serves.slow else WORK_SECONDS)  # noqa: S311  no secret
-        failed = random.random() < serves.errors or not self._has_room(serves.at_most, begun)  # noqa: S311
+        failed = random.random() < serves.errors or not self._room.take(serves.at_most, begun)  # noqa: S311
         code = 500 if failed else 200
         self._requests.labels(str(code)).inc()
         self._seconds.observe(asyncio.get_running_loop().time() - begun)
         body = {"error": "the price is unknown"} if code == 500 else {"order": "accepted"}  # noqa: PLR2004
         return JSONResponse(body, code, headers={VERSION_HEADER: serves.version})
-
-    def _has_room(self, at_most: float, now: float) -> bool:
-        """Whether one more request can be answered well: a second's worth may come at once."""
-        if at_most == inf:
-            return True
-        self._room = min(at_most, self._room + (now - self._room_at) * at_most)
-        self._room_at = now
-        self._room -= (has := self._room >= 1)
-        return has
 
     async def metrics(self, request: Request) -> Response:
         """What Prometheus scrapes."""
