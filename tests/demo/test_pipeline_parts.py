@@ -13,6 +13,7 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from controller.core.application import Revision
+from controller.core.git import BuiltCommit
 from controller.core.policy import SLOPolicy
 from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Passage, Phase, Place, Progress
@@ -174,12 +175,14 @@ def told(moves: Moves, *passages: Passage, now: float = 12.0) -> list[tuple[floa
 def test_each_move_is_told_once() -> None:
     """A commit with its delay, a pull request with its address, who it waits for, its merge with who approved."""
     moves = Moves(BEGIN, {"1.0.1": BEGIN + 10.5})
-    dev = passage("dev", Phase.DEPLOYING, landed=(COMMIT,))
+    built = (BuiltCommit(COMMIT, Revision("b2" * 20), "c3" * 20, ""),)
+    assert told(moves, passage("dev", Phase.DEPLOYING, landed=(COMMIT,))) == []  # it was there before
+    dev = passage("dev", Phase.DEPLOYING, landed=(COMMIT,), commits=built)
     assert told(moves, dev) == [
         (11.0, Mark.COMMIT, "Rollguard commits a1a1a1a: dev is to run 1.0.1, 0.5 s after its tag was pushed")
     ]
-    assert told(moves, passage("dev", Phase.PASSED, landed=(COMMIT,))) == []
-    pull = {"pull_number": 1, "pull_url": URL, "by_pull_request": True}
+    assert told(moves, passage("dev", Phase.PASSED, landed=(COMMIT,), commits=built)) == []
+    pull = {"commits": built, "pull_number": 1, "pull_url": URL, "by_pull_request": True}
     waits = passage("production", Phase.PROPOSED, sentence="1 approval is missing", **pull)
     assert told(moves, waits) == [
         (12.0, Mark.PULL, f"pull request 1 brings 1.0.1 to production in place of v1.0.0: {URL}"),

@@ -35,8 +35,8 @@ class Row:
 def board(rows: Sequence[Row], waiting: str, width: int) -> RenderableType:
     """The block; ``waiting`` says what the story waits for."""
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        grid.add_column(no_wrap=True)
+    for width in (10, 6, 31):
+        grid.add_column(no_wrap=True, min_width=width)
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         grid.add_row(Text(row.stage, style="bold"), row.version or "–", _customers(row.tally), _state(row))

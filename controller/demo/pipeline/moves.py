@@ -46,15 +46,21 @@ class Moves:
             yield self._line(now, Mark.PULL, self._proposal(passage))
         if passage.phase is Phase.PROPOSED and PEOPLES in passage.sentence and self._once(passage, "waits"):
             yield self._line(now, Mark.NOTE, f"{passage.place} waits for people: {passage.sentence}")
-        if passage.landed and self._once(passage, "landed"):
-            self.landed[key] = at = passage.phase_at if passage.phase is Phase.DEPLOYING else now
-            yield self._landing(passage, at)
+        if passage.landed:
+            yield from self.land(passage, passage.phase_at if passage.phase is Phase.DEPLOYING else now)
         if passage.phase is Phase.STOPPED and self._once(passage, "stopped"):
             said = f"{passage.version.name} is stopped in {passage.place}, and goes no further: {passage.sentence}"
             yield self._line(passage.phase_at, Mark.STOPPED, said)
         if passage.phase is Phase.TAKEN_BACK and self._once(passage, "taken back"):
             said = f"{passage.version.name} goes no further in {passage.place}: {passage.sentence}"
             yield self._line(passage.phase_at, Mark.STOPPED, said)
+
+    def land(self, passage: Passage, at: float) -> list[Line]:
+        """Tell that the branch holds a version, where that is news; of one that was there before it is none."""
+        if not passage.commits or not self._once(passage, "landed"):
+            return []
+        self.landed[passage.place.stage, passage.version.name] = at
+        return [self._landing(passage, at)]
 
     def _proposal(self, passage: Passage) -> str:
         was = f" in place of {passage.previous}" if passage.previous else ""
@@ -69,7 +75,7 @@ class Moves:
             return self._line(at, Mark.MERGED, said)
         since = self.pushed.get(version)
         after = f", {at - since:.1f} s after its tag was pushed" if since is not None else ""
-        said = f"Rollguard commits {passage.landed[0][:7]}: {place} is to run {version}{after}"
+        said = f"Rollguard commits {passage.commits[-1].revision[:7]}: {place} is to run {version}{after}"
         return self._line(at, Mark.COMMIT, said)
 
     def _line(self, at: float, mark: Mark, text: str) -> Line:

@@ -121,7 +121,8 @@ class PipelineStory(Telling):
     def _bad(self) -> None:
         self._screen.heading("A bad version, whose fault dev cannot show")
         self._ship(BAD, "Fresher prices", PRICES_PER_SECOND)
-        known = f"it looks up each price anew, which it can do {PRICES_PER_SECOND:.0f} times a second: enough for dev alone"
+        asked = f"dev asks for {DEV.rate:.0f}, staging for {STAGING.rate:.0f}"
+        known = f"it looks up each price anew, which it can do {PRICES_PER_SECOND:.0f} times a second; {asked}"
         self._line(Mark.NOTE, f"what nobody has noticed yet: {known}")
         self._watch("for dev to be judged", self._is(DEV, BAD, Phase.PASSED))
         self._watch("for staging to be judged", lambda: self._reached(STAGING, BAD, Phase.STOPPED))
@@ -138,6 +139,8 @@ class PipelineStory(Telling):
         )
         self._screen.heading("Where everything is: rollguard pipelines")
         self._screen.say(self._pipelines())
+        runs = ", ".join(f"{stage.name} {self._runs(stage)}" for stage in STAGES)
+        self._screen.say(f"  what runs now: {runs}")
         self._screen.heading("The pull requests in Gitea")
         self._screen.say("\n".join(pull_request_lines(self._site.people.pull_requests())))
         self._screen.heading("What happened, as Git has it (main of shop/manifests, newest first)")
@@ -210,8 +213,18 @@ class PipelineStory(Telling):
         for stage, narrator in self._narrators.items():
             records = [each for each in self._seen.records if each.application.key.name == stage.application]
             lines = narrator.notice(records, self._seen.lives.get(stage.application, _NOTHING), ())
+            found += self._merged(stage, lines)
             found += [replace(each, text=f"{stage.name}: {each.text}") for each in lines]
         return found + self._narrators[DEV].notice((), _NOTHING, self._site.phone.read())
+
+    def _merged(self, stage: Stage, lines: list[Line]) -> list[Line]:
+        """A deployment shows that a proposal was merged: Git may tell it sooner than the pipeline's progress does."""
+        passage = self._passage(stage)
+        if passage is None or passage.landed:
+            return []
+        name = passage.version.name
+        begun = [each.at for each in lines if each.mark is Mark.SYNC and each.text.startswith(f"{name} ")]
+        return self._moves.land(passage, self._begin + begun[0]) if begun else []
 
     def _integrate(self) -> None:
         """The continuous integration looks at each proposal once."""
@@ -228,15 +241,20 @@ class PipelineStory(Telling):
     def _row(self, environment: Environment) -> Row:
         stage = environment.stage
         live = self._seen.lives.get(stage.application)
-        revision = (live.analysis.revision if live.analysis is not None else live.good) if live is not None else None
-        version = self._site.version(stage, revision) if revision else ""
-        return Row(stage.name, version, self._passage(stage), live, environment.tally)
+        return Row(stage.name, self._runs(stage), self._passage(stage), live, environment.tally)
+
+    def _runs(self, stage: Stage) -> str:
+        """The version that is live; empty while that is not known."""
+        live = self._seen.lives.get(stage.application, _NOTHING)
+        revision = live.analysis.revision if live.analysis is not None else live.good
+        return self._site.version(stage, revision) if revision else ""
 
     def _tell_rising_evidence(self) -> None:
         for stage in STAGES:
             live = self._seen.lives.get(stage.application, _NOTHING)
             analysis = live.analysis
-            if analysis is not None and (analysis.recovery or (analysis.evidence or 0.0) > 1.0):
+            evidence = analysis.evidence if analysis is not None else None
+            if analysis is not None and evidence is not None and (analysis.recovery or evidence > 1.0):
                 served = self._tally(stage, self._site.version(stage, analysis.revision))
                 self._tell_evidence(analysis, served, f"{stage.name}: ")
 
