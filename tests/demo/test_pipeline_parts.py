@@ -221,7 +221,7 @@ def test_the_block_shows_every_stage() -> None:
         text = console.export_text()
         assert {len(line) for line in text.splitlines()} == {width}
     assert "1.0.1 Passed: passed early" in text
-    assert "ln E 3.5" in text
+    assert "breached? ln E  3.5 ━" in text
     assert "20.0 %" in text
     assert "production  –" in text
     assert "waiting for proof" in text

@@ -35,8 +35,8 @@ class Row:
 def board(rows: Sequence[Row], waiting: str, width: int) -> RenderableType:
     """The block; ``waiting`` says what the story waits for."""
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for width in (10, 6, 31):
-        grid.add_column(no_wrap=True, min_width=width)
+    for least in (10, 6, 28):
+        grid.add_column(no_wrap=True, min_width=least)
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         grid.add_row(Text(row.stage, style="bold"), row.version or "–", _customers(row.tally), _state(row))
@@ -49,7 +49,7 @@ def _customers(tally: Tally) -> Text:
     style = "red" if newest.share > 0.03 else "green"  # noqa: PLR2004  as bad as availability may be
     share = f"{100 * newest.share:4.1f} %"
     return Text.assemble(
-        f"{newest.all / NEWEST_SECONDS:3.0f}/s bad ", (share, style), " ", (columns(seconds[-12:]), style)
+        f"{newest.all / NEWEST_SECONDS:3.0f}/s bad ", (share, style), " ", (columns(seconds[-10:]), style)
     )
 
 
@@ -69,4 +69,4 @@ def _evidence(analysis: LiveAnalysis, evidence: float, threshold: float) -> Text
     filled, rest = bar(evidence, threshold)
     what = "recovered?" if analysis.recovery else "breached?"
     early = "  passed early" if analysis.passed_early_at is not None and not analysis.recovery else ""
-    return Text.assemble(f"{what} ", (filled, style), (rest, "dim"), f" ln E {evidence:.1f}", (early, "green"))
+    return Text.assemble(f"{what} ln E {evidence:4.1f} ", (filled, style), (rest, "dim"), (early, "green"))
