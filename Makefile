@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV ?= $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 
-.PHONY: help setup tools servers demo test lint format prometheus3 cluster-stack test-cluster demo-cluster chart bench lock clean
+.PHONY: help setup tools servers demo demo-pipeline test lint format prometheus3 cluster-stack test-cluster demo-cluster chart bench lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,10 @@ servers:
 
 demo: setup ## the whole loop on this machine: a bad commit is deployed, found and reverted (ARGS=--keep)
 	@$(BIN)/rollguard demo $(ARGS)
+
+demo-pipeline: setup ## promotions on this machine: dev, staging, production through a real Gitea (built once; needs go; ARGS=--keep)
+	@command -v gitea >/dev/null || tests/servers/build_cluster.sh gitea
+	@$(BIN)/rollguard demo --pipeline $(ARGS)
 
 demo-cluster: ## the whole loop in a cluster of its own (needs docker, kind, kubectl and helm; charts/demo/demo.sh down removes it)
 	@charts/demo/demo.sh

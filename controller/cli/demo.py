@@ -1,4 +1,4 @@
-"""``rollguard demo``: the whole loop on this machine.
+"""``rollguard demo``: the whole loop on this machine, of one service or of a pipeline.
 
 Invariant: however it ends, what it started has ended: every process, and the temporary folder with all that was written.
 """
@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +16,18 @@ import typer
 from rich.console import Console
 
 from controller.cli.failures import CommandError, ExitCode
+from controller.demo.ground import remove
 from controller.demo.interruption import Interrupted, Interruption
+from controller.demo.pipeline.gitea import find_gitea
+from controller.demo.pipeline.registry import find_registry
+from controller.demo.pipeline.site import PipelineSite, Programs
+from controller.demo.pipeline.story import PipelineStory
+from controller.demo.pipeline.summary import what_to_try as what_to_ship
 from controller.demo.processes import DemoError
 from controller.demo.prometheus import find_prometheus
 from controller.demo.repository import check_git
 from controller.demo.screen import Screen, console_for
-from controller.demo.site import Site, remove
+from controller.demo.site import Site
 from controller.demo.story import Story
 from controller.demo.summary import what_to_try
 
@@ -31,9 +37,21 @@ Git, Prometheus, the controller and the requests are real; only the shop's fault
 It takes about a minute, uses this machine's loopback interface only, and lives in {folder}."""
 
 
+_PIPELINE_INTRODUCTION = """\
+Rollguard demo: a new image goes from dev to staging to production by pull requests, and a bad one is stopped on its way.
+Gitea, the registry, Git, Prometheus, the controller and the requests are real; only the bad image's fault is made on \
+purpose. It takes about two minutes, uses this machine's loopback interface only, and lives in {folder}."""
+
+
 def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running after the story, to play with, until Ctrl-C.")
+    ] = False,
+    pipeline: Annotated[
+        bool,
+        typer.Option(
+            "--pipeline", help="Show promotions instead: versions move from dev to production through a real Gitea."
+        ),
     ] = False,
     directory: Annotated[
         Path | None,
@@ -46,15 +64,16 @@ def demo(
 ) -> None:
     """Show the whole loop on this machine: a bad commit is deployed, found, and reverted in Git.
 
-    It needs git and Prometheus, and takes about a minute. Ctrl-C ends it at any time and leaves nothing
-    behind.
+    It needs git and Prometheus, and takes about a minute; with --pipeline Gitea and docker-registry too,
+    and two minutes. Ctrl-C ends it at any time and leaves nothing behind.
 
-    Example: rollguard demo --keep
+    Examples: rollguard demo --keep, rollguard demo --pipeline
     """
     console = console_for(colour=not no_color)
     with Interruption() as interruption:
         try:
-            _perform(console, interruption, directory, keep=keep)
+            show = _perform_pipeline if pipeline else _perform
+            show(console, interruption, directory, keep=keep)
         except DemoError as error:
             raise CommandError(str(error), ExitCode.OUTSIDE_FAILED) from None
         except Interrupted as told:
@@ -68,13 +87,27 @@ def _perform(console: Console, interruption: Interruption, directory: Path | Non
         site = Site(folder, interruption)
         with contextlib.closing(site), Screen(console) as screen:
             screen.paragraph(_INTRODUCTION.format(folder=folder))
-            story = Story(site, screen, program)
-            story.tell()
-            if keep:
-                screen.heading("It is all yours now; Ctrl-C ends it")
-                screen.say(_suggestions(site))
-                story.stay()
+            _play(Story(site, screen, program), screen, lambda: _suggestions(site), keep=keep)
             screen.say(f"\nTo break it yourself: {' '.join(_own_command())} demo --keep")
+
+
+def _perform_pipeline(console: Console, interruption: Interruption, directory: Path | None, *, keep: bool) -> None:
+    check_git()
+    programs = Programs(find_prometheus(), find_gitea(), find_registry())
+    with _folder(directory) as folder, _ended(console, folder, stays=directory is not None):
+        site = PipelineSite(folder, interruption, programs)
+        with contextlib.closing(site), Screen(console) as screen:
+            screen.paragraph(_PIPELINE_INTRODUCTION.format(folder=folder))
+            _play(PipelineStory(site, screen), screen, lambda: _pipeline_suggestions(site), keep=keep)
+            screen.say(f"\nTo ship versions of your own: {' '.join(_own_command())} demo --pipeline --keep")
+
+
+def _play(story: Story | PipelineStory, screen: Screen, suggestions: Callable[[], str], *, keep: bool) -> None:
+    story.tell()
+    if keep:
+        screen.heading("It is all yours now; Ctrl-C ends it")
+        screen.say(suggestions())
+        story.stay()
 
 
 def _suggestions(site: Site) -> str:
@@ -84,6 +117,18 @@ def _suggestions(site: Site) -> str:
         prometheus=site.prometheus.url,
         controller=site.controller_address,
         shop=site.shop_address,
+    )
+
+
+def _pipeline_suggestions(site: PipelineSite) -> str:
+    return what_to_ship(
+        site.folder,
+        _own_command(),
+        sys.executable,
+        gitea=site.gitea.url,
+        prometheus=site.prometheus.url,
+        controller=site.controller_address,
+        people=(site.people.lee, site.people.dana, site.gitea.owner),
     )
 
 

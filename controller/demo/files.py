@@ -43,26 +43,26 @@ def settings(folder: Path, *, repository: str, prometheus: str, phone: str) -> s
     return f"""\
 # What the administrator sets.
 metricsSources:
-  default: {{prometheus: {{url: {_text(prometheus)}}}}}
+  default: {{prometheus: {{url: {scalar(prometheus)}}}}}
 alertSinks:
   phone:
     webhook:
-      url: {_text(phone)}
-      secretFile: {_text(folder / "secret")}
+      url: {scalar(phone)}
+      secretFile: {scalar(folder / "secret")}
 applications:
   - name: {APPLICATION}
     namespace: {NAMESPACE}
-    repository: {_text(repository)}
+    repository: {scalar(repository)}
     paths: [{FOLDER}]
     reconcile:                             # deployed from plain Git, by Rollguard itself
       command: [/bin/sh, {FOLDER}/deploy.sh]
       interval: 500ms
-      environment: {{SHOP: {_text(folder / "shop")}}}
-store: {{sqlite: {_text(folder / "state" / "state.db")}}}
+      environment: {{SHOP: {scalar(folder / "shop")}}}
+store: {{sqlite: {scalar(folder / "state" / "state.db")}}}
 server: {{listen: "127.0.0.1:0"}}
 """
 
 
-def _text(value: object) -> str:
+def scalar(value: object) -> str:
     """A YAML scalar that holds exactly this text: JSON's strings are YAML's."""
     return json.dumps(str(value), ensure_ascii=False)

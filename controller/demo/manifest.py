@@ -6,6 +6,7 @@ serves keeps serving.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -39,11 +40,13 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a manifest makes of the shop. Shares are parts of all requests, from 0 to 1."""
+    """How the shop behaves. Shares are parts of all requests, from 0 to 1."""
 
     version: str
     errors: float
     slow: float
+    at_most: float = inf
+    """Requests a second that it can answer well; of more, the rest fail."""
 
     def manifest(self) -> str:
         """The manifest that says so."""
@@ -65,10 +68,15 @@ def behaviour(text: str) -> Behaviour:
         raise ManifestError(f"this is no manifest of the shop ({type(error).__name__})") from None
     if not version or len(version) > 100 or not (version.isascii() and version.isprintable()):  # noqa: PLR2004
         raise ManifestError("the image has no tag that can be a version")
-    return Behaviour(version, _share(variables, "ERROR_SHARE"), _share(variables, "SLOW_SHARE"))
+    return Behaviour(version, share_of(variables, "ERROR_SHARE"), share_of(variables, "SLOW_SHARE"))
 
 
-def _share(variables: Mapping[str, Any], name: str) -> float:
+def share_of(variables: Mapping[str, Any], name: str) -> float:
+    """A share that a variable holds; 0 where it is not there.
+
+    Raises:
+        ManifestError: it is no share.
+    """
     try:
         share = float(variables.get(name, 0))
     except (TypeError, ValueError):

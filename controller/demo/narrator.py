@@ -21,6 +21,12 @@ class Mark(StrEnum):
 
     SETUP = "set up"
     COMMIT = "commit"
+    PUSHED = "pushed"
+    PULL = "proposed"
+    CHECKS = "checks"
+    APPROVED = "approved"
+    MERGED = "merged"
+    STOPPED = "stopped"
     SYNC = "sync"
     DEPLOYED = "deployed"
     EVIDENCE = "evidence"

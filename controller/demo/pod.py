@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from controller.demo.manifest import Behaviour, ManifestError
+from controller.demo.manifest import Behaviour, share_of
 
 BUCKETS = (0.025, 0.05, 0.1, 0.3, 1.0, 3.0)
 WORK_SECONDS, SLOW_SECONDS = 0.01, 0.5
@@ -33,15 +33,7 @@ def behaviour_of(environment: "os._Environ[str] | dict[str, str]") -> Behaviour:
     Raises:
         ManifestError: a share is none.
     """
-    shares = []
-    for name in ("ERROR_SHARE", "SLOW_SHARE"):
-        try:
-            share = float(environment.get(name, "0"))
-        except ValueError:
-            raise ManifestError(f"{name} is no number") from None
-        if not 0 <= share <= 1:
-            raise ManifestError(f"{name} must lie between 0 and 1")
-        shares.append(share)
+    shares = (share_of(environment, name) for name in ("ERROR_SHARE", "SLOW_SHARE"))
     return Behaviour(environment.get("VERSION", "unnamed"), *shares)
 
 

@@ -1,23 +1,17 @@
 """A real Prometheus for the demo: found, started on a free loopback port, scraping every second.
 
-Invariant: its files lie in the demo's folder; the port that it got is known when ``start_prometheus`` returns.
+Invariant: its files lie in the demo's folder.
 """
 
-import http.client
 import json
 import os
-import shutil
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.demo.processes import Child, DemoError, clean_environment, end, ending, start, tail
-
-CACHE = "ROLLGUARD_CACHE"
-READY_SECONDS = 30.0
-_TRIES = 5
-_POLL = 0.05
+from controller.demo.processes import Child, DemoError, clean_environment, start
+from controller.demo.programs import cache_of, found
+from controller.demo.serving import serve
 
 _CONFIGURATION = """\
 global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -57,13 +51,10 @@ def find_prometheus(environment: Mapping[str, str] = os.environ) -> str:
     Raises:
         DemoError: there is none.
     """
-    given = environment.get(CACHE) or os.path.expanduser("~/.cache/rollguard")  # noqa: PTH111  "~" itself without home
-    cache = Path(given) / "bin"
-    path = environment.get("PATH", os.defpath)
-    found = shutil.which("prometheus", path=os.pathsep.join((path, str(cache))))
-    if found is None:
-        raise DemoError(MISSING.format(cache=cache))
-    return found
+    program = found("prometheus", environment)
+    if program is None:
+        raise DemoError(MISSING.format(cache=cache_of(environment) / "bin"))
+    return program
 
 
 def start_prometheus(
@@ -77,28 +68,12 @@ def start_prometheus(
     folder.mkdir()
     (folder / "prometheus.yml").write_text(_CONFIGURATION)
     _write_targets(folder, targets)
-    for _ in range(_TRIES):
-        address = f"127.0.0.1:{free_port()}"
-        child = _start(program, folder, address)
-        try:
-            if _ready(child, address, wait):
-                return Prometheus(child, address, folder)
-        except BaseException:
-            end([child])
-            raise
-        end([child])
-        if "address already in use" not in tail(child.log):
-            break
-    code = child.process.returncode
-    why = f"ended ({ending(code)})" if code >= 0 else f"was not ready within {READY_SECONDS:g} s"
-    raise DemoError(f"Prometheus ({program}) {why}. The end of its log:\n{tail(child.log)}")
 
+    def begin(address: str) -> Child:
+        return _start(program, folder, address)
 
-def free_port() -> int:
-    """A port that was free a moment ago; another process may take it, so its user must be ready to try again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    child, address = serve(f"Prometheus ({program})", begin, "/-/ready", wait)
+    return Prometheus(child, address, folder)
 
 
 def _start(program: str, folder: Path, address: str) -> Child:
@@ -110,24 +85,6 @@ def _start(program: str, folder: Path, address: str) -> Child:
         "--log.level=warn",
     ]
     return start("Prometheus", argv, folder / "prometheus.log", folder=folder, environment=clean_environment())
-
-
-def _ready(child: Child, address: str, wait: Callable[[float], None]) -> bool:
-    """Whether it answers before it ends, and in time."""
-    for _ in range(round(READY_SECONDS / _POLL)):
-        if child.process.poll() is not None:
-            return False
-        connection = http.client.HTTPConnection(address, timeout=2)
-        try:
-            connection.request("GET", "/-/ready")
-            if connection.getresponse().status == http.HTTPStatus.OK:
-                return child.process.poll() is None
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        wait(_POLL)
-    return False
 
 
 def _write_targets(folder: Path, targets: Mapping[str, str]) -> None:

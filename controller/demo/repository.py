@@ -18,15 +18,15 @@ DEVELOPER, EMAIL = "Dana Developer", "dana@example.com"
 OLDEST_GIT = (2, 38)
 TIMEOUT = 30.0
 
-DEPLOY = """\
+_DEPLOY = """\
 #!/bin/sh
 # Deploys the shop: puts the manifest where the shop reads it, and waits until it serves what the manifest says.
 set -eu
-cp apps/checkout/shop.yaml "$SHOP/shop.yaml.next"
+cp MANIFEST "$SHOP/shop.yaml.next"
 rm -f "$SHOP/refused"
 mv "$SHOP/shop.yaml.next" "$SHOP/shop.yaml"
 tries=0
-until [ "$(cat "$SHOP/serving.yaml" 2>/dev/null)" = "$(cat apps/checkout/shop.yaml)" ]; do
+until [ "$(cat "$SHOP/serving.yaml" 2>/dev/null)" = "$(cat MANIFEST)" ]; do
     if [ -s "$SHOP/refused" ]; then cat "$SHOP/refused"; exit 1; fi
     tries=$((tries + 1))
     if [ "$tries" -gt 100 ]; then echo "the shop does not serve it after 10 s"; exit 1; fi
@@ -47,13 +47,14 @@ def check_git() -> None:
     """Raises DemoError where Git is missing or too old."""
     if shutil.which("git") is None:
         raise DemoError("git is not on PATH: install it (2.38 or newer) and try again.")
-    found = _VERSION.search(_run(["--version"], None))
+    found = _VERSION.search(git(["--version"], None))
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         have = found[0] if found else "an unknown version"
         raise DemoError(f"Rollguard needs git 2.38 or newer; this machine has {have}.")
 
 
-def _run(arguments: list[str], folder: Path | None) -> str:
+def git(arguments: list[str], folder: Path | None) -> str:
+    """What a git command prints; raises DemoError where it fails."""
     # A session of its own: Ctrl-C must not cut a commit in two.
     try:
         done = subprocess.run(
@@ -73,34 +74,51 @@ def _run(arguments: list[str], folder: Path | None) -> str:
     return done.stdout.decode(errors="replace")
 
 
+def deploy_script(path: str) -> str:
+    """The command that deploys the manifest at a path of the repository."""
+    return _DEPLOY.replace("MANIFEST", path)
+
+
+class Clone:
+    """A person's working copy of a remote."""
+
+    def __init__(self, url: str, folder: Path, name: str, email: str) -> None:
+        """Clone into ``folder``, which is not there yet."""
+        self.folder = folder
+        git(["clone", "-q", "--template=", url, str(folder)], None)
+        for key, value in (("user.name", name), ("user.email", email), ("commit.gpgSign", "false")):
+            git(["config", key, value], folder)
+
+    def commit(self, files: Mapping[str, str], message: str) -> str:
+        """Write the files, commit and push as a developer would; returns the commit's id."""
+        for path, text in files.items():
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        git(["add", "--", *files], self.folder)
+        git(["commit", "-q", "-m", message], self.folder)
+        git(["push", "-q", "origin", f"HEAD:{BRANCH}"], self.folder)
+        return git(["rev-parse", "HEAD"], self.folder).strip()
+
+    def fetch(self) -> None:
+        """Learn what the remote holds now."""
+        git(["fetch", "-q", "origin"], self.folder)
+
+
 class Shared:
     """The remote and the developer's clone of it."""
 
     def __init__(self, folder: Path) -> None:
         """Make both in ``folder``, with nothing committed."""
         self.remote = folder / "manifests.git"
-        self.clone = folder / "manifests"
         self._versions: dict[str, str] = {}
-        _run(["init", "-q", "--bare", "--template=", f"--initial-branch={BRANCH}", str(self.remote)], None)
-        _run(["clone", "-q", "--template=", str(self.remote), str(self.clone)], None)
-        for name, value in (("user.name", DEVELOPER), ("user.email", EMAIL), ("commit.gpgSign", "false")):
-            _run(["config", name, value], self.clone)
+        git(["init", "-q", "--bare", "--template=", f"--initial-branch={BRANCH}", str(self.remote)], None)
+        self.commit = Clone(str(self.remote), folder / "manifests", DEVELOPER, EMAIL).commit
 
     @property
     def url(self) -> str:
         """The remote, as the controller reaches it."""
         return self.remote.as_uri()
-
-    def commit(self, files: Mapping[str, str], message: str) -> str:
-        """Write the files, commit and push as a developer would; returns the commit's id."""
-        for path, text in files.items():
-            file = self.clone / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        _run(["add", "--", *files], self.clone)
-        _run(["commit", "-q", "-m", message], self.clone)
-        _run(["push", "-q", "origin", f"HEAD:{BRANCH}"], self.clone)
-        return _run(["rev-parse", "HEAD"], self.clone).strip()
 
     def deploy(self, wanted: Behaviour, message: str) -> str:
         """Commit the manifest that makes the shop behave so."""
@@ -109,14 +127,14 @@ class Shared:
     def begin(self, first: Behaviour) -> str:
         """The first commit: the manifest, and the command that deploys it."""
         return self.commit(
-            {PATH: first.manifest(), f"{FOLDER}/deploy.sh": DEPLOY}, f"Begin with shop {first.version}"
+            {PATH: first.manifest(), f"{FOLDER}/deploy.sh": deploy_script(PATH)}, f"Begin with shop {first.version}"
         )
 
     def version(self, revision: str) -> str:
         """The version that a revision's manifest deploys; a question mark where it has none."""
         if revision not in self._versions:
             try:
-                text = _run(["cat-file", "blob", f"{revision}:{PATH}"], self.remote)
+                text = git(["cat-file", "blob", f"{revision}:{PATH}"], self.remote)
                 self._versions[revision] = behaviour(text).version
             except (DemoError, ManifestError):
                 return "?"
@@ -124,9 +142,14 @@ class Shared:
 
     def changes(self, revision: str) -> list[str]:
         """The lines that a commit takes away and adds, as its diff has them."""
-        diff = _run(["show", "--format=", "--unified=0", revision], self.remote)
+        diff = git(["show", "--format=", "--unified=0", revision], self.remote)
         return [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
 
     def show(self, revision: str) -> str:
         """A commit as ``git show`` prints it."""
-        return _run(["show", "--stat", "--patch", "--no-color", revision], self.remote).rstrip()
+        return show(revision, self.remote)
+
+
+def show(revision: str, folder: Path) -> str:
+    """A commit as ``git show`` prints it."""
+    return git(["show", "--stat", "--patch", "--no-color", revision], folder).rstrip()

@@ -27,6 +27,12 @@ REFRESHES = 5
 _STYLES = {
     Mark.SETUP: ("·", "dim"),
     Mark.COMMIT: ("●", "bold"),
+    Mark.PUSHED: ("●", "bold"),
+    Mark.PULL: ("○", "magenta"),
+    Mark.CHECKS: ("·", "dim"),
+    Mark.APPROVED: ("✓", "bold green"),
+    Mark.MERGED: ("●", "magenta"),
+    Mark.STOPPED: ("✘", "bold red"),
     Mark.SYNC: ("○", "cyan"),
     Mark.DEPLOYED: ("●", "cyan"),
     Mark.EVIDENCE: ("·", "dim"),

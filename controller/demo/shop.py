@@ -13,7 +13,8 @@ import contextlib
 import os
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from math import inf
 from pathlib import Path
 
 from anyio import sleep
@@ -25,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn import Config, Server
 
+from controller.demo.images import running
 from controller.demo.manifest import LARGEST, Behaviour, ManifestError, behaviour
 
 MANIFEST, SERVING, REFUSED = "shop.yaml", "serving.yaml", "refused"
@@ -35,12 +37,33 @@ SLOW_SECONDS = 0.5
 BUCKETS = (0.025, 0.05, 0.1, 0.3, 1.0, 3.0)
 
 
+class Room:
+    """How many requests can still be answered well: a second's worth may come at once."""
+
+    def __init__(self) -> None:
+        self._left = 0.0
+        self._at = -inf
+
+    def take(self, at_most: float, now: float) -> bool:
+        """Whether there was room for one more, of ``at_most`` a second; ``now`` is seconds on any clock."""
+        if at_most == inf:
+            return True
+        self._left = min(at_most, self._left + (now - self._at) * at_most)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Shop:
     """What serves now, and its metrics."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` holds the manifest."""
+    def __init__(self, folder: Path, read: Callable[[str], Behaviour] = behaviour) -> None:
+        """``folder`` holds the manifest, of which ``read`` makes what it serves."""
         self._folder = folder
+        self._read = read
+        self._room = Room()
         self._seen: tuple[int, int] | None = None
         self.serves: Behaviour | None = None
         self.registry = CollectorRegistry()
@@ -62,7 +85,7 @@ class Shop:
             self._seen = (state.st_ino, state.st_mtime_ns)
             with path.open() as file:
                 text = file.read(LARGEST)
-            self.serves = behaviour(text)
+            self.serves = self._read(text)
             (self._folder / REFUSED).unlink(missing_ok=True)
             _write(self._folder / SERVING, text)
         except (ManifestError, UnicodeDecodeError) as error:
@@ -77,7 +100,8 @@ class Shop:
             return JSONResponse({"error": "nothing is deployed yet"}, 503)
         begun = asyncio.get_running_loop().time()
         await sleep(SLOW_SECONDS if random.random() < serves.slow else WORK_SECONDS)  # noqa: S311  no secret
-        code = 500 if random.random() < serves.errors else 200  # noqa: S311
+        failed = random.random() < serves.errors or not self._room.take(serves.at_most, begun)  # noqa: S311
+        code = 500 if failed else 200
         self._requests.labels(str(code)).inc()
         self._seconds.observe(asyncio.get_running_loop().time() - begun)
         body = {"error": "the price is unknown"} if code == 500 else {"order": "accepted"}  # noqa: PLR2004
@@ -121,8 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A shop that behaves as its deployed manifest says.")
     parser.add_argument("--folder", type=Path, required=True, help="holds shop.yaml")
     parser.add_argument("--socket", type=int, required=True, help="number of a listening socket")
+    parser.add_argument("--images", action="store_true", help="shop.yaml names an image; serve what that one does")
     given = parser.parse_args()
-    shop = Shop(given.folder)
+    shop = Shop(given.folder, running if given.images else behaviour)
     shop.take_manifest()
     config = Config(
         shop.app(),

@@ -1,23 +1,19 @@
-"""The story: what is done in which order, and what is waited for.
-
-Invariant: every wait has an end: what was waited for, a signal, a process that died, or too long; the last three end the
-demo with a sentence.
-"""
+"""The story: what is done in which order, and what is waited for."""
 
 import time
-from collections.abc import Callable
 
 from controller.core.state import AnalysisKind, Record
 from controller.core.verdict import VerdictKind
-from controller.demo.gauge import Gauges, plain_evidence
+from controller.demo.gauge import Gauges
 from controller.demo.load import RATE
 from controller.demo.manifest import PATH, Behaviour
-from controller.demo.narrator import Line, Mark, Narrator
+from controller.demo.narrator import Mark, Narrator
 from controller.demo.processes import DemoError, tail
 from controller.demo.repository import DEVELOPER
 from controller.demo.screen import Screen
 from controller.demo.site import Site
 from controller.demo.summary import figures
+from controller.demo.telling import Telling
 from controller.demo.watching import Live
 
 FIRST = Behaviour("1.0.0", 0.001, 0.001)
@@ -26,27 +22,22 @@ BAD = Behaviour("1.2.0", 0.05, 0.06)
 
 BEFORE_SECONDS = 15.0
 """Ordinary traffic before the first deployment that is judged."""
-LOOK_SECONDS = 0.2
-PLAIN_SECONDS, PLAIN_CALM_SECONDS = 1.0, 6.0
-"""Seconds between two lines of evidence where nothing moves: while it rises, and while it does not."""
 THRESHOLD = 6.96
 """ln of 1/(0.95 · falseRollbackRate), at the policy's default of 0.001."""
-PATIENCE = 90.0
 
 
-class Story:
+class Story(Telling):
     """Tells it on a screen, at a site."""
 
     def __init__(self, site: Site, screen: Screen, prometheus: str) -> None:
         """``prometheus`` is the program."""
+        super().__init__(site, screen)
         self._site = site
-        self._screen = screen
         self._prometheus = prometheus
-        self._narrator = Narrator(time.time(), self._version, site.tally)
+        self._narrator = Narrator(self._begin, self._version, site.tally)
         self._gauges = Gauges(site.tally)
         self._live = Live("", None, None)
         self._records: list[Record] = []
-        self._plain_at = 0.0
 
     def tell(self) -> None:
         """All of it, up to the summary."""
@@ -55,12 +46,6 @@ class Story:
         self._healthy()
         self._bad()
         self._sum_up()
-
-    def stay(self) -> None:
-        """Go on telling what happens until a signal comes."""
-        while True:
-            self._look("everything is running; Ctrl-C ends it")
-            self._site.interruption.wait(LOOK_SECONDS)
 
     def _set_up(self) -> None:
         site = self._site
@@ -87,12 +72,9 @@ class Story:
         self._line(Mark.DEPLOYED, f"{FIRST.version} is live: the first that Rollguard sees, so it counts as good")
         self._site.start_load()
         self._line(Mark.SETUP, f"customers come: {RATE:.0f} requests a second on average")
-        begun = time.monotonic()
-
-        def over() -> bool:
-            return time.monotonic() - begun >= BEFORE_SECONDS
-
-        self._watch(f"for {BEFORE_SECONDS:.0f} s to pass, so that there is a before to compare with", over)
+        self._pass_time(
+            f"for {BEFORE_SECONDS:.0f} s to pass, so that there is a before to compare with", BEFORE_SECONDS
+        )
         if self._site.tally.served(FIRST.version).all == 0:
             raise DemoError(f"the shop answers nobody. The end of its log:\n{tail(self._site.folder / 'shop.log')}")
 
@@ -127,7 +109,7 @@ class Story:
         self._screen.heading("What it came to")
         tally = self._site.tally
         back = tally.good_since(HEALTHY.version)
-        rows = figures(bad, recovery, tally.served(BAD.version), back, time.time() - self._narrator.begin)
+        rows = figures(bad, recovery, tally.served(BAD.version), back, time.time() - self._begin)
         self._screen.figures(rows)
         if bad.rollback is not None and bad.rollback.revision is not None:
             revision = bad.rollback.revision
@@ -140,18 +122,6 @@ class Story:
         self._screen.changes(self._site.shared.changes(revision))
         return revision
 
-    def _watch(self, waiting: str, happened: Callable[[], object]) -> None:
-        """Tell what happens until something has happened."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            self._look(f"waiting {waiting}")
-            if happened():
-                return
-            if time.monotonic() > end:
-                log = self._site.folder / "controller.log"
-                raise DemoError(f"waited too long {waiting}. The end of the controller's log:\n{tail(log)}")
-            self._site.interruption.wait(LOOK_SECONDS)
-
     def _look(self, waiting: str) -> None:
         site = self._site
         site.check()
@@ -163,19 +133,7 @@ class Story:
                 self._gauges.block(self._live, self._judged(), waiting, time.time(), self._screen.block_width)
             )
         else:
-            self._tell_evidence()
-
-    def _tell_evidence(self) -> None:
-        analysis, now = self._live.analysis, time.time()
-        if analysis is None or analysis.healthy_at is None or analysis.reached:
-            return  # nothing is weighed, or the verdict says all
-        rises = (analysis.evidence or 0.0) > 0
-        if now < self._plain_at + (PLAIN_SECONDS if rises else PLAIN_CALM_SECONDS):
-            return
-        self._plain_at = now
-        served = None if analysis.recovery else self._site.tally.served(self._judged())
-        question = "well again:" if analysis.recovery else "against it:"
-        self._line(Mark.EVIDENCE, f"{question} {plain_evidence(analysis, served)}")
+            self._tell_evidence(self._live.analysis, site.tally.served(self._judged()))
 
     def _judged(self) -> str:
         """The version that is judged, else the last good one."""
@@ -206,6 +164,3 @@ class Story:
             ),
             None,
         )
-
-    def _line(self, mark: Mark, text: str) -> None:
-        self._screen.line(Line(time.time() - self._narrator.begin, mark, text))

@@ -30,24 +30,26 @@ def figures(bad: Record, recovery: Record, served: Served, back: float | None, l
     pushed_at = rollback.done_at if rollback is not None else None
     recovered_at = recovery.analysis.verdict_at
     return [
-        ("time to detect", _seconds(begun, verdict_at), "from the start of the bad deployment to the verdict"),
+        ("time to detect", seconds(begun, verdict_at), "from the start of the bad deployment to the verdict"),
         (
             "badly served",
             f"{served.bad}",
-            f"of {served.all} requests that the bad version answered ({_share(served)})",
+            f"of {served.all} requests that the bad version answered ({share_text(served)})",
         ),
-        ("verdict to push", _seconds(verdict_at, pushed_at, 2), "until the revert was in Git"),
-        ("time to restore", _seconds(begun, back), "until a customer was well served again"),
-        ("time to recovery", _seconds(begun, recovered_at), "until it was shown that the service is well again"),
+        ("verdict to push", seconds(verdict_at, pushed_at, 2), "until the revert was in Git"),
+        ("time to restore", seconds(begun, back), "until a customer was well served again"),
+        ("time to recovery", seconds(begun, recovered_at), "until it was shown that the service is well again"),
         ("the whole demo", f"{lasted:.0f} s", "everything above is counted from the start of the bad deployment"),
     ]
 
 
-def _seconds(since: float | None, until: float | None, digits: int = 1) -> str:
+def seconds(since: float | None, until: float | None, digits: int = 1) -> str:
+    """The time between two moments; a dash where one is missing."""
     return "–" if since is None or until is None else f"{until - since:.{digits}f} s"
 
 
-def _share(served: Served) -> str:
+def share_text(served: Served) -> str:
+    """The bad share, for people."""
     return f"{100 * served.share:.1f} %"
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.store import SqliteStore
+from controller.core.application import ApplicationKey
+from controller.core.promotion.progress import Progress, load_progress
 from controller.core.state import Record, load_record
 from controller.demo.manifest import APPLICATION, NAMESPACE
 from controller.ports.store import StoreError
 
-MOST_RECORDS = 10
+MOST_RECORDS = 12
 LARGEST = 1024 * 1024
 
 
@@ -70,9 +72,15 @@ class Live:
 def live_of(document: Any) -> Live | None:
     """What ``GET /api/v1/rollouts`` says about the shop; None where it says nothing."""
     found = document["rollouts"]
-    if not found:
-        return None
-    rollout = found[0]
+    return _live(found[0]) if found else None
+
+
+def lives_of(document: Any) -> dict[str, Live]:
+    """What it says about each application, by its name without the namespace."""
+    return {each["application"].rpartition("/")[2]: _live(each) for each in document["rollouts"]}
+
+
+def _live(rollout: Any) -> Live:
     good, analysis = rollout["last_good"], rollout["analysis"]
     return Live(rollout["phase"], good and good["revision"], None if analysis is None else _analysis(analysis))
 
@@ -108,13 +116,22 @@ class Watching:
         self._store = SqliteStore(store, create=False)
 
     def live(self) -> Live | None:
-        """The state now; None where the controller gave no answer."""
+        """The shop's state now; None where the controller gave no answer."""
+        document = self._rollouts(f"?application={NAMESPACE}/{APPLICATION}")
+        return None if document is None else live_of(document)
+
+    def lives(self) -> dict[str, Live]:
+        """The state of every application now, by name; none where the controller gave no answer."""
+        document = self._rollouts()
+        return {} if document is None else lives_of(document)
+
+    def _rollouts(self, query: str = "") -> Any:
         connection = http.client.HTTPConnection(self._address, timeout=2)
         try:
-            connection.request("GET", f"/api/v1/rollouts?application={NAMESPACE}/{APPLICATION}")
+            connection.request("GET", f"/api/v1/rollouts{query}")
             response = connection.getresponse()
             body = response.read(LARGEST)
-            return live_of(json.loads(body)) if response.status == http.HTTPStatus.OK else None
+            return json.loads(body) if response.status == http.HTTPStatus.OK else None
         except (OSError, http.client.HTTPException, ValueError):
             return None
         finally:
@@ -126,6 +143,14 @@ class Watching:
             return [load_record(each.body) for each in reversed(self._store.analyses(limit=MOST_RECORDS))]
         except StoreError:
             return []
+
+    def progress(self, pipeline: ApplicationKey) -> Progress:
+        """How far versions are in a pipeline; nothing where the store is busy or has nothing yet."""
+        try:
+            stored = self._store.pipeline(pipeline)
+        except StoreError:
+            stored = None
+        return load_progress(stored.body) if stored is not None else Progress(pipeline)
 
     def close(self) -> None:
         """Let go of the store."""

@@ -8,6 +8,7 @@ import threading
 from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import inf
 
 import structlog
 
@@ -30,7 +31,7 @@ from controller.runtime.lanes import Lanes
 from controller.runtime.promotion_acts import Acting
 from controller.runtime.promotion_facts import Gathering
 from controller.runtime.promotion_keeping import Keeping
-from controller.runtime.promotion_lines import BUSY_SECONDS, CALM_SECONDS, Line, pause, said_of
+from controller.runtime.promotion_lines import BUSY_SECONDS, CALM_SECONDS, TOLD_EARLY, Line, pause, said_of
 from controller.runtime.promotion_requests import answered
 from controller.runtime.promotion_triggers import Triggers
 from controller.runtime.protecting import Protecting
@@ -139,7 +140,7 @@ class Promoter:
         with self._lock:
             for line in self._lines.values():
                 if asks(line.pipeline):
-                    line.poll_at = line.look_at = 0.0
+                    line.poll_at, line.look_at, line.sooner = 0.0, 0.0, TOLD_EARLY
                 elif looks(line.pipeline):
                     line.look_at = 0.0
         self.beat()
@@ -194,13 +195,16 @@ class Promoter:
         found = self._found(line)
         if not due and not stirred and (found is None or not is_news(line.progress, found)):
             return  # nothing to decide: Git and the forge need not be asked
+        line.look_at = inf
         _, move = self._decide(line, found)
         if move.intents:
             with self._turn(move):
                 self._act_all(line)
         if self._protecting is not None:
             self._protecting.look(line.pipeline, lambda: line.progress, lambda move: self._keeping.keep(line, move))
-        line.look_at = self._clock.monotonic() + pause(line.progress, self._clock.now())
+        with self._lock:
+            if line.look_at == inf:  # else somebody asked meanwhile to look again
+                line.look_at = self._clock.monotonic() + pause(line.progress, self._clock.now())
 
     def _decide(self, line: Line, found: Found | None = None) -> tuple[Facts, Move]:
         facts = self._gathering.facts(line.pipeline, line.progress, found, self._clock.now())
@@ -243,7 +247,9 @@ class Promoter:
         now = self._clock.monotonic()
         if now < line.poll_at:
             return None
-        line.poll_at = now + line.pipeline.spec.trigger.interval
+        with self._lock:
+            pauses = (*line.sooner[:1], line.pipeline.spec.trigger.interval)
+            line.poll_at, line.sooner = now + min(pauses), line.sooner[1:]
         return self._triggers.ask(line.pipeline, line.progress)
 
     def _take_asked(self, line: Line) -> None:

@@ -23,6 +23,9 @@ CALM_SECONDS = 30.0
 HEARD_SECONDS = 600.0
 """How often a pipeline is looked at in which nothing is on its way, or waits for the guard alone: what changes is heard of
 before. A look costs a fetch, and a thousand pipelines share a core."""
+TOLD_EARLY = (1.0, 4.0)
+"""Seconds after which a trigger is asked again that was said to have something new: Docker's registry, for one, tells of a
+tag just before it lists it."""
 _JUDGED = (Phase.DEPLOYING, Phase.JUDGING)
 
 
@@ -36,6 +39,9 @@ class Line:
     poll_at: float = 0.0
     """When the trigger is next due, on the monotonic clock."""
     look_at: float = 0.0
+    """The same for its stages; infinity while they are looked at."""
+    sooner: tuple[float, ...] = ()
+    """Pauses before the trigger is asked again, in place of its interval."""
     asked: list[InboxEntry] = field(default_factory=list)
     seen: object = None
     """What the guard said of its applications at the last look."""

@@ -8,10 +8,11 @@ import pytest
 
 from controller.adapters.registry import OciRegistry, RegistryAccess
 from controller.core.promotion.image import ImageRepository
+from controller.demo.images import Image
 from controller.ports.registry import ImageUnknown, Registry
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.registry import InMemoryRegistry
-from tests.servers.images import CHART_CONFIG, Image, image, index
+from tests.servers.images import CHART_CONFIG, image, index
 from tests.servers.registry import PASSWORD, USER, DockerRegistry, Login
 
 REVISION = "org.opencontainers.image.revision"

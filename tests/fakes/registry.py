@@ -14,8 +14,8 @@ from controller.core.promotion.image import (
     is_digest,
     is_tag,
 )
+from controller.demo.images import Blob, Image
 from controller.ports.registry import ImageUnknown, RegistryError
-from tests.servers.images import Blob, Image
 
 
 class InMemoryRegistry:

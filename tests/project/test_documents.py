@@ -253,7 +253,7 @@ def test_a_machine_without_go_gets_one_sentence(tmp_path: Path) -> None:
     done = run_build(["etcd"], tmp_path, PATH=str(programs))
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
-    assert line == "The cluster for the tests cannot be built here: there is no go on PATH."
+    assert line == "etcd cannot be built here: there is no go on PATH. Install it (https://go.dev/dl) and try again."
 
 
 def test_a_pin_of_the_cluster_moves_its_own_part_only(tmp_path: Path) -> None:

@@ -114,3 +114,45 @@ def test_nothing_is_pushed_that_could_not_be_written_down() -> None:
     assert world.holds("dev") == "v1.1.0"
     assert world.pushed.count("main") == 1
     assert promoting.progress != Progress(world.pipeline.key)
+
+
+def test_a_tag_that_is_told_before_it_is_listed_is_found_soon() -> None:
+    """A registry's notification overtakes its list: the trigger is asked again a second later, not an interval later."""
+    world = World()
+    world.versions = (version(0),)
+    promoting = Promoting(MemoryStore(), world)
+    promoting.turn()
+    promoting.promoter.hint(lambda _pipeline: True)
+    promoting.lanes.run()
+    world.versions = (version(1), version(0))
+    promoting.turn()
+    assert world.holds("dev") != "v1.1.0"
+    promoting.clock.advance(1.1)
+    promoting.turn()
+    assert world.holds("dev") == "v1.1.0"
+
+
+def test_a_hint_during_a_look_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was hinted at while the facts were already gathered is looked at with the next beat."""
+    world = World()
+    promoting = Promoting(MemoryStore(), world)
+    promoting.turn()
+    looks: list[int] = []
+    facts = world.facts
+
+    def hinted() -> object:
+        looks.append(1)
+        found = facts()
+        if len(looks) == 1:
+            promoting.promoter.hint(lambda _pipeline: False, lambda _pipeline: True)
+        return found
+
+    monkeypatch.setattr(world, "facts", hinted)
+    promoting.promoter.hint(lambda _pipeline: False, lambda _pipeline: True)
+    promoting.lanes.run()
+    before = len(looks)
+    promoting.turn()
+    assert len(looks) > before
+    at_rest = len(looks)
+    promoting.turn()
+    assert len(looks) == at_rest

@@ -262,7 +262,7 @@ is_there() {
 prepare_go() {
     [ -z "${GOPATH_READY:-}" ] || return 0
     GOPATH_READY=yes
-    command -v go >/dev/null || give_up "The cluster for the tests cannot be built here: there is no go on PATH." 3
+    command -v go >/dev/null || give_up "$1 cannot be built here: there is no go on PATH. Install it (https://go.dev/dl) and try again." 3
     export GOPATH=$work/gopath GOCACHE=$work/gocache GOTOOLCHAIN=local CGO_ENABLED=0 GO111MODULE=on GOWORK=off
     export GOFLAGS="-buildvcs=false -modcacherw"
     unset GOBIN GOMODCACHE GOENV GOOS GOARCH
@@ -280,7 +280,7 @@ build() {
     local part=$1 folder began=$SECONDS status=0
     folder=$(folder_of "$part")
     ! is_there "$part" || return 0
-    case $part in kubectl | redis) ;; *) prepare_go ;; esac
+    case $part in kubectl | redis) ;; *) prepare_go "$part" ;; esac
     echo "building $part (${PINS[$part]})" >&2
     rm -rf "$work/module" "$work/out"
     mkdir -p "$work/module" "$work/out/bin" "$root/$part"

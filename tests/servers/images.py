@@ -1,53 +1,15 @@
 """Images as they are pushed: configuration, manifest and index, with their digests. Their layers are empty."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from controller.demo.images import CONFIG, MANIFEST, Blob, Image
+
 INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A body and what it is."""
-
-    media_type: str
-    body: bytes
-
-    @classmethod
-    def of(cls, media_type: str, document: Mapping[str, Any]) -> "Blob":
-        """A JSON document."""
-        return cls(media_type, json.dumps(document).encode())
-
-    @property
-    def digest(self) -> str:
-        return "sha256:" + hashlib.sha256(self.body).hexdigest()
-
-    def descriptor(self, **more: Any) -> dict[str, Any]:
-        """As another document names it."""
-        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.body), **more}
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of one platform, or an index of several."""
-
-    top: Blob
-    config: Blob | None = None
-    children: tuple["Image", ...] = field(default=())
-
-    @property
-    def digest(self) -> str:
-        """What a tag of it points to."""
-        return self.top.digest
 
 
 def image(

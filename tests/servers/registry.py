@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from cryptography import x509
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.servers.images import Image
+from controller.demo.images import Image, push
 from tests.servers.receiver import Receiver, answer, free_port
 
 USER = "robot"
@@ -108,16 +108,14 @@ class DockerRegistry:
 
     def push(self, path: str, pushed: Image, tag: str = "") -> str:
         """Push an image with all that belongs to it; without a tag by its digest alone. Returns the digest."""
-        for child in pushed.children:
-            self.push(path, child)
-        if pushed.config is not None:
-            begun = self._asked("POST", f"/v2/{path}/blobs/uploads/", path)
-            place = urlsplit(begun.getheader("Location", ""))
-            query = f"{place.query}&{urlencode({'digest': pushed.config.digest})}"
-            self._asked("PUT", f"{place.path}?{query}", path, pushed.config.body, type_="application/octet-stream")
-        top = pushed.top
-        self._asked("PUT", f"/v2/{path}/manifests/{tag or top.digest}", path, top.body, type_=top.media_type)
-        return top.digest
+        return push(
+            lambda method, target, body, type_: self._asked(method, target, path, body, type_=type_).getheader(
+                "Location", ""
+            ),
+            path,
+            pushed,
+            tag,
+        )
 
     def delete(self, path: str, digest: str) -> None:
         """Delete an image, and so each tag of it."""

@@ -12,6 +12,7 @@ import pytest
 
 from controller.adapters.registry import OciRegistry, RegistryAccess, paging
 from controller.core.promotion.image import MOST_TAGS, ImageRepository, TagList
+from controller.demo.images import Image
 from controller.ports.registry import (
     ImageUnknown,
     RegistryBusy,
@@ -22,7 +23,7 @@ from controller.ports.registry import (
 )
 from tests.adapters.registry.conftest import PATH, Stage, StageMaker, listing
 from tests.fakes.manual_clock import ManualClock
-from tests.servers.images import Image, image, index
+from tests.servers.images import image, index
 from tests.servers.receiver import (
     Behaviour,
     Receiver,

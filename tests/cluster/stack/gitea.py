@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import requests
 
+from controller.demo.pipeline.gitea import configuration
 from tests.cluster.stack.forge_repository import Repository
 from tests.cluster.stack.parts import program, shared
 from tests.cluster.stack.processes import Process, answers, free_port
@@ -51,15 +52,8 @@ class Gitea:
 
     def start(self) -> None:
         """Start it, and make its first user with a token."""
-        self._configuration.write_text(
-            _CONFIGURATION.format(
-                port=self.port,
-                url=self.url,
-                folder=self.folder,
-                static=shared("gitea", "static"),
-                key=secrets.token_hex(32),
-            )
-        )
+        text = configuration(f"127.0.0.1:{self.port}", self.folder, shared("gitea", "static"))
+        self._configuration.write_text(text)
         self.process.start(answers(f"{self.url}/api/healthz"))
         if not self.token:
             self.token = self.create_user(OWNER, self.password, admin=True)
@@ -117,63 +111,3 @@ class Gitea:
         """Make an empty repository of the owner's; its branch is main."""
         self.request("POST", "/user/repos", json={"name": name, "default_branch": "main", "auto_init": False})
         return Repository(self, OWNER, name)
-
-
-_CONFIGURATION = """\
-APP_NAME = Forge
-RUN_MODE = prod
-I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
-WORK_PATH = {folder}
-
-[server]
-HTTP_ADDR = 127.0.0.1
-HTTP_PORT = {port}
-ROOT_URL = {url}/
-DOMAIN = 127.0.0.1
-LOCAL_ROOT_URL = {url}/
-STATIC_ROOT_PATH = {static}
-APP_DATA_PATH = {folder}/data
-DISABLE_SSH = true
-OFFLINE_MODE = true
-LFS_START_SERVER = false
-
-[database]
-DB_TYPE = sqlite3
-PATH = {folder}/data/gitea.db
-
-[repository]
-ROOT = {folder}/repositories
-DEFAULT_BRANCH = main
-DISABLED_REPO_UNITS = repo.wiki,repo.ext_wiki,repo.projects,repo.packages,repo.actions
-
-[security]
-INSTALL_LOCK = true
-SECRET_KEY = {key}
-PASSWORD_HASH_ALGO = pbkdf2_v1
-
-[oauth2]
-ENABLED = false
-
-[service]
-DISABLE_REGISTRATION = true
-
-[webhook]
-ALLOWED_HOST_LIST = loopback
-DELIVER_TIMEOUT = 10
-
-[actions]
-ENABLED = false
-
-[indexer]
-ISSUE_INDEXER_TYPE = db
-
-[cron.update_checker]
-ENABLED = false
-
-[log]
-MODE = console
-LEVEL = Info
-
-[session]
-PROVIDER = memory
-"""
