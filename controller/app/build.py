@@ -196,6 +196,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
         surroundings.world,
         leads=ground.leads,
         forge=forges.find,
+        committing=forges.committing,
         rollouts=late.reconciler.rollouts,
     )
     measuring = Measuring(metrics, questions, lanes, late.answer)

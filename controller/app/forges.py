@@ -17,8 +17,8 @@ from controller.core.git import canonical_url
 from controller.ports.clock import Clock
 from controller.ports.forge import Forge, ForgeDenied
 from controller.ports.registry import Registry, RegistryDenied
+from controller.runtime.committing import Committing
 from controller.runtime.open_ways import ForgeBeside
-from controller.runtime.promotion_facts import Committing
 from controller.settings import Settings
 
 _log = structlog.get_logger(__name__)

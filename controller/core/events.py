@@ -200,6 +200,8 @@ class Pushed:
     commit: Revision
     branch: str
     outcome: PushOutcome
+    made: Revision | None = None
+    """The commit that the forge made in place of the built one; None: it is that one, or the forge did not say."""
 
 
 @dataclass(frozen=True, slots=True)

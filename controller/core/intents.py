@@ -74,6 +74,8 @@ class Push:
     expected: Revision | None
     not_after: float | None
     """Unix seconds after which the decision is no longer fresh; None for a person's own rollback."""
+    message: str = ""
+    """What the commit says, for a forge that makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def _restoring(rollout: Rollout, rollback: Rollback, now: float, verdict_max_age
         fresh = _fresh_until(rollout, rollback, verdict_max_age)
         if rollback.way is Way.PULL_REQUEST:
             return (Push(commit, restore_branch(rollout.application.key, commit.revision), None, fresh),)
-        return (Push(commit, source.branch, commit.parent, fresh),)
+        return (Push(commit, source.branch, commit.parent, fresh, commit_message(rollout, rollback)),)
     if rollback.landing and rollback.refreshed_at is None:
         return (Refresh(),)
     return ()

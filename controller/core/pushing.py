@@ -4,6 +4,8 @@ Invariant: a push is only ever of a finished commit whose bytes are in the persi
 whose facts allowed it. After a doubt (lost reply, failure, restart, stale head) the next stage is a fresh inspection.
 """
 
+from dataclasses import replace
+
 from controller.core.alerts import AlertName
 from controller.core.backoff import backoff
 from controller.core.events import Built, GitFailed, GitTrouble, Pushed, PushWithheld
@@ -103,7 +105,7 @@ def take_push(step: Step, event: Pushed) -> Step:
         return _late(step, rollback, event)
     result = event.outcome.result
     if result is PushResult.PUSHED:
-        return nothing_to_land(done(step, event.commit, event.branch, ""))
+        return _in_branch(step, rollback, event)
     if result in (PushResult.STALE, PushResult.UNCLEAR):
         return _look_again(step, rollback, result)
     return _not_taken(step, rollback, result, one_line(event.outcome.message, 200))
@@ -115,7 +117,17 @@ def _late(step: Step, rollback: Rollback, event: Pushed) -> Step:
         return step
     if event.branch != step.rollout.application.source.branch:
         return step
-    return nothing_to_land(done(step, event.commit, event.branch, ""))
+    return _in_branch(step, rollback, event)
+
+
+def _in_branch(step: Step, rollback: Rollback, event: Pushed) -> Step:
+    """The branch holds it: as it was built, or as the forge made it, under an id that is known only now."""
+    if event.made is None:
+        return nothing_to_land(done(step, event.commit, event.branch, ""))
+    built = next(each for each in rollback.built if each.revision == event.commit)
+    made = replace(built, revision=event.made, data="")
+    step = step.set_rollback(built=(*rollback.built, made)[-MOST_BUILT:])
+    return nothing_to_land(done(step.say("the forge made the commit"), event.made, event.branch, ""))
 
 
 def _look_again(step: Step, rollback: Rollback, result: PushResult) -> Step:

@@ -17,7 +17,6 @@ from controller.core.events import (
     GitFailed,
     GitTrouble,
     Inspected,
-    Pushed,
     PushWithheld,
     World,
 )
@@ -48,6 +47,7 @@ from controller.ports.repository import (
     RevisionUnknown,
 )
 from controller.ports.store import StoreError
+from controller.runtime.committing import FindCommitting, makes_none, pushed
 from controller.runtime.deployers import Deployers
 from controller.runtime.identifying import Identifying
 from controller.runtime.lanes import Lanes
@@ -74,6 +74,7 @@ class Outside:
     leads: Callable[[], bool]
     """Whether this process may write to Git now, with time enough left for a push."""
     forge: FindForge = no_forge
+    committing: FindCommitting = makes_none
     rollouts: Callable[[], Iterable[Rollout]] = tuple
     """Every application's state."""
 
@@ -162,8 +163,9 @@ class Executor:
         commit = intent.commit.revision
         if not self._may_push(rollout, intent):
             return PushWithheld(commit)
-        outcome = self._repository(rollout).push(intent.commit, intent.branch, intent.expected)
-        return Pushed(commit, intent.branch, outcome)
+        committing = self._outside.committing(rollout.application.source.repository)
+        still_may = lambda: self._may_push(rollout, intent)  # noqa: E731
+        return pushed(self._repository(rollout), committing, intent, still_may)
 
     def _may_push(self, rollout: Rollout, intent: Push) -> bool:
         if intent.not_after is not None and self._clock.now() > intent.not_after:

@@ -20,23 +20,11 @@ from controller.core.promotion.scope import outside_of
 from controller.core.promotion.standing import AppStanding, Judged, standing_of
 from controller.core.promotion.wording import pull_branch
 from controller.core.state import Rollout
-from controller.ports.forge import CommittingForge, Forge, ForgeError
+from controller.ports.forge import Forge, ForgeError
 from controller.ports.manifests import ManifestError, Manifests
 from controller.ports.repository import Repository, RepositoryError, RevisionUnknown
+from controller.runtime.committing import FindCommitting, makes_none
 from controller.runtime.promotion_sources import Authors
-
-
-@dataclass(frozen=True, slots=True)
-class Committing:
-    """A forge that makes commits."""
-
-    forge: CommittingForge
-    always: bool = False
-    """The settings want all of them from it; else those alone that Git's push is refused for their signature."""
-
-
-def _makes_none(url: str) -> Committing | None:  # noqa: ARG001
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class PromotionPorts:
     paused: Callable[[ApplicationKey], bool]
     may_promote: Callable[[ApplicationKey, Application], str]
     """Why a pipeline may not touch an application; empty: it may."""
-    committing: Callable[[str], Committing | None] = _makes_none
+    committing: FindCommitting = makes_none
     """By the repository's URL; None: its forge makes no commits."""
 
     def forge_commits(self, url: str) -> ForgeCommits:

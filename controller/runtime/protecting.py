@@ -92,14 +92,15 @@ class Protecting:
         ):
             return
         rollbacks = (each.rollback for each in rollouts if each.rollback is not None)
-        restores = tuple(commit.revision for each in rollbacks for commit in each.built)
+        restoring = tuple(commit for each in rollbacks for commit in each.built)
+        restores = tuple(each.revision for each in restoring)
         reading = LockReading(
             self.ports,
             move,
             place,
             _as_one([each.application for each in rollouts]),
             own_commits(move.progress) | set(restores),
-            commits_by_forge(move.progress),
+            (*commits_by_forge(move.progress), *restoring),
         )
         move, wanted = watch(move, replace(reading.facts(), restores=restores))
         keep(move)

@@ -73,7 +73,7 @@ class ForgeSettings(Part):
     ca_file: NamedFile | None = None
     """Certificate authorities that the web service is checked by, in place of the system's."""
     commits: Literal["Git", "Forge"] = "Git"
-    """Who makes the commits that promotions put into a branch directly. ``Forge``: GitHub does, and signs them; ``Git``:
+    """Who makes the commits that go into a branch directly. ``Forge``: GitHub does, and signs them; ``Git``:
     they are pushed, and GitHub makes those that a branch refuses for their signature."""
     webhook_secret_file: NamedFile | None = None
     """File with the secret of the forge's webhooks; left out: they are refused, and polling alone finds what is new."""

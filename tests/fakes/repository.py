@@ -237,6 +237,7 @@ class InMemoryRepository:
         commit = Commit((parent,), tree, f"{identity.name} <{identity.email}>", message, float(int(at)))
         data = json.dumps([commit.parents, tree, commit.author, message, commit.at]).encode()
         revision = Revision(_oid("commit", data))
+        self.remote.write(commit, revision)
         return BuiltCommit(revision, parent, tree, base64.b64encode(data).decode())
 
     def push(

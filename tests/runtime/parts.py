@@ -19,6 +19,7 @@ from controller.core.state import Rollout
 from controller.ports.forge import Forge
 from controller.ports.gitops import Publish, SyncPhase, SyncReport
 from controller.ports.metrics import EachAlone, MetricsError, Question, SeriesDescription
+from controller.runtime.committing import Committing
 from controller.runtime.executor import Executor, Outside
 from controller.runtime.intake import Intake
 from controller.runtime.measuring import Measuring
@@ -176,8 +177,10 @@ class Bench:
         clock: ManualClock | None = None,
         metrics: ScriptedMetrics | None = None,
         forge: Forge | None = None,
+        committing: Committing | None = None,
     ) -> None:
         self.forge = forge
+        self.committing = committing
         self.applications = tuple(applications or (application(),))
         self.clock = clock or ManualClock()
         self.database = database or MemoryDatabase()
@@ -213,6 +216,7 @@ class Bench:
                 self.surroundings.world,
                 leads=lambda: self.leads,
                 forge=lambda _: self.forge,
+                committing=lambda _: self.committing,
                 rollouts=self.reconciler.rollouts,
             ),
             self.lanes,  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import pytest
 
 from controller.adapters.manifests import ManifestText
 from controller.core.application import Revision
-from controller.core.forge_writing import CommitStatus, ForgeCommit, ForgeCommitOutcome, MergeResult, StatusState
+from controller.core.forge_writing import CommitStatus, MergeResult, StatusState
 from controller.core.git import BuiltCommit, CommitIdentity, PushResult
 from controller.core.promotion.edits import FileEdit
 from controller.core.promotion.fields import parse_path
@@ -25,9 +25,10 @@ from controller.core.promotion.intents import (
 from controller.core.promotion.progress import Place
 from controller.core.promotion.updates import FieldEdit
 from controller.ports.forge import ForgeBusy, ForgeDenied, ForgeError, ForgeUnavailable
+from controller.runtime.committing import Committing
 from controller.runtime.promotion_acts import Acting
-from controller.runtime.promotion_facts import Committing, PromotionPorts
-from tests.fakes.forge import InMemoryForge
+from controller.runtime.promotion_facts import PromotionPorts
+from tests.fakes.committing_forge import CommittingForge
 from tests.fakes.forge_state import BOT, Protection
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.repository import InMemoryRemote, InMemoryRepository
@@ -36,30 +37,6 @@ URL = "https://git.example.com/shop/manifests.git"
 FILE = "envs/dev/values.yaml"
 DEV = Place("dev")
 MESSAGE = "Promote checkout 1.1.0 to dev\n\nIt comes from v1.1.0.\n\nRollguard-Version: 1.1.0\n"
-
-
-class CommittingForge(InMemoryForge):
-    """A forge around the very repository that Git sees: its commits are made there, by itself."""
-
-    def __init__(self, remote: InMemoryRemote) -> None:
-        super().__init__()
-        self.remote = remote
-        self.made: list[ForgeCommit] = []
-
-    def create_commit(self, commit: ForgeCommit) -> ForgeCommitOutcome:
-        self._reached()
-        if self.remote.head(commit.branch) != commit.expected_head:
-            return ForgeCommitOutcome(PushResult.STALE)
-        files = {each.path: each.content for each in commit.changes}
-        message = f"{commit.headline}\n\n{commit.body}"
-        made = Revision(
-            self.remote.commit(files, message, branch=commit.branch, author="GitHub <noreply@github.com>")
-        )
-        self.made.append(commit)
-        if self.lost:
-            self.lost -= 1
-            return ForgeCommitOutcome(PushResult.UNCLEAR, message="the reply was lost")
-        return ForgeCommitOutcome(PushResult.PUSHED, made)
 
 
 @dataclass

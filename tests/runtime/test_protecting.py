@@ -1,6 +1,6 @@
 """Locked configuration on Git in memory, with a forge in memory: who is told what, what is put back, and what never is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -346,6 +346,19 @@ def test_the_guards_restores_are_exempt_also_later(world: World) -> None:
     world.look()
     assert world.text() == values()
     assert len(world.told()) == 1
+
+
+def test_a_restore_that_the_forge_made_is_exempt(world: World) -> None:
+    """Its reply was lost, so its id is not known: its parent and its files are those of the commit that was recorded."""
+    before = Revision(world.remote.head())
+    world.forge.down = ForgeUnavailable("the forge is down")
+    bad = world.commit(values(tag="v9"))
+    tree = InMemoryRepository(world.remote).write(bad, {FILE: values(tag="v0").encode()}).tree
+    world.rollback = replace(a_rollback(before), built=(BuiltCommit(Revision("c" * 40), bad, tree, "data"),))
+    made = world.commit(values(tag="v0"), author="GitHub <noreply@github.com>")
+    world.look(2)
+    assert world.text() == values(tag="v0")
+    assert made[:12] not in {commit for commit, _ in world.told()}
 
 
 def a_rollback(revision: Revision) -> Rollback:
