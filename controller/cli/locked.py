@@ -14,7 +14,7 @@ from controller.cli.output import Format, clean, console, print_json, print_tabl
 from controller.cli.promotion import progress_of
 from controller.core.promotion.locks import Lock
 from controller.core.promotion.pipeline import PromotionPipeline
-from controller.core.promotion.progress import OpenOffence, Place, Progress
+from controller.core.promotion.progress import OpenOffence, Place, Progress, PutBackProposal
 
 
 def locked(
@@ -66,6 +66,10 @@ def _print(told: list[tuple[PromotionPipeline, Progress]]) -> None:
         for place, offence in _offences(pipeline, known):
             items = ", ".join(clean(each.item) for each in offence.items)
             screen.print(f"{pipeline.key}: {short(offence.revision)} changed {items} in {place} without approval")
+        for place, proposal in _proposals(pipeline, known):
+            screen.print(
+                f"{pipeline.key}: {clean(proposal.url)} puts back what is locked in {place}: merge it, or close it"
+            )
 
 
 def _what(lock: Lock) -> list[str]:
@@ -81,6 +85,13 @@ def _offences(pipeline: PromotionPipeline, known: Progress) -> list[tuple[Place,
         if guarded.place.stage in stages
         for each in guarded.offences
     ]
+
+
+def _proposals(pipeline: PromotionPipeline, known: Progress) -> list[tuple[Place, PutBackProposal]]:
+    """Pull requests that put back what such offences changed."""
+    places = dict.fromkeys(place for place, _ in _offences(pipeline, known))
+    found = ((place, known.guard_of(place)) for place in places)
+    return [(place, each.proposal) for place, each in found if each is not None and each.proposal is not None]
 
 
 def _data(pipeline: PromotionPipeline, known: Progress) -> dict[str, Any]:
@@ -99,5 +110,9 @@ def _data(pipeline: PromotionPipeline, known: Progress) -> dict[str, Any]:
         "changed_without_approval": [
             {"place": str(place), "commit": each.revision, "items": [str(change.item) for change in each.items]}
             for place, each in _offences(pipeline, known)
+        ],
+        "pull_requests": [
+            {"place": str(place), "number": each.number, "url": each.url}
+            for place, each in _proposals(pipeline, known)
         ],
     }

@@ -17,7 +17,7 @@ from controller.core.application import Application, ApplicationKey, Content, Gi
 from controller.core.delivery import Delivery
 from controller.core.promotion.fields import Scalar
 from controller.core.promotion.locks import ItemChange, LockedItem
-from controller.core.promotion.progress import Guarded, OpenOffence, Progress, dump_progress
+from controller.core.promotion.progress import Guarded, OpenOffence, Progress, PutBackProposal, dump_progress
 from controller.core.promotion.progress import Place as Stage
 from controller.core.promotion.version import Version
 from controller.core.state import Deployed, Rollout, dump_rollout
@@ -260,17 +260,19 @@ def test_locked_lists_what_is_locked_and_what_was_changed(place: Place, run: Run
     assert "envs/production/network/**" in said.stdout
     item = LockedItem("envs/production/values.yaml", path="replicas")
     offence = OpenOffence(Revision("a" * 40), (ItemChange(item, Scalar("2"), Scalar("9")),))
-    progress = Progress(
-        KEY, places=(Stage("production"),), guarded=(Guarded(Stage("production"), Revision("b" * 40), (offence,)),)
-    )
+    pull = PutBackProposal("https://git.example.com/shop.git", 7, "https://git.example.com/shop/pulls/7", ())
+    guarded = Guarded(Stage("production"), Revision("b" * 40), (offence,), proposal=pull)
+    progress = Progress(KEY, places=(Stage("production"),), guarded=(guarded,))
     place.store.commit_pipeline(PipelineChange(KEY, 1, dump_progress(progress)))
     said = run("locked", *where)
     assert said.exit_code == 1
     assert "aaaaaaaaaaaa changed envs/production/values.yaml replicas in production without approval" in said.stdout
+    assert "https://git.example.com/shop/pulls/7 puts back what is locked in production" in said.stdout
     agreed = run("approve", "checkout", "aaaaaaaaaaaa", "--stage", "production", "--settings", where[1], "-o", "json")
     assert json.loads(agreed.stdout)["identity"] == "a" * 40
     (told,) = json.loads(run("locked", "checkout", *where, "-o", "json").stdout)["pipelines"]
     assert told["changed_without_approval"][0]["commit"] == "a" * 40
+    assert told["pull_requests"] == [{"place": "production", "number": 7, "url": pull.url}]
     assert told["stages"][0]["fields"] == [{"file": "envs/production/values.yaml", "field": "replicas"}]
 
 
