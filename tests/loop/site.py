@@ -111,6 +111,23 @@ def policy(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def copied(site: "Site", names: Sequence[str]) -> list[dict[str, Any]]:
+    """Applications for the settings: of each, its values are copied to where its shop looks."""
+    return [
+        {
+            "name": name,
+            "namespace": "shop",
+            "repository": site.url,
+            "paths": [f"apps/{name}"],
+            "reconcile": {
+                "command": ["/bin/cp", f"apps/{name}/values.yaml", str(site.shops[name].deployed)],
+                "interval": "300ms",
+            },
+        }
+        for name in names
+    ]
+
+
 def write_yaml(path: Path, *documents: object) -> Path:
     """Write documents to a YAML file."""
     path.parent.mkdir(parents=True, exist_ok=True)

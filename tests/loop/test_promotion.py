@@ -10,7 +10,7 @@ from controller.adapters.store import SqliteStore
 from controller.core.application import ApplicationKey
 from controller.core.promotion.progress import Passage, Phase, Place, Progress
 from controller.ports.promotion_inbox import FreezeCommand, PromoteCommand, ThawCommand, dump_promotion_command
-from tests.loop.site import Site, until, write_yaml
+from tests.loop.site import Site, copied, until, write_yaml
 from tests.servers.git import run_git
 from tests.servers.images import image
 from tests.servers.registry import DockerRegistry
@@ -32,19 +32,7 @@ class Line:
         self.push("v1.0.0")
         site.extra = {
             "registries": [{"host": registry.host}],
-            "applications": [
-                {
-                    "name": name,
-                    "namespace": "shop",
-                    "repository": site.url,
-                    "paths": [f"apps/{name}"],
-                    "reconcile": {
-                        "command": ["/bin/cp", f"apps/{name}/values.yaml", str(site.shops[name].deployed)],
-                        "interval": "300ms",
-                    },
-                }
-                for name in STAGES
-            ],
+            "applications": copied(site, STAGES),
         }
         stages = [
             {

@@ -7,7 +7,7 @@ import pytest
 
 from controller.core.application import ApplicationKey
 from controller.core.promotion.progress import Phase, Place, Progress
-from tests.loop.site import Site, until, write_yaml
+from tests.loop.site import Site, copied, until, write_yaml
 from tests.servers.git import run_git
 from tests.servers.images import image
 from tests.servers.registry import DockerRegistry
@@ -25,19 +25,7 @@ class Release:
         self.push("v1.0.0", *SERVICES)
         site.extra = {
             "registries": [{"host": registry.host}],
-            "applications": [
-                {
-                    "name": name,
-                    "namespace": "shop",
-                    "repository": site.url,
-                    "paths": [f"apps/{name}"],
-                    "reconcile": {
-                        "command": ["/bin/cp", f"apps/{name}/values.yaml", str(site.shops[name].deployed)],
-                        "interval": "300ms",
-                    },
-                }
-                for name in SERVICES
-            ],
+            "applications": copied(site, SERVICES),
         }
         stage = {
             "name": "dev",
