@@ -21,7 +21,7 @@ STORY = (
     "requests come: 30 a second in dev",
     "and its image is pushed: shop/checkout:v1.0.1",
     "dev is to run 1.0.1,",
-    "brings 1.0.1 to staging in place of v1.0.0: http://127.0.0.1:",
+    "brings 1.0.1 to staging in place of 1.0.0: http://127.0.0.1:",
     "ci/images has passed",
     "staging is to run 1.0.1",
     "brings 1.0.1 to production",
