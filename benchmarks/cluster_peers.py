@@ -134,15 +134,15 @@ def with_rollouts(peers: Peers, *arguments: str) -> None:
         found = peers.stretch(rounds * INTERVAL, tool)
         time.sleep(SETTLING)
         series = [looks for phase, looks in rollouts.measured(plane) if phase == "Running"]
+        peers.cost(tool, found, resting, found.asked.queries / 2)
         tool.stop()
     owed = 2 * len(peers.names) * rounds
     looks = kept(series, found.begin, found.end, INTERVAL)
     peers.note("metrics that are looked at, of all", 50 * len(series) / len(peers.names), "%")
     peers.note("looks in the status, of all that are due", 100 * looks.begun / owed, "%")
     peers.note("looks no later than one interval, of all that are due", 100 * looks.in_time / owed, "%")
-    lost = found.asked.queries - looks.begun
+    lost = found.asked.queries - looks.found
     peers.note("looks that Prometheus answered and no status holds", 100 * lost / max(found.asked.queries, 1), "%")
-    peers.cost(tool, found, resting, found.asked.queries / 2)
 
 
 def with_flagger(peers: Peers) -> None:

@@ -15,22 +15,20 @@ class Kept:
     """The looks of some series that began within a stretch of time."""
 
     due: int
+    found: int
     begun: int
+    """No more than were due in any series."""
     in_time: int
     """Begun no later than one interval after they were due."""
-
-    def share(self, number: float) -> float:
-        """Percent of those that were due."""
-        return 100 * number / self.due if self.due else 0.0
 
 
 def kept(series: Iterable[Sequence[Look]], begin: float, end: float, interval: float) -> Kept:
     """Look at what each series holds; each owes one look for each whole interval of the stretch."""
-    due = begun = in_time = 0
+    due = found = begun = in_time = 0
     for looks in series:
         owed = int((end - begin) // interval)
         inside = [index for index, (at, _) in enumerate(looks) if begin <= at < end]
         late = sum(1 for index in inside if index and looks[index][0] - looks[index - 1][1] > 2 * interval)
-        due, begun = due + owed, begun + min(len(inside), owed)
+        due, found, begun = due + owed, found + len(inside), begun + min(len(inside), owed)
         in_time += max(0, min(len(inside) - late, owed))
-    return Kept(due, begun, in_time)
+    return Kept(due, found, begun, in_time)
