@@ -32,7 +32,7 @@ from benchmarks.cluster_scale import kept_alive, say, until
 from benchmarks.fleet import INTERVAL, Fleet
 from tests.cluster.stack.control_plane import ControlPlane
 from tests.cluster.stack.kwok import Kwok
-from tests.cluster.stack.parts import NotBuiltError, part
+from tests.cluster.stack.parts import missing
 from tests.cluster.stack.processes import Process
 from tests.servers.prometheus import PrometheusServer
 
@@ -157,13 +157,13 @@ def with_flagger(peers: Peers) -> None:
         resting = peers.stretch(RESTING)
         tool = flagger.controller(plane, peers.folder, peers.prometheus.url)
         send_all(plane, "POST", ((flagger.CANARIES, flagger.canary(name)) for name in names))
-        taken = until(lambda: _phases(peers, "Initialized"), "initialised canaries", peers.options.patience, 5.0)
+        taken = until(lambda: _phases(peers, "Initialized"), "initialised canaries", peers.options.patience, 10.0)
         peers.note("until all canaries are initialised", taken, "s")
         time.sleep(INTERVAL)
         _ticking(peers, tool, resting)
         changes = ({"spec": {"template": flagger.deployment(name, "two")["spec"]["template"]}} for name in names)
         send_all(plane, "PATCH", zip((f"{flagger.DEPLOYMENTS}/{name}" for name in names), changes, strict=True))
-        taken = until(lambda: _phases(peers, "Progressing", 1), "canaries in analysis", peers.options.patience, 5.0)
+        taken = until(lambda: _phases(peers, "Progressing", 1), "canaries in analysis", peers.options.patience, 10.0)
         peers.note("until all canaries have had a check", taken, "s")
         _checking(peers, tool, resting)
         tool.stop()
@@ -252,12 +252,8 @@ def main() -> int:
     options = arguments.parse_args()
     if unknown := set(options.what) - set(TOOLS):
         arguments.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(TOOLS)}")
-    try:
-        for each in options.what:
-            for needed in ("control", "etcd", *BUILT[each]):
-                part(needed)
-    except NotBuiltError as missing:
-        print(missing, file=sys.stderr)
+    if said := missing("control", "etcd", *(part for each in options.what for part in BUILT[each])):
+        print(said, file=sys.stderr)
         return 1
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -29,6 +29,7 @@ from benchmarks.cluster.spent import Spent, most_resident, resident
 from benchmarks.cluster.traffic import Traffic
 from benchmarks.fleet import INTERVAL, Fleet
 from tests.cluster.stack.control_plane import ControlPlane
+from tests.cluster.stack.parts import missing
 from tests.servers.prometheus import PrometheusServer
 
 BEGUN_WITHIN = 900.0
@@ -255,6 +256,9 @@ def main() -> int:
     arguments.add_argument("--patience", type=float, default=1800.0, help="seconds for the first looks at all")
     arguments.add_argument("--keep", type=Path, help="a folder for all files, which are left there")
     options = arguments.parse_args()
+    if said := missing("control", "etcd"):
+        print(said, file=sys.stderr)
+        return 1
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)

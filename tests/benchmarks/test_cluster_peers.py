@@ -34,11 +34,11 @@ def test_looks_beyond_those_that_are_due_count_for_no_other() -> None:
     assert (found.due, found.begun, found.in_time) == (4, 2, 2)
 
 
-@pytest.mark.parametrize("tool", ["rollouts", "flagger"])
-def test_a_run_without_the_programs_says_what_to_run(tool: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("benchmark", ["cluster_peers", "cluster_scale"])
+def test_a_run_without_the_programs_says_what_to_run(benchmark: str, tmp_path: Path) -> None:
     """One sentence, and no trace, where the programs are not built."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.cluster_peers", tool],
+        [sys.executable, "-m", f"benchmarks.{benchmark}"],
         cwd=ROOT,
         env=os.environ | {"ROLLGUARD_CACHE": str(tmp_path)},
         capture_output=True,

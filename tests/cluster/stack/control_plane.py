@@ -77,7 +77,7 @@ class ControlPlane:
             "service-account-key-file": key,
             "service-account-signing-key-file": key,
             "service-account-issuer": "https://kubernetes.default.svc",
-            "service-cluster-ip-range": "10.0.0.0/24",
+            "service-cluster-ip-range": "10.0.0.0/16",
             "endpoint-reconciler-type": "none",
         }
         return Process("kube-apiserver", self.folder, [program("control", "kube-apiserver"), *_flags(arguments)])

@@ -32,6 +32,16 @@ def part(name: str) -> Path:
     return folder
 
 
+def missing(*names: str) -> str | None:
+    """What to say where one of these parts is not built; None: all are."""
+    try:
+        for name in names:
+            part(name)
+    except NotBuiltError as error:
+        return str(error)
+    return None
+
+
 def program(name: str, executable: str | None = None) -> str:
     """The path of a part's program, which is called as the part unless ``executable`` says otherwise."""
     return str(part(name) / "bin" / (executable or name))
