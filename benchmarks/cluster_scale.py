@@ -26,8 +26,10 @@ from pathlib import Path
 
 from benchmarks.cluster.site import Cluster, Replica, replica
 from benchmarks.cluster.spent import Spent, most_resident, resident
+from benchmarks.cluster.traffic import Traffic
 from benchmarks.fleet import INTERVAL, Fleet
 from tests.cluster.stack.control_plane import ControlPlane
+from tests.cluster.stack.parts import missing
 from tests.servers.prometheus import PrometheusServer
 
 BEGUN_WITHIN = 900.0
@@ -89,6 +91,10 @@ class Bench:
         before = Spent.now(processes)
         time.sleep(seconds)
         return Spent.now(processes).cores(before)
+
+    def asked(self) -> Traffic:
+        """What the API server and Prometheus have been asked."""
+        return Traffic.now(self.cluster.control_plane.api, self.cluster.prometheus)
 
     def adopted(self) -> bool:
         """Whether the state of every application is stored."""
@@ -187,15 +193,17 @@ def _watched(bench: Bench, made: Replica, resting: dict[str, float]) -> None:
     options = bench.options
     rounds = max(2, round(options.minutes * 60 / INTERVAL))
     looks = made.looks()
-    failures = _failures(made)
+    failures, asked = _failures(made), bench.asked()
     cores = bench.spent(made, rounds * INTERVAL)
-    after = made.looks()
+    after, asked = made.looks(), bench.asked().since(asked)
     done = {bound: after[bound] - looks[bound] for bound in after}
     number = done[math.inf]
     if not number:
         bench.note("looks, of all that are due", 0.0, "%", math.nan)
         return
     bench.note("looks, of all that are due", 100 * number / (rounds * options.analysed), "%")
+    in_time = 100 * done[float(INTERVAL)] / (rounds * options.analysed)
+    bench.note("looks no later than one interval, of all that are due", in_time, "%")
     for share in (0.5, 0.99, 1.0):
         late = min((bound for bound in done if done[bound] >= share * number), default=math.inf)
         bench.note(f"lateness of {100 * share:g} % of the looks, at most", late, "s", 15.0 if share == 1 else None)
@@ -206,6 +214,8 @@ def _watched(bench: Bench, made: Replica, resting: dict[str, float]) -> None:
     caused = cores["API server"] - resting["API server"]
     bench.note("API server, beside what it spends idle", caused, "cores", 0.1)
     bench.note("etcd, beside what it spends idle", cores["etcd"] - resting["etcd"], "cores")
+    bench.note("requests to the API server, of everybody", asked.rate, "/s")
+    bench.note("Prometheus queries", asked.queries / rounds, "/round")
 
 
 def _failures(made: Replica) -> float:
@@ -246,6 +256,9 @@ def main() -> int:
     arguments.add_argument("--patience", type=float, default=1800.0, help="seconds for the first looks at all")
     arguments.add_argument("--keep", type=Path, help="a folder for all files, which are left there")
     options = arguments.parse_args()
+    if said := missing("control", "etcd"):
+        print(said, file=sys.stderr)
+        return 1
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)

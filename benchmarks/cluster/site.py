@@ -45,7 +45,7 @@ class Cluster:
     def __init__(self, control_plane: ControlPlane, folder: Path, prometheus: str, number: int) -> None:
         self.control_plane = control_plane
         self.folder = folder
-        self._prometheus = prometheus
+        self.prometheus = prometheus
         teams = [f"team-{index}" for index in range(TEAMS)]
         self.remotes = {team: GitRemote(folder / f"{team}.git") for team in teams}
         self.apps = [
@@ -68,7 +68,7 @@ class Cluster:
         now, revisions = time.time(), self._commit(self.apps, "one")
         documents = (document(app, revisions[app.team], now) for app in self.apps)
         print(f"  an Application as it is sent: {size(document(self.apps[0], '0' * 40, now))} bytes")
-        self._each("POST", ((APPLICATIONS, made) for made in documents))
+        send_all(self.control_plane, "POST", ((APPLICATIONS, made) for made in documents))
         for team in self.remotes:
             made = policy(
                 "all", "{{application}}", {"selector": {"matchLabels": {"team": team}}, "namespace": NAMESPACE}
@@ -105,7 +105,7 @@ class Cluster:
             )
             for app in apps
         )
-        self._each("PATCH", changes)
+        send_all(self.control_plane, "PATCH", changes)
         return time.monotonic() - begun
 
     def _commit(self, apps: list[App], version: str) -> dict[str, str]:
@@ -115,19 +115,6 @@ class Cluster:
             )
             for team, remote in self.remotes.items()
         }
-
-    def _each(self, method: str, requests: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        local = threading.local()
-        headers = {"Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
-
-        def send(request: tuple[str, dict[str, Any]]) -> None:
-            if not hasattr(local, "client"):
-                local.client = self.control_plane.client(self.control_plane.token)
-            local.client.request(method, request[0], headers=headers, data=json.dumps(request[1]))
-
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            for chunk in _chunks(requests, 200):  # so that not all of them are made before the first is sent
-                list(pool.map(send, chunk))
 
     def objects(self, kind: str) -> int:
         """How many objects of a kind (by plural) are in Rollguard's namespace or in all; counted by the server."""
@@ -141,7 +128,7 @@ class Cluster:
     def settings(self, name: str, port: int) -> Path:
         """Write a controller's settings."""
         made = {
-            "metricsSources": {"default": {"prometheus": {"url": self._prometheus}}},
+            "metricsSources": {"default": {"prometheus": {"url": self.prometheus}}},
             "repositories": [{"url": each.url} for each in self.remotes.values()],
             "store": {
                 "kubernetes": {
@@ -236,6 +223,21 @@ def replica(cluster: Cluster, name: str) -> Iterator[Replica]:
         raise
     finally:
         made.stop()
+
+
+def send_all(control_plane: ControlPlane, method: str, requests: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Send many requests, each a path and a body, by a few clients; a PATCH is a merge patch."""
+    local = threading.local()
+    headers = {"Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
+
+    def send(request: tuple[str, dict[str, Any]]) -> None:
+        if not hasattr(local, "client"):
+            local.client = control_plane.client(control_plane.token)
+        local.client.request(method, request[0], headers=headers, data=json.dumps(request[1]))
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for chunk in _chunks(requests, 200):  # so that not all of them are made before the first is sent
+            list(pool.map(send, chunk))
 
 
 def _chunks(items: Iterable[Any], number: int) -> Iterator[list[Any]]:

@@ -197,15 +197,17 @@ build_redis() {
 build_rollouts() {
     write_module "github.com/argoproj/argo-rollouts $ROLLOUTS"
     copy_replaces "github.com/argoproj/argo-rollouts@$ROLLOUTS"
+    on_loopback "github.com/argoproj/argo-rollouts@$ROLLOUTS" controller/controller.go '"0\.0\.0\.0:%d"' '"127.0.0.1:%d"'
     compile rollouts-controller github.com/argoproj/argo-rollouts/cmd/rollouts-controller
-    keep crds "$(module_folder "github.com/argoproj/argo-rollouts@$ROLLOUTS")"/manifests/crds/*-crd.yaml
+    keep crds changed/manifests/crds/*-crd.yaml
 }
 
 build_flagger() {
     write_module "github.com/fluxcd/flagger $FLAGGER"
     copy_replaces "github.com/fluxcd/flagger@$FLAGGER"
+    on_loopback "github.com/fluxcd/flagger@$FLAGGER" pkg/server/server.go '":" + port' '"127.0.0.1:" + port'
     compile flagger github.com/fluxcd/flagger/cmd/flagger
-    keep crds "$(module_folder "github.com/fluxcd/flagger@$FLAGGER")"/artifacts/flagger/crd.yaml
+    keep crds changed/artifacts/flagger/crd.yaml
 }
 
 # --- what the recipes use --------------------------------------------------------------------------------------------
@@ -228,6 +230,14 @@ import json, sys
 for each in json.load(sys.stdin).get("Replace") or []:
     if "Version" in each["New"]:
         print("replace", *each["Old"].values(), "=>", *each["New"].values())' >>go.mod
+}
+
+# on_loopback MODULE@VERSION FILE WHAT WITH: what listens on all interfaces, and cannot be told otherwise, is changed.
+on_loopback() {
+    cp -r "$(module_folder "$1")" changed
+    sed -i "s/$3/$4/" "changed/$2"
+    grep -qF -- "$4" "changed/$2"
+    echo "replace ${1%@*} => ./changed" >>go.mod
 }
 
 # compile PROGRAM PACKAGE [LINKER FLAGS] [TAGS]

@@ -12,6 +12,7 @@ collection. Pods are for ``Kwok`` to place and to run.
 import json
 import secrets
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,9 +30,12 @@ _CONTROLLERS = (
 
 
 class ControlPlane:
-    """A running control plane with its administrator's client; use it as a context manager."""
+    """A running control plane with its administrator's client; use it as a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    ``manager`` are flags of kube-controller-manager beside those that it has anyway.
+    """
+
+    def __init__(self, folder: Path, manager: Mapping[str, object] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.token = secrets.token_hex(16)
@@ -40,6 +44,7 @@ class ControlPlane:
         self.ca = folder / "certificates" / "apiserver.crt"
         self.kubeconfig = folder / "admin.kubeconfig"
         self._etcd_port = free_port()
+        self._manager = dict(manager or {})
         self.etcd = self._etcd()
         self.api_server = self._api_server()
         self.controller_manager = self._controller_manager()
@@ -72,7 +77,7 @@ class ControlPlane:
             "service-account-key-file": key,
             "service-account-signing-key-file": key,
             "service-account-issuer": "https://kubernetes.default.svc",
-            "service-cluster-ip-range": "10.0.0.0/24",
+            "service-cluster-ip-range": "10.0.0.0/16",
             "endpoint-reconciler-type": "none",
         }
         return Process("kube-apiserver", self.folder, [program("control", "kube-apiserver"), *_flags(arguments)])
@@ -88,6 +93,7 @@ class ControlPlane:
             "leader-elect": "false",
             "bind-address": "127.0.0.1",
             "secure-port": self._manager_port,
+            **self._manager,
         }
         command = [program("control", "kube-controller-manager"), *_flags(arguments)]
         return Process("kube-controller-manager", self.folder, command)

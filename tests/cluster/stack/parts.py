@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 _BUILD = Path(__file__).parents[2] / "servers" / "build_cluster.sh"
+_PEERS = {"rollouts", "flagger"}
+"""What only a benchmark runs, and make cluster-stack does not build."""
 
 
 class NotBuiltError(RuntimeError):
@@ -25,8 +27,19 @@ def part(name: str) -> Path:
     """
     folder = _folders()[name]
     if not folder.is_dir():
-        raise NotBuiltError(f"The cluster's part {name} is not built here: run make cluster-stack.")
+        command = "tests/servers/build_cluster.sh peers" if name in _PEERS else "make cluster-stack"
+        raise NotBuiltError(f"The cluster's part {name} is not built here: run {command}.")
     return folder
+
+
+def missing(*names: str) -> str | None:
+    """What to say where one of these parts is not built; None: all are."""
+    try:
+        for name in names:
+            part(name)
+    except NotBuiltError as error:
+        return str(error)
+    return None
 
 
 def program(name: str, executable: str | None = None) -> str:
