@@ -20,7 +20,9 @@ from controller.core.step import Step
 STUCK_AFTER = 15.0
 """Seconds that a sync of the bad version may go on once Git holds the restore; most end by themselves sooner."""
 ASK_AGAIN = 60.0
-"""Seconds before the deployer is asked the same again."""
+"""Seconds before the deployer is asked for the same sync again."""
+END_AGAIN = 10.0
+"""Seconds before a sync that still runs is ended again: Argo CD may write its own state over what it was asked."""
 MOST_DRIFT_NAMED = 10
 
 
@@ -60,7 +62,7 @@ def operation_in_the_way(rollout: Rollout, now: float) -> Operation | None:
     rollback, rules = rollout.rollback, _rules(rollout)
     if rollback is None or rules is None or rules.stuck_sync != "Terminate":
         return None
-    if rollback.ended_sync_at is not None and now < rollback.ended_sync_at + ASK_AGAIN:
+    if rollback.ended_sync_at is not None and now < rollback.ended_sync_at + END_AGAIN:
         return None
     stuck = _stuck(rollout, rollback, now)
     return stuck if stuck is not None and stuck.endable else None

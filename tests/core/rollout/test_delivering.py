@@ -8,7 +8,7 @@ import pytest
 from controller.core.alerts import AlertName
 from controller.core.analysis import AnalysisKind
 from controller.core.application import NO_BRANCH, Application, Content, GitSource, Revision
-from controller.core.delivering import ASK_AGAIN, STUCK_AFTER
+from controller.core.delivering import ASK_AGAIN, END_AGAIN, STUCK_AFTER
 from controller.core.delivery import Delivery, Operation
 from controller.core.events import DeliveryObserved, PathsFound, PolicyChanged, RollbackRequested, SyncReported
 from controller.core.git import Rendered
@@ -62,12 +62,12 @@ def test_a_retry_of_the_bad_version_is_ended_at_once() -> None:
 
 
 def test_it_is_asked_again_after_a_while_and_not_before() -> None:
-    """A deployer that does not end its sync is asked once a minute."""
+    """A deployer that does not end its sync, or has written over the end of it, is asked again soon."""
     model = restored(obeys=False)
     model.take(DeliveryObserved(stuck(model, retrying=True)))
-    model.pass_time(ASK_AGAIN - 1, 5)
+    model.pass_time(END_AGAIN - 1, 3)
     assert len(model.asked) == 1
-    model.pass_time(15, 5)
+    model.pass_time(3, 3)
     assert len(model.asked) == 2
 
 
