@@ -143,12 +143,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class CompanionFacts:
+    """An application that the same commit would restore."""
+
+    companion: Companion
+    policy: PolicySpec | None = None
+    """The one that guards it; None: none does."""
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """What deciding on a restore needs to know beside Git: taken at the same moment."""
 
     limits: Limits = Limits()
     pause: PauseFacts | None = None
     readers: tuple[Reader, ...] = ()
+    companions: tuple[CompanionFacts, ...] = ()
     decisions: tuple[RecentDecision, ...] = ()
     """Of the last hour and more, of every application, this one's too."""
     neighbours: tuple[Neighbour, ...] = ()

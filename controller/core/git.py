@@ -4,6 +4,7 @@ Invariant: these are plain facts of one fetched head; a compare-and-swap push ag
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -98,6 +99,11 @@ class RestoreFacts:
     """The tree of ``live`` with the paths as at ``target``: what a pull request offers where the merge conflicts."""
     protected_restores: tuple[CommitFacts, ...] = ()
     """Suspects that are themselves restores (carry ``Rollguard-Rollback-Of``)."""
+
+    def changes_in(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """The files within some paths that the restore changes."""
+        folders = tuple(paths)
+        return tuple(file for file in self.changed_files if any(within(file, folder) for folder in folders))
 
     @property
     def already_restored(self) -> bool:
@@ -207,3 +213,8 @@ def same_branch(one: GitSource, other: GitSource) -> bool:
     if one.branch != other.branch:
         return False
     return one.repository == other.repository or canonical_url(one.repository) == canonical_url(other.repository)
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether a path is another one, or lies in it."""
+    return folder in ("", path) or path.startswith(f"{folder}/")

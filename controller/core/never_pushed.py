@@ -5,9 +5,9 @@ Invariant: what cannot be told counts against a push.
 
 from fnmatch import fnmatchcase
 
-from controller.core.events import World
+from controller.core.events import CompanionFacts, World
 from controller.core.git import RestoreFacts
-from controller.core.policy import PolicySpec
+from controller.core.policy import Mode, PolicySpec
 from controller.core.revert import HOLD, one_line
 from controller.core.rollback import Rollback
 from controller.core.state import Rollout
@@ -44,6 +44,7 @@ def reasons_not_to_push(rollout: Rollout, rollback: Rollback, facts: RestoreFact
         *_path_reasons(facts, policy),
         *_content_reasons(rollout, rollback, facts),
         *_shared_reasons(policy, world),
+        *_companions_reasons(rollback, facts, world),
     ]
 
 
@@ -119,6 +120,31 @@ def _shared_reasons(policy: PolicySpec | None, world: World) -> list[str]:
     if share < shared.quorum:
         return [f"{names} read the same paths, and {share:.0f} % of the readers breach, below {shared.quorum:g} %"]
     return []
+
+
+def _companions_reasons(rollback: Rollback, facts: RestoreFacts, world: World) -> list[str]:
+    """The brake and the policy of an application count, whoever's breach it is that would change it."""
+    cut = len(facts.changed_files) >= MANY_FILES  # any of them may be among what is left out
+    return [
+        reason
+        for each in world.companions
+        if (files := facts.changed_files if cut else facts.changes_in(each.companion.paths))
+        for reason in _companion_reasons(each, files, facts, automatic=rollback.automatic)
+    ]
+
+
+def _companion_reasons(
+    found: CompanionFacts, files: tuple[str, ...], facts: RestoreFacts, *, automatic: bool
+) -> list[str]:
+    key, policy = found.companion.application, found.policy
+    reasons = [f"it changes {key} too, which is paused"] if found.paused and automatic else []
+    if policy is None:
+        return reasons
+    if policy.mode is Mode.SHADOW and automatic:
+        reasons.append(f"it changes {key} too, whose policy changes nothing")
+    kept = [file for file in files if any(_matches(file, glob) for glob in policy.protect.paths)]
+    kept += [each.path for each in facts.touches if each.kind in policy.protect.kinds and each.path in files]
+    return [*reasons, f"it changes {one_line(kept[0])}, which the policy of {key} protects"] if kept else reasons
 
 
 def _matches(path: str, glob: str) -> bool:

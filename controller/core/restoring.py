@@ -45,6 +45,7 @@ def _note_facts(step: Step, rollback: Rollback, event: Inspected) -> Step:
         suspects=facts.suspects[:MOST_SUSPECTS],
         target_content=facts.target_content if facts.target_known else rollback.target_content,
         restored_content=facts.restored_content,
+        undone_beside=tuple(each.application for each in step.rollout.companions if facts.changes_in(each.paths)),
         subject_prefix=event.world.subject_prefix,
         signoff=event.world.signoff,
         forge=event.world.forge,

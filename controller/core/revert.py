@@ -177,7 +177,7 @@ def _story(rollout: Rollout, rollback: Rollback) -> str:
         if rollback.note
         else f" {one_line(rollback.by, 80)} asked for the rollback.",
     }[rollback.origin]
-    names = ", ".join(str(each.application) for each in rollout.companions)
+    names = ", ".join(map(str, rollback.undone_beside))
     beside = f"\nWhat was promoted together with it is undone as well: {names}." if names else ""
     return f"{what}{cause}\nThis restores {where} as at {rollback.target[:12]}; later changes elsewhere stay.{beside}"
 

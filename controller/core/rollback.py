@@ -108,6 +108,8 @@ class Rollback:
     head: Revision | None = None
     tree: str | None = None
     restored_content: Content | None = None
+    undone_beside: tuple[ApplicationKey, ...] = ()
+    """Applications that are promoted together with it, in whose paths it undoes something."""
     suspects: tuple[CommitFacts, ...] = ()
     built: tuple[BuiltCommit, ...] = ()
     """Commits that may have been pushed, oldest first."""

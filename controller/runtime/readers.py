@@ -7,7 +7,7 @@ deployed while it was guarded is asked of Git, of all of them at once.
 from collections.abc import Iterable, Mapping, Sequence
 
 from controller.core.application import GitSource, Revision
-from controller.core.git import RestoreFacts, same_branch
+from controller.core.git import RestoreFacts, same_branch, within
 from controller.core.never_pushed import MANY_FILES
 from controller.core.state import Rollout
 from controller.ports.repository import Repository
@@ -77,8 +77,3 @@ def overlap(one: Iterable[str], other: Iterable[str]) -> bool:
     """Whether a path of one lies in a path of the other, either way round."""
     others = tuple(other)
     return any(within(a, b) or within(b, a) for a in one for b in others)
-
-
-def within(path: str, folder: str) -> bool:
-    """Whether a path is another one, or lies in it."""
-    return folder in ("", path) or path.startswith(f"{folder}/")

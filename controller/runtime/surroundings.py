@@ -3,13 +3,14 @@
 Invariant: these are facts, taken when an inspection ends; what follows from them is decided in core.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from controller.core.application import ApplicationKey
+from controller.core.application import ApplicationKey, Companion
 from controller.core.concurrent import neighbours
-from controller.core.events import Limits, PauseFacts, Reader, RecentDecision, World
+from controller.core.events import CompanionFacts, Limits, PauseFacts, Reader, RecentDecision, World
 from controller.core.forge_links import ForgeLinks
 from controller.core.git import RestoreFacts
+from controller.core.never_pushed import policy_of
 from controller.core.state import Rollout
 from controller.core.verdict import VerdictKind
 from controller.ports.clock import Clock
@@ -62,6 +63,7 @@ class Surroundings:
             for each in self._store.decisions(now - DECISIONS_BACK)
         )
         source = rollout.application.source
+        pauses = self._store.pauses()
         one = {key, *(each.application for each in rollout.companions)}  # promoted as one, restored as one
         others = [other for other in self._rollouts() if other.application.key not in one]
         readers = tuple(
@@ -70,14 +72,27 @@ class Surroundings:
         strangers = (other for other in others if not read_same_paths(source, other.application.source))
         return World(
             limits=self._limits,
-            pause=pause_of(self._store.pauses(), key, now) or _noted_pause(rollout),
+            pause=pause_of(pauses, key, now) or _noted_pause(rollout),
             readers=readers,
+            companions=self._companions(rollout, pauses, now),
             decisions=decisions,
             neighbours=neighbours(rollout, strangers),
             subject_prefix=self._subject_prefix,
             signoff=self._signoff,
             forge=self._forge(source.repository),
         )
+
+    def _companions(self, rollout: Rollout, pauses: Sequence[Pause], now: float) -> tuple[CompanionFacts, ...]:
+        if not rollout.companions:
+            return ()
+        held = {each.application.key: each for each in self._rollouts()}
+        return tuple(_companion(each, held.get(each.application), pauses, now) for each in rollout.companions)
+
+
+def _companion(each: Companion, known: Rollout | None, pauses: Sequence[Pause], now: float) -> CompanionFacts:
+    noted = _noted_pause(known) if known is not None else None
+    paused = pause_of(pauses, each.application, now) or noted
+    return CompanionFacts(each, policy_of(known) if known is not None else None, paused is not None)
 
 
 def _noted_pause(rollout: Rollout) -> PauseFacts | None:

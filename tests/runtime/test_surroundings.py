@@ -171,3 +171,7 @@ def test_what_is_promoted_together_is_no_other_reader() -> None:
     surroundings = Surroundings(bench.store, bench.clock, Limits(), bench.reconciler.rollouts)
     assert [each.application for each in surroundings.world(bench.rollout()).readers] == [twin.key]
     assert surroundings.world(rollout).readers == ()
+    (told,) = surroundings.world(rollout).companions
+    assert (told.companion.application, told.paused) == (twin.key, False)
+    bench.store.pause(Pause(twin.key, None, "its own", "ann", 0.0))
+    assert surroundings.world(rollout).companions[0].paused

@@ -7,7 +7,7 @@ application's: the same repository, branch and paths that the application is dep
 from collections.abc import Iterable, Sequence
 
 from controller.core.application import Application
-from controller.core.git import canonical_url, same_branch
+from controller.core.git import canonical_url, same_branch, within
 
 
 def outside_of(
@@ -27,13 +27,9 @@ def outside_of(
     if branch is not None and branch != source.branch:
         return f"write.branch is not the branch that {application.key} is deployed from, which is {source.branch}"
     read = [path for each in applications for path in each.source.paths]
-    stray = next((each for each in files if not any(_covers(path, each) for path in read)), None)
+    stray = next((each for each in files if not any(within(each, path) for path in read)), None)
     if stray is None:
         return ""
     names, paths = " and ".join(str(each.key) for each in applications), ", ".join(read) or "the whole repository"
     are, they = ("are", "they read") if len(applications) > 1 else ("is", "it reads")
     return f"{stray} lies outside of what {names} {are} deployed from ({paths}): write a file that {they}"
-
-
-def _covers(path: str, file: str) -> bool:
-    return not path or file == path or file.startswith(f"{path}/")

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from controller.core.analysis import Analysis, AnalysisKind, Deployed, Good, Standing, Sync
-from controller.core.events import Limits, PauseFacts, Reader, World
+from controller.core.application import Companion
+from controller.core.events import CompanionFacts, Limits, PauseFacts, Reader, World
 from controller.core.git import CommitFacts, ManifestObject, RestoreFacts, RestoreRequest
 from controller.core.guards import rule
 from controller.core.policy import Mode, PolicySpec
@@ -80,6 +81,43 @@ def rollout(spec: PolicySpec | None = None, **changes: object) -> Rollout:
 def test_what_nothing_speaks_against_is_pushed() -> None:
     """The plain case."""
     assert rule(rollout(), rollback(), facts(), World(), START) == Proceed(Way.PUSH)
+
+
+BESIDE = Companion(CART, ("apps/cart",))
+TOGETHER = ("apps/cart/values.yaml", "apps/checkout/x")
+
+
+@pytest.mark.parametrize(
+    ("companion", "why"),
+    [
+        (CompanionFacts(BESIDE, paused=True), "it changes shop/cart too, which is paused"),
+        (CompanionFacts(BESIDE, policy(mode="Shadow")), "it changes shop/cart too, whose policy changes nothing"),
+        (
+            CompanionFacts(BESIDE, policy(protect={"paths": ["apps/cart/**"]})),
+            "it changes apps/cart/values.yaml, which the policy of shop/cart protects",
+        ),
+        (
+            CompanionFacts(BESIDE, policy(protect={"kinds": ["Ingress"]})),
+            "it changes apps/cart/values.yaml, which the policy of shop/cart protects",
+        ),
+    ],
+)
+def test_what_would_be_restored_with_it_has_a_say(companion: CompanionFacts, why: str) -> None:
+    """Its brake and its policy let nothing be pushed over them; where it is not touched they hold up nothing."""
+    ingress = ManifestObject("Ingress", "shop", "cart", "apps/cart/values.yaml")
+    world = World(companions=(companion,))
+    found = rule(rollout(), rollback(), facts(changed_files=TOGETHER, touches=(ingress,)), world, START)
+    assert found == Proceed(Way.PULL_REQUEST, why)
+    assert rule(rollout(), rollback(), facts(), world, START) == Proceed(Way.PUSH)
+    free = World(companions=(CompanionFacts(BESIDE, policy()),))
+    assert rule(rollout(), rollback(), facts(changed_files=TOGETHER), free, START) == Proceed(Way.PUSH)
+
+
+def test_the_brake_of_a_companion_does_not_hold_a_person() -> None:
+    """Who asks for the rollback decides it."""
+    world = World(companions=(CompanionFacts(BESIDE, policy(mode="Shadow"), paused=True),))
+    asked = rollback(origin=Origin.PERSON, by="ann")
+    assert rule(rollout(), asked, facts(changed_files=TOGETHER), world, START) == Proceed(Way.PUSH)
 
 
 @pytest.mark.parametrize(
