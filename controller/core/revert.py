@@ -54,7 +54,14 @@ def in_short(rollback: Rollback) -> str:
     """A restore's evidence, target and suspects, as alerts tell them."""
     undone = ", ".join(f"{commit.revision[:12]} ({one_line(commit.subject, 60)})" for commit in rollback.suspects[:5])
     evidence = rollback.judgement.sentence if rollback.judgement is not None else rollback.note
-    return f"{ended(evidence)} Restores {rollback.target[:12]}.".strip() + (f" Undone: {undone}." if undone else "")
+    beside = ", ".join(map(str, rollback.undone_beside))
+    parts = (
+        ended(evidence),
+        f"Restores {rollback.target[:12]}.",
+        f"Undone: {undone}." if undone else "",
+        f"Promoted together with it, and undone as well: {beside}." if beside else "",
+    )
+    return " ".join(part for part in parts if part)
 
 
 def percent(share: float) -> str:

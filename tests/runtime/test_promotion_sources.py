@@ -3,16 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-import yaml
 
 from controller.core.application import ApplicationKey, Revision
 from controller.core.promotion.facts import Facts, Found
 from controller.core.promotion.move import Move
-from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Passage, Place, Progress
 from controller.core.promotion.version import Version
 from controller.runtime.promotion_sources import Authors
 from controller.runtime.promotion_triggers import Triggers
+from tests.core.promotion.world import GROUPED, pipeline
 from tests.fakes.forge import InMemoryForge
 from tests.fakes.forge_state import StoredCommit
 from tests.fakes.registry import InMemoryRegistry
@@ -20,21 +19,6 @@ from tests.fakes.repository import InMemoryRemote, InMemoryRepository
 from tests.servers.images import image
 
 CHECKOUT, CART = "https://git.example.com/shop/checkout.git", "https://git.example.com/shop/cart.git"
-PIPELINE = """
-apiVersion: rollguard.dev/v1alpha1
-kind: PromotionPipeline
-metadata: {name: shop, namespace: shop}
-spec:
-  trigger:
-    image:
-      repository: registry.example.com/shop/checkout
-      togetherWith: [registry.example.com/shop/cart]
-      tagPattern: '^v(?P<version>.+)$'
-  stages:
-    - name: dev
-      application: {name: checkout}
-      write: {updates: [{file: apps/checkout/values.yaml, path: image.tag}]}
-"""
 
 
 class Sources:
@@ -45,8 +29,7 @@ class Sources:
         self.forges = {url: InMemoryForge() for url in self.remotes}
         self.registry = InMemoryRegistry()
         self.progress = Progress(ApplicationKey("shop", "shop"))
-        document = yaml.safe_load(PIPELINE)
-        self.pipeline = PromotionPipeline.model_validate(document)
+        self.pipeline = pipeline(GROUPED)
 
     def write(self, url: str, author: str) -> Revision:
         """Somebody's commit."""

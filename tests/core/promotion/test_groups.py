@@ -11,35 +11,12 @@ from controller.core.promotion.advance import groups_of, stages_open
 from controller.core.promotion.pipeline import PromotionPipeline
 from controller.core.promotion.progress import Phase
 from controller.core.promotion.standing import AppStanding, Judged, worst_of
-from tests.core.promotion.world import World, place
-
-PIPELINE = """
-apiVersion: rollguard.dev/v1alpha1
-kind: PromotionPipeline
-metadata: {name: shop, namespace: shop}
-spec:
-  trigger:
-    image:
-      repository: registry.example.com/shop/checkout
-      togetherWith: [registry.example.com/shop/cart]
-      tagPattern: '^v(?P<version>.+)$'
-  stages:
-    - name: dev
-      application: {name: checkout-dev}
-      togetherWith: [{name: cart-dev}]
-      write:
-        updates:
-          - {file: envs/dev/checkout.yaml, path: image.tag}
-          - {file: envs/dev/cart.yaml, path: image.tag}
-    - name: production
-      application: {name: checkout}
-      write: {updates: [{file: envs/production/checkout.yaml, path: image.tag}]}
-"""
+from tests.core.promotion.world import GROUPED, World, place
 
 
 def declared(**changes: Any) -> PromotionPipeline:
     """The pipeline, with its first stage changed."""
-    document = yaml.safe_load(PIPELINE)
+    document = yaml.safe_load(GROUPED)
     document["spec"]["stages"][0] |= changes
     return PromotionPipeline.model_validate(document)
 
@@ -142,7 +119,7 @@ def test_an_application_is_named_once() -> None:
 
 def test_a_tag_that_moves_is_followed_for_one_image() -> None:
     """Of several, nobody could say which digests belong together."""
-    document = yaml.safe_load(PIPELINE)
+    document = yaml.safe_load(GROUPED)
     document["spec"]["trigger"]["image"]["order"] = "digest"
     with pytest.raises(ValidationError, match="order: digest follows one image"):
         PromotionPipeline.model_validate(document)

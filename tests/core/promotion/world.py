@@ -64,6 +64,31 @@ spec:
 """
 
 
+GROUPED = """
+apiVersion: rollguard.dev/v1alpha1
+kind: PromotionPipeline
+metadata: {name: shop, namespace: shop}
+spec:
+  trigger:
+    image:
+      repository: registry.example.com/shop/checkout
+      togetherWith: [registry.example.com/shop/cart]
+      tagPattern: '^v(?P<version>.+)$'
+  stages:
+    - name: dev
+      application: {name: checkout-dev}
+      togetherWith: [{name: cart-dev}]
+      write:
+        updates:
+          - {file: envs/dev/checkout.yaml, path: image.tag}
+          - {file: envs/dev/cart.yaml, path: image.tag}
+    - name: production
+      application: {name: checkout}
+      write: {updates: [{file: envs/production/checkout.yaml, path: image.tag}]}
+"""
+"""Two services that are promoted as one into dev."""
+
+
 def pipeline(text: str = PIPELINE) -> PromotionPipeline:
     """A pipeline from YAML."""
     return PromotionPipeline.model_validate(yaml.safe_load(text))

@@ -10,6 +10,7 @@ from controller.core.events import CompanionFacts, Limits, PauseFacts, Reader, W
 from controller.core.git import CommitFacts, ManifestObject, RestoreFacts, RestoreRequest
 from controller.core.guards import rule
 from controller.core.policy import Mode, PolicySpec
+from controller.core.revert import commit_message, in_short
 from controller.core.rollback import Obstacle, Origin, Rollback, Stage, Way
 from controller.core.rulings import AlreadyDone, Proceed, Refuse, Retarget, Wait, Withdraw
 from controller.core.state import KnownBad, Rollout
@@ -111,6 +112,15 @@ def test_what_would_be_restored_with_it_has_a_say(companion: CompanionFacts, why
     assert rule(rollout(), rollback(), facts(), world, START) == Proceed(Way.PUSH)
     free = World(companions=(CompanionFacts(BESIDE, policy()),))
     assert rule(rollout(), rollback(), facts(changed_files=TOGETHER), free, START) == Proceed(Way.PUSH)
+
+
+def test_people_are_told_of_what_is_undone_beside() -> None:
+    """Its owners read of it in the alert and in the commit; of what stays as it is nobody does."""
+    touched = rollback(undone_beside=(CART,))
+    assert in_short(touched).endswith("Promoted together with it, and undone as well: shop/cart.")
+    known = rollout(companions=(BESIDE,))
+    assert "undone as well: shop/cart." in commit_message(known, touched)
+    assert "undone as well" not in in_short(rollback()) + commit_message(known, rollback())
 
 
 def test_the_brake_of_a_companion_does_not_hold_a_person() -> None:
