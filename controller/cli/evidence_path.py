@@ -9,7 +9,7 @@ from math import isfinite, log
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats
-from controller.core.judging import Panel
+from controller.core.panels import Panel
 from controller.core.policy import PolicySpec
 from controller.core.state import Analysis, AnalysisKind
 from controller.core.statistics.grids import log_sum

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.core.company import fresh_sums, limits_of, side_conditions
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.findings import Standing, at_deadline, why_held
 from controller.core.legs import Betting, Legs, Limits, Schedule
@@ -25,10 +26,9 @@ from controller.core.reference import plug_in_rate
 from controller.core.sides import Sides, sides_of
 from controller.core.statistics.bounds import kl_ucb
 from controller.core.statistics.mirror import log_mirror
-from controller.core.traffic import Traffic, rate_before, traffic
+from controller.core.traffic import TRAFFIC_SHARE, Traffic, TrafficBefore, rate_before, traffic
 from controller.core.verdict import Reason, VerdictKind
-from controller.core.weighed import TRAFFIC_SHARE, guilt, log_threshold
-from controller.core.weighing import fresh_sums, limits_of, side_conditions
+from controller.core.weighed import guilt, log_threshold
 
 TOGETHER = 256
 """Deployments whose arrays are held in memory at the same time."""
@@ -69,9 +69,7 @@ class _Case:
         names = ("bad", "total", "seconds", "missing", "measured")
         looks = replace(self.looks, **{name: getattr(self.looks, name)[which] for name in names})
         lost = self.traffic
-        if lost is not None:
-            parts = {name: getattr(lost, name)[which] for name in ("total", "beside", "before", "seconds")}
-            lost = replace(lost, **parts)
+        lost = None if lost is None else lost.rows(which)
         nulls = [self.nulls[row] for row in which.tolist()]
         return _Case(self.policy, looks, self.sides.rows(which), nulls, self.limits.rows(which), lost)
 
@@ -139,7 +137,7 @@ def _traffic(
     rates = np.array([rate_before(each) for each in befores])
     beside = sum((np.array([each.total / each.span if each.span else 0.0 for each in one]) for one in controls), 0.0)
     quietest = np.array([each.quietest or 0.0 for each in befores])
-    return traffic(looks, rates, sides, np.asarray(beside), quietest)
+    return traffic(looks, TrafficBefore(rates, np.asarray(beside), quietest), sides)
 
 
 def _alike(nulls: Sequence[Nulls]) -> list[NDArray[np.intp]]:

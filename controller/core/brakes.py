@@ -5,6 +5,7 @@ rollback.
 """
 
 from controller.core.analysis import Analysis
+from controller.core.company import NEWEST_SECONDS
 from controller.core.concurrent import Breach, Named, Neighbour, breach_of, not_looked_at, rivals
 from controller.core.durations import format_duration
 from controller.core.events import RecentDecision, World
@@ -15,7 +16,6 @@ from controller.core.revert import one_line
 from controller.core.rollback import Obstacle, Origin, Rollback
 from controller.core.rulings import Wait, Withdraw
 from controller.core.state import Rollout
-from controller.core.weighing import NEWEST_SECONDS
 
 BREAKER_DECISIONS = 3
 BREAKER_SECONDS = 300.0

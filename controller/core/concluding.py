@@ -11,7 +11,7 @@ from controller.core.analysis import Analysis, Good, Standing
 from controller.core.chains import watch_on_its_own
 from controller.core.closing import end_analysis, landed, rest_analysis
 from controller.core.deciding import withdraw
-from controller.core.evidence import Evidence, ObjectiveTicks
+from controller.core.evidence import Evidence
 from controller.core.judging import judge
 from controller.core.recovery import Recovery, RecoveryKind
 from controller.core.revert import ended
@@ -131,16 +131,6 @@ def judged_without_young(analysis: Analysis, evidence: Evidence, now: float) -> 
     starts = evidence.starts[: len(chain.syncs)]
     seen = replace(evidence, starts=starts, healthy_at=chain.newest.healthy_at, deadline=now)
     return chain, judge(chain.policy, seen, now)
-
-
-def ticks_between(column: ObjectiveTicks, after: float, until: float) -> ObjectiveTicks:
-    """The ticks that end in (after, until]."""
-    keep = (column.at > after) & (column.at <= until)
-    if keep.all():
-        return column
-    return ObjectiveTicks(
-        column.objective, column.at[keep], column.bad[keep], column.total[keep], column.missing[keep]
-    )
 
 
 def cut_chain(step: Step, kept: Analysis, judgement: Judgement | None) -> Step:

@@ -16,10 +16,11 @@ import numpy as np
 
 from controller.core.analysis import Analysis, AnalysisKind
 from controller.core.application import ApplicationKey, Revision
+from controller.core.company import NEWEST_SECONDS
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.history import ROUNDING
-from controller.core.judging import Panel
 from controller.core.looks import NO_TRAFFIC
+from controller.core.panels import Panel
 from controller.core.past import is_gauge
 from controller.core.policy import PolicySpec
 from controller.core.recovery import RecoveryKind
@@ -31,7 +32,6 @@ from controller.core.statistics.grids import INVERSE_WEIGHTS
 from controller.core.statistics.mixture import Process
 from controller.core.verdict import Judgement, VerdictKind
 from controller.core.weighed import Weighed
-from controller.core.weighing import NEWEST_SECONDS
 
 ONE_BREACH = 300.0
 """Seconds without a breach after which it is over, or the next one is another."""

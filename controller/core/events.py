@@ -3,7 +3,7 @@
 Invariant: every event may arrive twice, late, or not at all; ``advance`` must bear it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from controller.core.forge_links import ForgeLinks
 from controller.core.git import BuiltCommit, CommitFacts, PushOutcome, Rendered, RestoreFacts, RollbackPath
 from controller.core.observation import Tick
 from controller.core.policy import Mode, PolicySpec
+from controller.core.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Observed:
 
     analysis_id: str
     ticks: tuple[Tick, ...]
+    prepared: Prepared | None = field(default=None, compare=False, repr=False)
+    """Weighed together with others, where that was done."""
 
 
 @dataclass(frozen=True, slots=True)

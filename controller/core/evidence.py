@@ -161,6 +161,13 @@ class ObjectiveTicks:
             placed(self.missing, code),
         )
 
+    def between(self, after: float, until: float) -> "ObjectiveTicks":
+        """The ticks that end in (after, until]; these very ticks where those are all."""
+        keep = (self.at > after) & (self.at <= until)
+        if keep.all():
+            return self
+        return ObjectiveTicks(self.objective, self.at[keep], self.bad[keep], self.total[keep], self.missing[keep])
+
     def _holds(self, *tick: float) -> bool:
         """Whether there is exactly this tick."""
         index = int(np.searchsorted(self.at, tick[0]))
@@ -190,7 +197,8 @@ class Evidence:
 
     def of(self, objective: str) -> ObjectiveTicks:
         """One objective's ticks, empty where none came yet."""
-        return next((each for each in self.ticks if each.objective == objective), ObjectiveTicks.empty(objective))
+        found = next((each for each in self.ticks if each.objective == objective), None)
+        return ObjectiveTicks.empty(objective) if found is None else found
 
     def with_ticks(self, ticks: Iterable[Tick]) -> "Evidence":
         """This evidence and some ticks more."""

@@ -6,7 +6,7 @@ could have been seen. What is not known is Inconclusive.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, isnan, log
+from math import isnan, log
 
 import numpy as np
 
@@ -15,10 +15,9 @@ from controller.core.history import ROUNDING
 from controller.core.passage import log_mean
 from controller.core.past import is_gauge
 from controller.core.policy import PolicySpec
-from controller.core.statistics.bounds import detectable_share
 from controller.core.statistics.mirror import upper_bound
 from controller.core.verdict import ObjectiveJudgement, Reason, VerdictKind
-from controller.core.weighed import Weighed
+from controller.core.weighed import Weighed, smallest_of
 from controller.core.weighing import Counted
 from controller.core.wording import sentence
 
@@ -87,16 +86,6 @@ class Look:
         return alone or (max(self._enough, key=lambda each: float(each.last[0])),)
 
     @cached_property
-    def detectable(self) -> dict[str, float]:
-        """For each share objective the smallest bad share that could be seen by the deadline; none where none could."""
-        shares = self._shares
-        totals = np.array([each.expected_total(due=self.due) for each in shares])
-        limits = np.array([each.nulls.largest for each in shares])
-        least = float(self.policy.analysis.minimum_bad_events)
-        found = detectable_share(totals, np.minimum(limits, 1.0), exp(-self.needed), least).tolist()
-        return {each.objective.name: share for each, share in zip(shares, found, strict=True) if not isnan(share)}
-
-    @cached_property
     def upper_bounds(self) -> dict[str, float]:
         """For each share objective the upper bound of the bad share since the newest sync, at the deadline."""
         if not self.due or not self._shares:
@@ -127,7 +116,7 @@ class Finding:
     @property
     def term(self) -> float:
         """The smallest leg."""
-        return float(np.nanmin(self.legs))
+        return smallest_of(self.legs)
 
 
 def find(look: Look) -> tuple[Finding, ...]:
@@ -158,7 +147,7 @@ def _finding(look: Look, weighed: Weighed) -> Finding:
         log_e_controls=None if isnan(legs[2]) else legs[2],
         log_e_pass=None if is_gauge(weighed.objective) else early,
         upper_bound=look.upper_bounds.get(weighed.objective.name),
-        detectable=look.detectable.get(weighed.objective.name),
+        detectable=weighed.detectable(look.needed, due=look.due),
         gauge=weighed.gauge_levels(moment),
         ticks_measured=int(looks.measured.sum()),
         ticks_missing=looks.missed,

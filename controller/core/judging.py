@@ -8,18 +8,15 @@ Invariant: a pure function of policy, evidence and time. Missing data multiplies
 Breached, and never to Healthy.
 """
 
-from dataclasses import dataclass
-
 from controller.core.evidence import Evidence
 from controller.core.findings import Finding, Look, find
-from controller.core.gauge_weighing import weigh_gauge
 from controller.core.looks import newest_tick
+from controller.core.panels import Panel
 from controller.core.passage import first_passage, guilty, log_mean, traffic_lost
-from controller.core.past import is_gauge, is_judged, is_share
-from controller.core.policy import Objective, ObjectiveAction, PolicySpec
+from controller.core.past import is_share
+from controller.core.policy import PolicySpec
 from controller.core.verdict import Judgement, ObjectiveJudgement, Reason, VerdictKind
 from controller.core.weighed import Weighed, log_threshold
-from controller.core.weighing import weigh
 
 EXPECTED_ERRORS = 10.0
 LATE_LOOKS = 2.0
@@ -27,40 +24,6 @@ LATE_LOOKS = 2.0
 PATIENCE = 3.0
 """Intervals after the deadline from which what still is missing is missing for good."""
 _BLIND = (Reason.SELECTOR_LOST, Reason.NO_DATA)
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """A policy's judged objectives, weighed: those that may roll back share one test, the others stand alone."""
-
-    acting: tuple[Weighed, ...]
-    """Those that may roll back."""
-    telling: tuple[Weighed, ...]
-    """Those with action Alert."""
-
-    @classmethod
-    def of(cls, policy: PolicySpec, evidence: Evidence) -> "Panel":
-        """Weigh what is judged."""
-        judged = [each for each in policy.objectives if is_judged(each)]
-        acting = [each for each in judged if each.judged_action is ObjectiveAction.ON_BREACH]
-        telling = [each for each in judged if each.judged_action is ObjectiveAction.ALERT]
-        return cls(
-            tuple(_weighed(policy, each, evidence, len(acting), acting=True) for each in acting),
-            tuple(_weighed(policy, each, evidence, 1, acting=False) for each in telling),
-        )
-
-    @property
-    def deciding(self) -> tuple[Weighed, ...]:
-        """Those that the verdict is about: all that may roll back; where none may, those that alert."""
-        return self.acting or self.telling
-
-
-def _weighed(
-    policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int, *, acting: bool
-) -> Weighed:
-    if is_gauge(objective):
-        return weigh_gauge(policy, objective, evidence, objectives, acting=acting)
-    return weigh(policy, objective, evidence, objectives)
 
 
 def judge(policy: PolicySpec, evidence: Evidence, now: float, panel: Panel | None = None) -> Judgement:
@@ -121,8 +84,9 @@ def errors_expected(policy: PolicySpec, evidence: Evidence, objective: str) -> b
     if before is None or before.total <= 0 or declared is None or not is_share(declared):
         return False
     since = ticks.measured & (ticks.at > evidence.starts[-1])
-    expected = before.bad / before.total * float(ticks.total[since].sum())
-    return expected >= EXPECTED_ERRORS and float(ticks.bad[since].sum()) == 0
+    if ticks.bad[since].any():
+        return False
+    return before.bad / before.total * float(ticks.total[since].sum()) >= EXPECTED_ERRORS
 
 
 def _judgement(

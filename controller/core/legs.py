@@ -311,8 +311,7 @@ class EventLegs(Legs):
     """The legs of rare events: the SLO's and the baseline's rate."""
 
     def __init__(self, looks: Looks, limits: Limits) -> None:
-        count = Count(looks.bad, looks.seconds)
-        super().__init__(Sides(count, count, None, None), limits, Schedule.of(looks), Betting.TICKS)
+        super().__init__(Sides.of_events(looks), limits, Schedule.of(looks), Betting.TICKS)
 
     def _process(self, bad: Floats, total: Floats, nulls: Floats, _weights: Floats, _betting: Betting) -> Process:
         return event_process(bad, total, nulls, self._prior)

@@ -3,8 +3,6 @@
 Invariant: only ``Breached`` begins a restore, and it needs measured evidence; missing data is neither a pass nor a breach.
 """
 
-from math import inf
-
 from controller.core.alerts import AlertName
 from controller.core.analysis import Analysis, AnalysisKind
 from controller.core.concluding import (
@@ -14,16 +12,17 @@ from controller.core.concluding import (
     recovery_over,
     tell_hold,
     tell_traffic_lost,
-    ticks_between,
     too_long,
     without_traffic,
 )
 from controller.core.deciding import begin_rollback
 from controller.core.events import Limits, Observed, ReferenceFailed, ReferenceMeasured
-from controller.core.evidence import Evidence, ObjectiveTicks
+from controller.core.evidence import Evidence
 from controller.core.judging import judge
 from controller.core.looks import NO_TRAFFIC
+from controller.core.panels import Panel
 from controller.core.policy import BreachAction, Mode
+from controller.core.prepared import Columns, looked_at, with_ticks
 from controller.core.recovery import RecoveryKind, judge_recovery
 from controller.core.rollback import Obstacle, Origin
 from controller.core.settling import settle, watch_breached, watch_on
@@ -56,42 +55,36 @@ def take_reference_failure(step: Step, event: ReferenceFailed) -> Step:
 
 
 def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
-    """More evidence: look at it. A clock that was ahead, and was set back, may have left ticks of the future: they go."""
+    """More evidence: look at it."""
     analysis = step.rollout.analysis
     if analysis is None or analysis.id != event.analysis_id or not event.ticks:
         return step
-    before = {each.objective: each for each in analysis.ticks}
-    columns = {name: ticks_between(each, -inf, step.now) for name, each in before.items()}
-    for tick in event.ticks:
-        column = columns.get(tick.objective, ObjectiveTicks.empty(tick.objective))
-        columns[tick.objective] = column.with_tick(tick.at, tick.observation)
-    if _looked_at(analysis, step.now) and all(before.get(name) is each for name, each in columns.items()):
+    ready = event.prepared
+    ticks = None if ready is None else ready.ticks(analysis)
+    if ticks is None:
+        ticks = with_ticks(analysis.ticks, event.ticks, step.now)
+    if ticks is analysis.ticks and looked_at(analysis, step.now):
         return step
-    step = step.set_analysis(ticks=_kept(analysis, tuple(columns.values()), step.now))
+    step = step.set_analysis(ticks=_kept(analysis, ticks, step.now))
     seen = step.rollout.analysis
-    if seen is None or seen.evidence is None:
+    evidence = None if seen is None else seen.evidence
+    if seen is None or evidence is None:
         return step
     if seen.kind is AnalysisKind.RECOVERY and not seen.over:
-        return _look_at_recovery(step, seen, seen.evidence)
-    return _look(step, seen, seen.evidence, limits)
+        return _look_at_recovery(step, seen, evidence)
+    return _look(step, seen, evidence, limits, None if ready is None else ready.panel_of(evidence))
 
 
-def _looked_at(analysis: Analysis, now: float) -> bool:
-    """Whether only new evidence can change what was found at the last look: before the deadline, with nothing decided."""
-    waiting = analysis.deadline is None or now < analysis.deadline
-    return waiting and analysis.judgement is not None and analysis.verdict is None and not analysis.over
-
-
-def _kept(analysis: Analysis, ticks: tuple[ObjectiveTicks, ...], now: float) -> tuple[ObjectiveTicks, ...]:
+def _kept(analysis: Analysis, ticks: Columns, now: float) -> Columns:
     """Where nothing is decided from old ticks any more they are forgotten: a watch may go on for weeks."""
     oldest = now - analysis.ticks_kept
     if not analysis.decided or not any(each.at.size and each.at[0] <= oldest for each in ticks):
         return ticks
-    return tuple(ticks_between(each, oldest, now) for each in ticks)
+    return tuple(each.between(oldest, now) for each in ticks)
 
 
-def _look(step: Step, analysis: Analysis, evidence: Evidence, limits: Limits) -> Step:
-    judgement = judge(analysis.policy, evidence, step.now)
+def _look(step: Step, analysis: Analysis, evidence: Evidence, limits: Limits, panel: Panel | None) -> Step:
+    judgement = judge(analysis.policy, evidence, step.now, panel)
     step = _traffic_seen(_breach_seen(step, analysis, judgement), analysis, judgement)
     if analysis.over:
         return watch_on(step, evidence, judgement)

@@ -8,8 +8,9 @@ Invariant: only Measured ticks with consistent numbers count; every other tick i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,12 @@ from controller.core.history import ROUNDING
 from controller.core.observation import MissingReason
 from controller.core.past import is_events, is_gauge
 from controller.core.policy import Objective, PolicySpec
-from controller.core.statistics.starts import StartPrior, openings, start_prior
+from controller.core.statistics.starts import StartPrior, openings, remembered_prior
 
 Flags = NDArray[np.bool_]
 
+_OF_ONE = ("bad", "total", "seconds", "missing", "measured", "fresh")
+"""What each deployment has for itself."""
 MOST_LEFT_OUT = 120.0
 LEFT_OUT_OF = 600.0
 RECENT_SECONDS, RECENT_TICKS = 120.0, 5
@@ -35,6 +38,7 @@ class Looks:
     """The looks at one objective, in time order; arrays have shape (looks,).
 
     In a batch, counts and what depends on them have leading axes: one deployment each, all looked at at the same times.
+    When they began is then that of the first of them.
     """
 
     begin: float
@@ -58,14 +62,17 @@ class Looks:
     missing: Floats
     """0, or 1 + the index of the MissingReason."""
     measured: Flags
+    fresh: Flags
+    """Looks that say something about the newest sync alone."""
     numbers: Floats
     """Place of each look in time, from 1 on."""
     prior: StartPrior
 
-    @property
-    def fresh(self) -> Flags:
-        """Looks that say something about the newest sync alone."""
-        return np.asarray(self.at - self.tick >= self.fresh_from - ROUNDING)
+    @classmethod
+    def of_all(cls, rows: Sequence["Looks"]) -> "Looks":
+        """Those of several deployments that were looked at at the same times, as a batch."""
+        columns: dict[str, Any] = {name: np.array([getattr(each, name) for each in rows]) for name in _OF_ONE}
+        return replace(rows[0], **columns)
 
     @property
     def answered(self) -> Flags:
@@ -150,10 +157,11 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
     numbers = np.floor((at - tick - begin) / tick + ROUNDING) + 1
     later = [ceil((start - evidence.starts[0]) / tick - ROUNDING) + 1 for start in evidence.starts[1:]]
     opened = openings(horizon, int(numbers[-1]) if numbers.size else 1, later)
+    fresh_from = float("inf") if healthy is None else max(evidence.starts[-1] + warm_up, healthy)
     return Looks(
         begin=begin,
         until=newest_tick(evidence),
-        fresh_from=float("inf") if healthy is None else max(evidence.starts[-1] + warm_up, healthy),
+        fresh_from=fresh_from,
         tick=tick,
         horizon=horizon,
         left_out=int(warming.sum()),
@@ -163,8 +171,9 @@ def looks_at(policy: PolicySpec, objective: Objective, evidence: Evidence) -> Lo
         seconds=np.where(measured, tick, 0.0),
         missing=missing,
         measured=measured,
+        fresh=at - tick >= fresh_from - ROUNDING,
         numbers=numbers,
-        prior=start_prior(numbers, horizon, opened),
+        prior=remembered_prior(numbers.tobytes(), horizon, opened),
     )
 
 

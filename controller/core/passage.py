@@ -12,7 +12,8 @@ from controller.core.evidence import Floats
 from controller.core.history import ROUNDING
 from controller.core.policy import PolicySpec
 from controller.core.statistics.grids import log_sum
-from controller.core.weighed import TRAFFIC_SHARE, Weighed
+from controller.core.traffic import TRAFFIC_SHARE
+from controller.core.weighed import Weighed
 
 
 def log_mean(terms: Sequence[float], objectives: int) -> float:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
-from controller.core.judging import Panel, first_breach
+from controller.core.judging import first_breach
 from controller.core.looks import RECENT_SECONDS, RECENT_TICKS, SELECTOR_LOST, Flags
+from controller.core.panels import Panel
 from controller.core.policy import PolicySpec
 from controller.core.statistics.grids import log_sum
 from controller.core.weighed import Weighed, log_threshold

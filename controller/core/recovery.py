@@ -17,7 +17,8 @@ import numpy as np
 from controller.core.durations import format_duration
 from controller.core.evidence import Evidence, Floats
 from controller.core.history import ROUNDING
-from controller.core.judging import Panel, is_due, judge
+from controller.core.judging import is_due, judge
+from controller.core.panels import Panel
 from controller.core.passage import breaching, first_passage
 from controller.core.policy import PolicySpec
 from controller.core.verdict import Judgement

@@ -10,7 +10,7 @@ from controller.core.alerts import OF_CHAIN, OF_SERVICE, AlertName
 from controller.core.analysis import Analysis, AnalysisKind, Standing, Sync
 from controller.core.chains import watch_on_its_own
 from controller.core.closing import end_analysis, rest_analysis
-from controller.core.concluding import call_good, restore_pending, tell_hold, ticks_between
+from controller.core.concluding import call_good, restore_pending, tell_hold
 from controller.core.deciding import withdraw
 from controller.core.durations import format_duration
 from controller.core.evidence import Evidence
@@ -26,7 +26,7 @@ TOLD_AFTER = 300.0
 
 def recovered_since(analysis: Analysis, evidence: Evidence, start: float, now: float) -> Recovery:
     """What the evidence after a time says about recovery, judged as if a restore had begun there."""
-    ticks = tuple(ticks_between(column, start, now) for column in evidence.ticks)
+    ticks = tuple(column.between(start, now) for column in evidence.ticks)
     since = replace(evidence, starts=(start,), healthy_at=start, deadline=None, ticks=ticks)
     return judge_recovery(analysis.policy, since, now)
 

@@ -7,6 +7,7 @@ told apart.
 Invariant: old and new pods of a look add up to the whole service; what was not measured is zero events.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -38,6 +39,11 @@ class Count:
         """Some members of the batch."""
         return Count(self.bad[which], self.total[which])
 
+    @classmethod
+    def of_all(cls, rows: Sequence["Count"]) -> "Count":
+        """Those of several deployments, as a batch."""
+        return cls(np.array([each.bad for each in rows]), np.array([each.total for each in rows]))
+
 
 @dataclass(frozen=True, eq=False)
 class Sides:
@@ -62,6 +68,35 @@ class Sides:
             return None
         bad, total = (sum(getattr(each, name) for each in self.controls) for name in ("bad", "total"))
         return Count(np.asarray(bad), np.asarray(total))
+
+    @property
+    def kind(self) -> tuple[bool, int]:
+        """Whether versions are told apart, and how many controls there are: a batch has one kind."""
+        return self.old is not None, len(self.controls)
+
+    @classmethod
+    def of_events(cls, looks: Looks) -> "Sides":
+        """Of rare events: so many in so many seconds, of the whole service."""
+        count = Count(looks.bad, looks.seconds)
+        return cls(count, count, None, None)
+
+    @classmethod
+    def of_all(cls, rows: Sequence["Sides"]) -> "Sides":
+        """Those of several deployments of one kind, as a batch."""
+        whole = Count.of_all([each.whole for each in rows])
+        controls = zip(*(each.controls for each in rows), strict=True)
+        split = [each for each in rows if each.old is not None and each.old_early and each.old_known is not None]
+        if not split:
+            return cls(whole, whole, None, None, controls=tuple(Count.of_all(each) for each in controls))
+        early = [each.old_early for each in split if each.old_early]
+        return cls(
+            whole,
+            Count.of_all([each.judged for each in rows]),
+            Count.of_all([each.old for each in split if each.old is not None]),
+            (np.array([bad for bad, _ in early]), np.array([total for _, total in early])),
+            np.array([each.old_known for each in split]),
+            tuple(Count.of_all(each) for each in controls),
+        )
 
     def rows(self, which: Rows) -> "Sides":
         """Some members of the batch."""

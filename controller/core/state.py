@@ -232,10 +232,33 @@ class Rollout:
         )
         if self.analysis is None:
             return same
-        bare = replace(
-            self.analysis, ticks=(), judgement=None, breach_seen_at=None, looks_held=0, looks_without_traffic=0
-        )
-        return replace(same, analysis=bare)
+        return replace(same, analysis=replace(self.analysis, **OF_LOOKS))
+
+    def lasts_as(self, before: "Rollout") -> bool:
+        """Whether its skeleton is the same as an earlier state's; mostly one look is all that lies between them."""
+        if self is before:
+            return True
+        mine, other = self.analysis, before.analysis
+        looked = mine is not None and other is not None and _changed(before, self) == ("analysis",)
+        if looked and OF_LOOKS.keys() >= set(_changed(other, mine)):
+            return True
+        return self.skeleton() == before.skeleton()
+
+
+OF_LOOKS: dict[str, Any] = {
+    "ticks": (),
+    "judgement": None,
+    "breach_seen_at": None,
+    "looks_held": 0,
+    "looks_without_traffic": 0,
+}
+"""What an analysis has of single looks, and what it is without any."""
+
+
+def _changed(before: object, after: object) -> tuple[str, ...]:
+    """The fields that do not hold the very same value any more, of two values of one class."""
+    names: tuple[str, ...] = type(before).__match_args__  # type: ignore[attr-defined]
+    return tuple(each for each in names if getattr(before, each) is not getattr(after, each))
 
 
 class StateTooNew(ValueError):  # noqa: N818  says what it is

@@ -5,8 +5,9 @@ error rate is not split between them).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, isnan, log
 
 import numpy as np
 
@@ -16,13 +17,11 @@ from controller.core.nulls import Nulls
 from controller.core.past import is_events, is_share
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.bounds import PLUG_IN_PART
-from controller.core.traffic import Traffic
+from controller.core.traffic import TRAFFIC_SHARE, Traffic
 from controller.core.verdict import GaugeLevels
 
 CERTAIN = 1000.0
 """Evidence (ln) that stands for a fact: more than any threshold asks for."""
-TRAFFIC_SHARE = 2
-"""Each objective's traffic is one more test beside its errors."""
 
 
 def log_threshold(policy: PolicySpec) -> float:
@@ -131,7 +130,7 @@ class Weighed(ABC):
     @property
     def term(self) -> float:
         """The smallest leg after the newest look."""
-        return float(np.nanmin(self.last))
+        return smallest_of(self.last.tolist())
 
     @property
     def silent_controls(self) -> bool:
@@ -143,10 +142,19 @@ class Weighed(ABC):
         """Its traffic; None where its loss is not judged."""
         return None
 
+    def detectable(self, needed: float, *, due: bool) -> float | None:  # noqa: ARG002
+        """The smallest bad share that can be seen by the deadline; None where none can, and of what counts no shares."""
+        return None
+
     def lost_traffic(self, needed: float) -> bool:
         """Whether its traffic has gone, by the newest look; ``needed``: evidence (ln) that one objective needs."""
         traffic = self.traffic_lost
         return bool(traffic is not None and traffic.lost(needed + log(TRAFFIC_SHARE))[-1:].any())
+
+
+def smallest_of(legs: Sequence[float]) -> float:
+    """The smallest leg, controls left out where there are none (NaN)."""
+    return min(each for each in legs if not isnan(each))
 
 
 def smallest(path: Floats) -> Floats:

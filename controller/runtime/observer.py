@@ -6,9 +6,10 @@ once the source answers; nothing is concluded from the wait.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import TypeAlias
 
 import structlog
 
@@ -16,6 +17,7 @@ from controller.core.application import ApplicationKey
 from controller.core.events import Observed
 from controller.core.intents import DueTick, due_ticks
 from controller.core.observation import Failed, MissingReason, Tick
+from controller.core.prepared import Prepared, prepare
 from controller.core.state import Analysis, Rollout
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricsError, MetricsSource, Question
@@ -27,6 +29,9 @@ BEHIND_SECONDS = 5.0
 CURRENT_TICKS = 3
 HAND_IN_SECONDS = 5.0
 """A look that takes longer hands in what it has: a source that hangs must not keep back what is known."""
+
+TOGETHER = 256
+"""Analyses that are weighed together."""
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +45,10 @@ class _Asked:
     due: DueTick
     questions: tuple[tuple[str, Question], ...]
     """Pairs of objective and question."""
+
+
+_Found: TypeAlias = list[tuple[_Asked, Tick]]
+"""One analysis' ticks, in time order."""
 
 
 class Observer:
@@ -150,11 +159,20 @@ class Observer:
         ticks: dict[ApplicationKey, list[tuple[_Asked, Tick]]] = {}
         for one, tick in answers:
             ticks.setdefault(one.key, []).append((one, tick))
-        for key, found in ticks.items():
-            last = found[-1][0]
-            self._answer(key, Observed(last.analysis.id, tuple(tick for _, tick in found)))
-            if since.get(key) == last.due.at + last.due.interval:
-                self._looked(self._clock.now() - since[key])
+        for part in _alike(ticks.values()):
+            for found, prepared in zip(part, self._prepared(part), strict=True):
+                last = found[-1][0]
+                self._answer(last.key, Observed(last.analysis.id, _of(found), prepared))
+                if since.get(last.key) == last.due.at + last.due.interval:
+                    self._looked(self._clock.now() - since[last.key])
+
+    def _prepared(self, part: Sequence[_Found]) -> Sequence[Prepared | None]:
+        """Weigh together; where one of them cannot be weighed, each is looked at alone, so that it stops no other."""
+        try:
+            return prepare([(found[-1][0].analysis, _of(found)) for found in part], self._clock.now())
+        except Exception:  # noqa: BLE001  whoever is at fault is told of by its own look
+            _log.exception("looks could not be prepared together; each is taken alone", source=self.name)
+            return [None] * len(part)
 
     def _due(self, *, again: bool) -> Iterable[_Asked]:
         now, self._watched = self._clock.now(), 0
@@ -212,6 +230,17 @@ def _due_since(asked: Iterable[_Asked]) -> Mapping[ApplicationKey, float]:
         if one.analysis.ticks:
             since[one.key] = max(since.get(one.key, 0.0), one.due.at + one.due.interval)
     return since
+
+
+def _of(found: Sequence[tuple[_Asked, Tick]]) -> tuple[Tick, ...]:
+    return tuple(tick for _, tick in found)
+
+
+def _alike(found: Iterable[_Found]) -> Iterator[list[_Found]]:
+    """Those of one policy and one age beside each other, few enough to be held in memory together."""
+    ordered = sorted(found, key=lambda each: (each[-1][0].analysis.policy_name, each[-1][0].analysis.started_at))
+    for begin in range(0, len(ordered), TOGETHER):
+        yield ordered[begin : begin + TOGETHER]
 
 
 def _apart(asked: Iterable[_Asked]) -> tuple[list[_Asked], list[_Asked]]:

@@ -248,7 +248,7 @@ class Reconciler:
     def _persist(self, held: _Held, step: Step, consumed: Sequence[int], *, write: bool) -> bool:
         news = consumed or step.alerts or step.records or step.decisions
         begun = held.version > 0 or _is_begun(step.rollout)
-        changed = held.version == 0 or _must_last(held.rollout, step.rollout)
+        changed = held.version == 0 or not step.rollout.lasts_as(held.rollout)
         if news or (begun and changed and _is_guarded(step.rollout)):
             return write and self._commit(held, step, consumed)
         held.rollout = step.rollout
@@ -333,11 +333,6 @@ def _record(record: Record) -> AnalysisRecord:
         verdict=verdict,
         body=dump_record(record),
     )
-
-
-def _must_last(before: Rollout, after: Rollout) -> bool:
-    """Whether more has changed than the numbers of looks. Mostly nothing has: time has passed."""
-    return after is not before and after.skeleton() != before.skeleton()
 
 
 def _is_guarded(rollout: Rollout) -> bool:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from controller.core.judging import Panel
+from controller.core.panels import Panel
 from controller.core.policy import Objective, PolicySpec
 from controller.core.state import Analysis, AnalysisKind, Rollback, Rollout
 from controller.core.verdict import ObjectiveJudgement

@@ -5,7 +5,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from controller.core.evidence import Evidence
-from controller.core.judging import Panel, judge
+from controller.core.judging import judge
+from controller.core.panels import Panel
 from controller.core.passing import first_early_pass
 from controller.core.policy import PolicySpec
 from tests.core.deployments import INTERVAL, START, before, column, evidence, policy, ratio

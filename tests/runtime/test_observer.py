@@ -261,6 +261,24 @@ def observer(bench: Bench, name: str, source: ScriptedMetrics, handed: threading
     )
 
 
+def test_one_analysis_that_cannot_be_weighed_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where looks cannot be prepared together it is said, each is taken alone, and none is lost."""
+    bench = Bench([application(CHECKOUT), application(CART)]).guard()
+    bench.deploy("two")
+    bench.pass_time(60)
+    seen = [each.analysis.ticks[0].at.size for each in bench.reconciler.rollouts() if each.analysis]
+
+    def broken(*_: object) -> None:
+        raise ValueError("a number that nobody expected")
+
+    monkeypatch.setattr("controller.runtime.observer.prepare", broken)
+    with capture_logs() as logs:
+        bench.pass_time(60)
+    now = [each.analysis.ticks[0].at.size for each in bench.reconciler.rollouts() if each.analysis]
+    assert now == [each + 4 for each in seen]
+    assert any("each is taken alone" in line["event"] for line in logs)
+
+
 def test_a_source_that_hangs_delays_no_other() -> None:
     """Two sources, one hangs: the other's ticks are handed in; a stop waits for neither longer than it is told."""
     bench = Bench([application(CHECKOUT), application(CART)]).guard()

@@ -10,6 +10,7 @@ processes is one process whose starting mass is the weighed sum of theirs: that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,3 +83,12 @@ def start_prior(
     started = np.concatenate(([0.0], weights @ mass_started(since_opened, horizon)))
     with np.errstate(divide="ignore"):
         return StartPrior(np.log(np.maximum(np.diff(started), 0.0)), np.log(np.maximum(1 - started[1:], 0.0)))
+
+
+@lru_cache(maxsize=1024)
+def remembered_prior(looks: bytes, horizon: int, opened: tuple[int, ...]) -> StartPrior:
+    """``start_prior``, remembered: deployments that are looked at at the same times share it; ``looks`` as ``tobytes``."""
+    prior = start_prior(np.frombuffer(looks), horizon, opened)
+    for each in (prior.log_mass, prior.log_rest):
+        each.flags.writeable = False
+    return prior

@@ -14,7 +14,8 @@ import numpy as np
 from controller.core.analysis import CHAIN_WINDOWS
 from controller.core.evidence import Evidence, ObjectiveTicks, Reference
 from controller.core.history import ROUNDING
-from controller.core.judging import PATIENCE, Panel, judge
+from controller.core.judging import PATIENCE, judge
+from controller.core.panels import Panel
 from controller.core.passing import first_early_pass
 from controller.core.past import is_gauge, is_judged
 from controller.core.policy import BreachAction, Mode, PolicySpec

@@ -67,6 +67,7 @@ from controller.core.intents import (
 from controller.core.observation import Failed, Measured, MissingReason, NoData, Tick
 from controller.core.offering import shared_number, wanted_elsewhere, was_declined
 from controller.core.policy import Mode, PolicySpec
+from controller.core.prepared import prepare
 from controller.core.rollout import advance
 from controller.core.series import control_of, control_series, is_new
 from controller.core.state import Origin, Phase, Record, Rollout, dump_rollout, load_rollout
@@ -323,8 +324,10 @@ class Model:
     def _observe(self, due: Iterable[DueTick]) -> None:
         analysis = self.rollout.analysis
         assert analysis is not None
-        ticks = [Tick(each.at, name, self._answer(name, each.interval)) for each in due for name in each.objectives]
-        self.take(Observed(analysis.id, tuple(ticks)))
+        ticks = tuple(
+            Tick(each.at, name, self._answer(name, each.interval)) for each in due for name in each.objectives
+        )
+        self.take(Observed(analysis.id, ticks, *prepare([(analysis, ticks)], self.now)))
 
     def _answer(self, series: str, interval: float) -> Measured | NoData | Failed:
         if self.metrics == "down":
