@@ -207,7 +207,7 @@ def build(settings: Settings, policies: Path | None, redactor: Redactor, clock: 
             source,
             questions=questions,
             clock=clock,
-            rollouts=late.reconciler.rollouts,
+            rollouts=late.reconciler.busy,
             answer=HandingIn(late.reconciler, lanes).take,
             looked=telemetry.looked,
         )
@@ -269,7 +269,7 @@ def _tending(ground: Ground, promoter: Promoter) -> Callable[[Iterable[Rollout]]
 
 def _watch_gauges(telemetry: Telemetry, late: _Late, store: Store, lanes: Lanes) -> None:
     telemetry.watch(
-        analyses_active=lambda: sum(each.analysis is not None for each in late.reconciler.rollouts()),
+        analyses_active=lambda: sum(each.analysis is not None for each in late.reconciler.busy()),
         workqueue_depth=lanes.depth,
         outbox_pending=store.outbox_pending,
         leader=lambda: float(late.ground.election is None or late.ground.election.leads()),

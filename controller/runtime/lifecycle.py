@@ -125,7 +125,7 @@ class Controller:
         if self._parts.discovery is not None:
             self._parts.discovery.retry()
         self._parts.reconciler.tick()
-        if not any(each.analysis or each.rollback or each.unidentified for each in self._parts.reconciler.rollouts()):
+        if not any(each.analysis or each.rollback or each.unidentified for each in self._parts.reconciler.busy()):
             self._parts.clock.settle()
         self._beat_at = self._parts.clock.monotonic()
 

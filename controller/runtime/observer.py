@@ -65,7 +65,7 @@ class Observer:
         answer: Callable[[ApplicationKey, Observed], object],
         looked: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """``rollouts`` gives every application's state; those whose policy names this source are looked at.
+        """``rollouts`` gives the state of all that may be analysed; those whose policy names this source are looked at.
 
         ``looked`` is told of each look how many seconds after its newest tick could be asked for it was over.
         """

@@ -31,6 +31,8 @@ from controller.ports.store import (
 )
 
 CHECKPOINT_SECONDS = 120.0
+MOST_CHECKPOINTS = 10
+"""In a beat: what they cost the store stays bounded, however many are looked at. What is not written is asked again."""
 MOST_PATIENT = 500
 """Of applications that are only looked at (or are to be identified), for how many time passes with each beat."""
 
@@ -77,6 +79,8 @@ class Reconciler:
         self._told = told
         self._watch = watch
         self._held: dict[ApplicationKey, _Held] = {}
+        self._busy: dict[ApplicationKey, _Held] = {}
+        """Of those, the ones with something under way: few of thousands."""
         self._stored: dict[ApplicationKey, StoredRollout] = {}
         """What was read at the start, of applications that have not come up yet."""
         self._turn = 0
@@ -100,7 +104,9 @@ class Reconciler:
         """Hold an application, as it was stored; what was in flight is in doubt until ``resume``."""
         rollout = load_rollout(stored.body) if stored is not None else Rollout(application)
         version = stored.version if stored is not None else 0
-        self._held[application.key] = _Held(rollout, version, now, in_doubt=stored is not None)
+        held = _Held(rollout, version, now, in_doubt=stored is not None)
+        self._held[application.key] = held
+        self._set(held, rollout)
         self.generation += 1
         if rollout.application != application:
             self.submit(application.key, ApplicationChanged(application))
@@ -134,6 +140,7 @@ class Reconciler:
     def release(self, key: ApplicationKey) -> None:
         """An application is there no more. What is stored of it stays, should it come back."""
         if self._held.pop(key, None) is not None:
+            self._busy.pop(key, None)
             self.generation += 1
 
     def keys(self) -> tuple[ApplicationKey, ...]:
@@ -153,6 +160,10 @@ class Reconciler:
         """Every application's state now."""
         return tuple(held.rollout for held in tuple(self._held.values()))
 
+    def busy(self) -> tuple[Rollout, ...]:
+        """The state of every application that is looked at, restored, offered something, or not identified yet."""
+        return tuple(held.rollout for held in tuple(self._busy.values()))
+
     def resume(self) -> None:
         """Go on after a start: what was in flight is in doubt, and is looked at first."""
         for key, held in tuple(self._held.items()):
@@ -162,7 +173,7 @@ class Reconciler:
     def tick(self) -> None:
         """Let time pass for whatever waits for it, and hand out what is due; of very many, in turns."""
         patient = []
-        for key, held in tuple(self._held.items()):
+        for key, held in tuple(self._busy.items()):
             if _is_urgent(held.rollout):
                 self.submit(key, TimePassed())
             elif held.rollout.analysis is not None or held.rollout.unidentified:
@@ -224,11 +235,11 @@ class Reconciler:
         return True
 
     def keep_looks(self) -> None:
-        """Write down the looks of analyses that were not written for long; the looks themselves do not wait for it."""
-        due = [each for each in tuple(self._held.values()) if self._is_due(each)]
-        for held in sorted(due, key=lambda each: each.saved_at):
+        """Write down the looks of the analyses that were not written for longest; the looks do not wait for it."""
+        due = [each for each in tuple(self._busy.values()) if self._is_due(each)]
+        for held in sorted(due, key=lambda each: each.saved_at)[:MOST_CHECKPOINTS]:
             with held.lock:
-                if self._is_due(held):
+                if self._is_due(held) and self._held.get(held.rollout.application.key) is held:
                     self._commit(held, Step(held.rollout, self._clock.now()), ())
 
     def _is_due(self, held: _Held) -> bool:
@@ -237,7 +248,7 @@ class Reconciler:
     def checkpoint(self, within: float) -> None:
         """Write down what is only in memory, before the process ends; what takes longer is asked of the metrics again."""
         until = self._clock.monotonic() + within
-        for held in tuple(self._held.values()):
+        for held in tuple(self._busy.values()):
             if self._clock.monotonic() > until:
                 _log.info("not every look was written down; the next start asks for them again")
                 return
@@ -251,8 +262,18 @@ class Reconciler:
         changed = held.version == 0 or not step.rollout.lasts_as(held.rollout)
         if news or (begun and changed and _is_guarded(step.rollout)):
             return write and self._commit(held, step, consumed)
-        held.rollout = step.rollout
+        self._set(held, step.rollout)
         return True
+
+    def _set(self, held: _Held, rollout: Rollout) -> None:
+        """Its state is this now."""
+        held.rollout, key = rollout, rollout.application.key
+        if self._held.get(key) is not held:
+            return  # it was released meanwhile
+        if _is_busy(rollout):
+            self._busy[key] = held
+        else:
+            self._busy.pop(key, None)
 
     def _commit(self, held: _Held, step: Step, consumed: Sequence[int]) -> bool:
         key = step.rollout.application.key
@@ -267,7 +288,8 @@ class Reconciler:
                 "the state could not be written; nothing is done before it is", application=str(key), error=str(error)
             )
             return False
-        held.rollout, held.saved_at = step.rollout, step.now
+        self._set(held, step.rollout)
+        held.saved_at = step.now
         if step.alerts:
             self._told()
         return True
@@ -279,7 +301,8 @@ class Reconciler:
             _log.error("the state could not be read", application=str(key), error=str(error), cause=str(cause))
             return
         if stored is not None:
-            held.rollout, held.version = load_rollout(stored.body), stored.version
+            held.version = stored.version
+            self._set(held, load_rollout(stored.body))
         else:  # somebody has deleted it: what is known here is written anew
             held.version = 0
 
@@ -361,6 +384,12 @@ def _is_same(one: Intent, other: Intent) -> bool:
 def _decision_key(rollout: Rollout) -> str:
     source = rollout.application.source
     return "\0".join((source.repository, source.branch, *source.paths))
+
+
+def _is_busy(rollout: Rollout) -> bool:
+    """Whether something is under way, or told of until it is over."""
+    opened = rollout.analysis is not None or rollout.rollback is not None or bool(rollout.unidentified)
+    return opened or _is_urgent(rollout)
 
 
 def _is_urgent(rollout: Rollout) -> bool:

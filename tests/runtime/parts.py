@@ -230,7 +230,7 @@ class Bench:
             self.metrics,
             questions=questions,
             clock=self.clock,
-            rollouts=self.reconciler.rollouts,
+            rollouts=self.reconciler.busy,
             answer=self._answer,
         )
         self.reconciler.load(self.applications)

@@ -146,6 +146,44 @@ def test_evidence_is_written_every_two_minutes_and_when_it_stops() -> None:
     assert ticks(load_rollout(stored(bench).body)) == ticks(bench.rollout())
 
 
+def test_of_very_many_analyses_few_are_written_in_a_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What checkpoints cost the store is bounded: each beat writes those that waited longest, and all have their turn."""
+    monkeypatch.setattr(module, "MOST_CHECKPOINTS", 1)
+    bench = Bench([application(), application(CART)]).guard()
+    bench.metrics.rate = 0.1
+    for key in (CHECKOUT, CART):
+        bench.deploy("two", key)
+    bench.pass_time(30)
+    bench.clock.advance(module.CHECKPOINT_SECONDS)
+    written: list[ApplicationKey] = []
+    commit = bench.store.commit
+
+    def noted(change: Change) -> int:
+        written.append(change.application)
+        return commit(change)
+
+    monkeypatch.setattr(bench.store, "commit", noted)
+    bench.reconciler.keep_looks()
+    assert len(written) == 1
+    bench.reconciler.keep_looks()
+    assert sorted(written) == [CART, CHECKOUT]
+    bench.reconciler.keep_looks()
+    assert len(written) == 2
+
+
+def test_only_what_is_under_way_is_gone_through_with_each_beat() -> None:
+    """Of thousands that rest, none; one that is deployed is there until it is judged, and one that is gone is not."""
+    bench = Bench([application(), application(CART)]).guard()
+    assert bench.reconciler.busy() == ()
+    for key in (CHECKOUT, CART):
+        bench.deploy("two", key)
+    assert {each.application.key for each in bench.reconciler.busy()} == {CHECKOUT, CART}
+    bench.reconciler.release(CART)
+    assert [each.application.key for each in bench.reconciler.busy()] == [CHECKOUT]
+    bench.pass_until(lambda: bench.rollout().analysis is None)
+    assert bench.reconciler.busy() == ()
+
+
 def stored(bench: Bench) -> StoredRollout:
     """What the store holds."""
     found = bench.store.rollout(CHECKOUT)

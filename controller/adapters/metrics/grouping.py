@@ -49,8 +49,14 @@ class Group:
 
 def shared(counts: Iterable[Count], most: int = MOST_MEMBERS) -> Sequence[Group]:
     """The fewest groups of at most ``most`` members for these counts; equal counts are one."""
+    return _shared(tuple(dict.fromkeys(counts)), most)
+
+
+@lru_cache(maxsize=8)
+def _shared(counts: tuple[Count, ...], most: int) -> Sequence[Group]:
+    """Remembered: with every tick the same is asked, once more for late samples."""
     shapes: dict[Any, list[Count]] = {}
-    for number, count in _numbered(dict.fromkeys(counts)):
+    for number, count in _numbered(counts):
         shapes.setdefault((_shape_of(count), number), []).append(count)
     return [group for members in shapes.values() for group in _chunks(members, most)]
 
