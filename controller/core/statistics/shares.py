@@ -43,9 +43,10 @@ def grid_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
     alternative = np.minimum(share * RATIOS, LARGEST_SHARE)
     if_bad = worse * np.log(alternative / share)
     if_good = worse * (np.log1p(-alternative) - np.log1p(-share))
-    bads, totals = np.broadcast_arrays(floats(bad), floats(total))
-    counts = np.stack((bads, totals - bads), axis=-2)
-    return floats(np.matmul(np.stack((if_bad, if_good), axis=-1), counts))
+    bads, totals = floats(bad)[..., None, :], floats(total)[..., None, :]
+    found = if_bad[..., None] * bads
+    found += if_good[..., None] * (totals - bads)
+    return found
 
 
 def betting_increments(bad: ArrayLike, total: ArrayLike, p0: ArrayLike) -> Floats:
