@@ -25,8 +25,10 @@ RUN apt-get update \
 COPY --from=build /opt/rollguard /opt/rollguard
 # Compiled files cannot be written later: the root file system is read-only.
 RUN /opt/rollguard/bin/python -m compileall -q /opt/rollguard/lib
+# Heaps of single threads are hardly ever given back: two for all of them take an eighth less with thousands of analyses.
 ENV PATH=/opt/rollguard/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
+    MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER 65532:65532

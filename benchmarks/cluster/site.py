@@ -6,6 +6,7 @@ Invariant: what is measured here costs the controller nothing but an answer now 
 import contextlib
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,6 +37,8 @@ TEAMS = 5
 CLIENTS = 4
 LEASE = 15
 APPLICATIONS = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/applications"
+AS_IN_THE_IMAGE = {"MALLOC_ARENA_MAX": "2"}
+"""What the Dockerfile sets that changes what is measured."""
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -158,6 +161,7 @@ class Replica:
             self.process = subprocess.Popen(
                 [*_WITH_PARENT, sys.executable, "-m", "controller", "run", "--settings", str(settings)],
                 cwd=ROOT,
+                env=os.environ | AS_IN_THE_IMAGE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )

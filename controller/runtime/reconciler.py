@@ -50,6 +50,8 @@ class _Held:
     """Left by an earlier process, and not resumed yet."""
     declared: Application | None = None
     """The application as its source last declared it."""
+    trouble: str = ""
+    """Why its state could not be written last, as the log says; with each event it would be said again."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -280,19 +282,23 @@ class Reconciler:
         try:
             held.version = self._store.commit(self._change(held, step, consumed))
         except PreconditionFailed as error:
-            _log.error("another process has written this application's state; reading it again", application=str(key))
+            self._say(held, key, "another process has written this application's state; reading it again", error)
             self._reload(held, key, error)
             return False
         except StoreError as error:
-            _log.error(
-                "the state could not be written; nothing is done before it is", application=str(key), error=str(error)
-            )
+            self._say(held, key, "the state could not be written; nothing is done before it is", error)
             return False
         self._set(held, step.rollout)
-        held.saved_at = step.now
+        held.saved_at, held.trouble = step.now, ""
         if step.alerts:
             self._told()
         return True
+
+    def _say(self, held: _Held, key: ApplicationKey, what: str, error: StoreError) -> None:
+        """Say once what is wrong, until something else is or it is written."""
+        if held.trouble != what:
+            _log.error(what, application=str(key), error=str(error))
+        held.trouble = what
 
     def _reload(self, held: _Held, key: ApplicationKey, cause: StoreError) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from controller.adapters.kubernetes.client import Api
 from controller.adapters.kubernetes.crds import definitions
@@ -264,10 +265,14 @@ def test_a_spoilt_object_hides_no_other(api: Api, own: str) -> None:
     store = CustomResourceStore(api, own)
     store.commit(Change(CHECKOUT, 0, "fine"))
     store.commit(Change(CART, 0, "to be spoilt"))
-    api.patch(GUARDED_APPLICATIONS, own, "shop.cart", {"status": {"state": "%%%"}}, subresource="status")
+    api.patch(GUARDED_APPLICATIONS, own, "shop.cart", {"status": {"state": f"%%%{own}"}}, subresource="status")
     stranger = {"apiVersion": GUARDED_APPLICATIONS.api_version, "kind": "GuardedApplication", "spec": {}}
     api.create(GUARDED_APPLICATIONS, own, {**stranger, "metadata": {"name": "stranger"}})
-    assert [each.body for each in CustomResourceStore(api, own).rollouts()] == ["fine"]
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert [each.body for each in CustomResourceStore(api, own).rollouts()] == ["fine"]
+            assert CustomResourceStore(api, own).rollout(CART) is None
+    assert [line["object"] for line in logs if "put back what it was" in line["event"]] == ["shop.cart"]
 
 
 def test_an_alert_that_was_not_delivered_outlives_the_process(api: Api, own: str) -> None:

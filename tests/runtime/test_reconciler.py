@@ -101,6 +101,25 @@ def test_where_another_process_wrote_its_state_is_read_again() -> None:
     assert (bench.rollout().frozen, bench.rollout().policy) == ("by the other process", edited.policy)
 
 
+def test_a_state_that_cannot_be_written_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events come each second, and thousands at a start: the log says what is wrong once, and again once it was mended."""
+    bench = Bench().guard()
+    commit = bench.store.commit
+
+    def refuse(_change: Change) -> int:
+        raise StoreUnavailable("the disk is full")
+
+    for _ in range(2):
+        monkeypatch.setattr(bench.store, "commit", refuse)
+        with capture_logs() as logs:
+            for mode in ("Shadow", "Enforce") * 3:
+                bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec(mode=mode)))
+        assert [line["error"] for line in logs if line["log_level"] == "error"] == ["the disk is full"]
+        monkeypatch.setattr(bench.store, "commit", commit)
+        assert bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec(mode="Shadow")))
+        assert bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec()))
+
+
 def test_a_fault_in_one_application_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever one application's state makes the code do, the beat and the inbox go on for the others."""
     bench = Bench([application(CHECKOUT), application(CART)]).guard()

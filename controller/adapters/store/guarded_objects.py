@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 import structlog
 
@@ -258,5 +260,11 @@ def unpacked(name: str, packed: str | None) -> str | None:
     try:
         return unpack(packed)
     except PackingError as error:
-        _log.error("the state in an object cannot be read", object=name, why=str(error))
+        _say_unreadable(name, crc32(packed.encode()), str(error))
         return None
+
+
+@lru_cache(maxsize=1000)
+def _say_unreadable(name: str, _state: int, why: str) -> None:
+    """Remembered, so that of one state it is said once, however often it is asked for."""
+    _log.error("the state in an object cannot be read: put back what it was, or delete it", object=name, why=why)
