@@ -31,7 +31,7 @@ from controller.core.traffic import TRAFFIC_SHARE, Traffic, TrafficBefore, traff
 
 NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
 MOST_CELLS = 16_384
-"""Looks of all rows that are worked out at a time: their grids then lie in the processor's cache."""
+"""Looks of all members of a company: one of its grids of alternatives then takes 6 MB."""
 _OF_NULLS = ("slo", "baseline", "allowed", "worst")
 
 

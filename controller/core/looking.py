@@ -72,7 +72,7 @@ def take_ticks(step: Step, event: Observed, limits: Limits) -> Step:
         return step
     if seen.kind is AnalysisKind.RECOVERY and not seen.over:
         return _look_at_recovery(step, seen, evidence)
-    return _look(step, seen, evidence, limits, None if ready is None else ready.panel_of(evidence))
+    return _look(step, seen, evidence, limits, None if ready is None else ready.panel_of(seen.policy, evidence))
 
 
 def _kept(analysis: Analysis, ticks: Columns, now: float) -> Columns:

@@ -12,6 +12,7 @@ from controller.core.analysis import Analysis, AnalysisKind
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.observation import Tick
 from controller.core.panels import Panel
+from controller.core.policy import PolicySpec
 
 Columns = tuple[ObjectiveTicks, ...]
 
@@ -20,6 +21,7 @@ Columns = tuple[ObjectiveTicks, ...]
 class Prepared:
     """What is known of a look before it is taken."""
 
+    policy: PolicySpec
     before: Columns
     """The analysis' ticks that the new ones were added to."""
     evidence: Evidence
@@ -30,10 +32,10 @@ class Prepared:
         """The analysis' ticks with the new ones; None where it has others by now."""
         return self.evidence.ticks if self.before is analysis.ticks else None
 
-    def panel_of(self, evidence: Evidence) -> Panel | None:
-        """The panel, where it was weighed from this evidence."""
+    def panel_of(self, policy: PolicySpec, evidence: Evidence) -> Panel | None:
+        """The panel, where it was weighed from this evidence under this policy."""
         mine = self.evidence
-        same = mine.ticks is evidence.ticks and mine.reference is evidence.reference
+        same = self.policy is policy and mine.ticks is evidence.ticks and mine.reference is evidence.reference
         times = (mine.starts, mine.healthy_at, mine.deadline)
         return self.panel if same and times == (evidence.starts, evidence.healthy_at, evidence.deadline) else None
 
@@ -66,7 +68,7 @@ def prepare(asked: Sequence[tuple[Analysis, Sequence[Tick]]], now: float) -> lis
     cases = [(analysis.policy, each) for (analysis, _), each in zip(asked, evidence, strict=True) if each is not None]
     panels = iter(Panel.of_all(cases))
     return [
-        None if each is None else Prepared(analysis.ticks, each, next(panels))
+        None if each is None else Prepared(analysis.policy, analysis.ticks, each, next(panels))
         for (analysis, _), each in zip(asked, evidence, strict=True)
     ]
 

@@ -7,7 +7,7 @@ error rate is not split between them).
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan, log
+from math import inf, isnan, log, nan
 
 import numpy as np
 
@@ -154,7 +154,7 @@ class Weighed(ABC):
 
 def smallest_of(legs: Sequence[float]) -> float:
     """The smallest leg, controls left out where there are none (NaN)."""
-    return min(each for each in legs if not isnan(each))
+    return min((each for each in legs if not isnan(each)), default=nan)
 
 
 def smallest(path: Floats) -> Floats:

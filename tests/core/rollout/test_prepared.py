@@ -98,11 +98,12 @@ def test_what_does_not_fit_is_looked_at_alone() -> None:
         assert dump_rollout(found.rollout) == dump_rollout(alone.rollout), name
         evidence = replace(other, ticks=ready.evidence.ticks).evidence
         assert evidence is not None
-        assert ready.ticks(other) is None or ready.panel_of(evidence) is None, name
+        assert ready.ticks(other) is None or ready.panel_of(other.policy, evidence) is None, name
     same = replace(analysis, ticks=wrong.evidence.ticks).evidence
     assert same is not None
-    assert wrong.panel_of(same) is wrong.panel
-    assert ready.panel_of(same) is None
+    assert wrong.panel_of(analysis.policy, same) is wrong.panel
+    assert wrong.panel_of(analysis.policy.model_copy(), same) is None
+    assert ready.panel_of(analysis.policy, same) is None
 
 
 def test_what_is_not_looked_at_anew_is_not_prepared() -> None:
