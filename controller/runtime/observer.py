@@ -5,11 +5,8 @@ once the source answers; nothing is concluded from the wait.
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import TypeAlias
 
 import structlog
 
@@ -20,35 +17,17 @@ from controller.core.observation import Failed, MissingReason, Tick
 from controller.core.prepared import Prepared, prepare
 from controller.core.state import Analysis, Rollout
 from controller.ports.clock import Clock
-from controller.ports.metrics import MetricsError, MetricsSource, Question
+from controller.ports.metrics import MetricsError, MetricsSource
+from controller.runtime.asked_ticks import AskedTick, Found, alike, apart, by_time, due_since, ticks_of
 from controller.runtime.questions import Questions
 
 SKEW_CHECK_SECONDS = 60.0
 BEHIND_SECONDS = 5.0
 """How long one look asks for those that catch up: thousands that begin must not make the others late."""
-CURRENT_TICKS = 3
 HAND_IN_SECONDS = 5.0
 """A look that takes longer hands in what it has: a source that hangs must not keep back what is known."""
 
-TOGETHER = 256
-"""Analyses that are weighed together."""
-
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One tick of one analysis, as it is asked."""
-
-    key: ApplicationKey
-    analysis: Analysis
-    due: DueTick
-    questions: tuple[tuple[str, Question], ...]
-    """Pairs of objective and question."""
-
-
-_Found: TypeAlias = list[tuple[_Asked, Tick]]
-"""One analysis' ticks, in time order."""
 
 
 class Observer:
@@ -129,17 +108,17 @@ class Observer:
         if not asked:
             return 0
         self._check_skew()
-        current, behind = _apart(asked)
+        current, behind = apart(asked)
         within = BEHIND_SECONDS if len({one.key for one in behind}) < self._watched else inf
         return self._ask_all(current, again=again) + self._ask_all(behind, again=again, within=within)
 
-    def _ask_all(self, asked: list[_Asked], *, again: bool, within: float = inf) -> int:
+    def _ask_all(self, asked: list[AskedTick], *, again: bool, within: float = inf) -> int:
         """Ask oldest first, and hand in; what takes longer than ``within`` seconds is due again at the next look."""
-        since = {} if again else _due_since(asked)
-        answers: list[tuple[_Asked, Tick]] = []
+        since = {} if again else due_since(asked)
+        answers: list[tuple[AskedTick, Tick]] = []
         failed = total = 0
         begun = handed_at = self._clock.monotonic()
-        for (at, interval), batch in sorted(_by_time(asked).items()):
+        for (at, interval), batch in sorted(by_time(asked).items()):
             if self._stopping.is_set() or self._clock.monotonic() - begun > within:
                 break
             found = self._observe(batch, at, interval)
@@ -154,27 +133,27 @@ class Observer:
             self._answered = failed < total
         return total
 
-    def _hand_in(self, answers: list[tuple[_Asked, Tick]], since: Mapping[ApplicationKey, float]) -> None:
+    def _hand_in(self, answers: list[tuple[AskedTick, Tick]], since: Mapping[ApplicationKey, float]) -> None:
         """Hand each application its ticks, in time order."""
-        ticks: dict[ApplicationKey, list[tuple[_Asked, Tick]]] = {}
+        ticks: dict[ApplicationKey, list[tuple[AskedTick, Tick]]] = {}
         for one, tick in answers:
             ticks.setdefault(one.key, []).append((one, tick))
-        for part in _alike(ticks.values()):
+        for part in alike(ticks.values()):
             for found, prepared in zip(part, self._prepared(part), strict=True):
                 last = found[-1][0]
-                self._answer(last.key, Observed(last.analysis.id, _of(found), prepared))
+                self._answer(last.key, Observed(last.analysis.id, ticks_of(found), prepared))
                 if since.get(last.key) == last.due.at + last.due.interval:
                     self._looked(self._clock.now() - since[last.key])
 
-    def _prepared(self, part: Sequence[_Found]) -> Sequence[Prepared | None]:
+    def _prepared(self, part: Sequence[Found]) -> Sequence[Prepared | None]:
         """Weigh together; where one of them cannot be weighed, each is looked at alone, so that it stops no other."""
         try:
-            return prepare([(found[-1][0].analysis, _of(found)) for found in part], self._clock.now())
+            return prepare([(found[-1][0].analysis, ticks_of(found)) for found in part], self._clock.now())
         except Exception:  # noqa: BLE001  whoever is at fault is told of by its own look
             _log.exception("looks could not be prepared together; each is taken alone", source=self.name)
             return [None] * len(part)
 
-    def _due(self, *, again: bool) -> Iterable[_Asked]:
+    def _due(self, *, again: bool) -> Iterable[AskedTick]:
         now, self._watched = self._clock.now(), 0
         for rollout in self._rollouts():
             analysis = rollout.analysis
@@ -186,14 +165,14 @@ class Observer:
             except Exception:  # noqa: BLE001  one application that cannot be asked must not stop the others
                 _log.exception("what is due cannot be asked", application=str(rollout.application.key))
 
-    def _asked(self, rollout: Rollout, analysis: Analysis, due: Iterable[DueTick]) -> list[_Asked]:
+    def _asked(self, rollout: Rollout, analysis: Analysis, due: Iterable[DueTick]) -> list[AskedTick]:
         found = []
         for tick in due:
             questions = tuple((name, self._questions.of_tick(rollout, analysis, name)) for name in tick.objectives)
-            found.append(_Asked(rollout.application.key, analysis, tick, questions))
+            found.append(AskedTick(rollout.application.key, analysis, tick, questions))
         return found
 
-    def _observe(self, batch: list[_Asked], at: float, interval: float) -> list[tuple[_Asked, Tick]]:
+    def _observe(self, batch: list[AskedTick], at: float, interval: float) -> list[tuple[AskedTick, Tick]]:
         pairs = [(one, objective, question) for one in batch for objective, question in one.questions]
         if self._skew:
             failure = Failed(MissingReason.SKEWED_CLOCK, self._skew)
@@ -221,38 +200,3 @@ class Observer:
         if skew != self._skew:
             _log.warning(skew or "the clocks agree again", source=self.name)
         self._skew = skew
-
-
-def _due_since(asked: Iterable[_Asked]) -> Mapping[ApplicationKey, float]:
-    """Since when the newest tick of each analysis can be asked for; not at the first look, which had to be waited for."""
-    since: dict[ApplicationKey, float] = {}
-    for one in asked:
-        if one.analysis.ticks:
-            since[one.key] = max(since.get(one.key, 0.0), one.due.at + one.due.interval)
-    return since
-
-
-def _of(found: Sequence[tuple[_Asked, Tick]]) -> tuple[Tick, ...]:
-    return tuple(tick for _, tick in found)
-
-
-def _alike(found: Iterable[_Found]) -> Iterator[list[_Found]]:
-    """Those of one policy and one age beside each other, few enough to be held in memory together."""
-    ordered = sorted(found, key=lambda each: (each[-1][0].analysis.policy_name, each[-1][0].analysis.started_at))
-    for begin in range(0, len(ordered), TOGETHER):
-        yield ordered[begin : begin + TOGETHER]
-
-
-def _apart(asked: Iterable[_Asked]) -> tuple[list[_Asked], list[_Asked]]:
-    """Those that are up to date, and those that catch up (just begun to be watched, or the source was away): later."""
-    asked = list(asked)
-    ticks = Counter(one.key for one in asked)
-    current = [one for one in asked if ticks[one.key] <= CURRENT_TICKS]
-    return current, [one for one in asked if ticks[one.key] > CURRENT_TICKS]
-
-
-def _by_time(asked: list[_Asked]) -> Mapping[tuple[float, float], list[_Asked]]:
-    found: dict[tuple[float, float], list[_Asked]] = {}
-    for one in asked:
-        found.setdefault((one.due.at, one.due.interval), []).append(one)
-    return found
