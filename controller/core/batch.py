@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.core.company import fresh_sums, limits_of, side_conditions
+from controller.core.company import limits_of
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
 from controller.core.findings import Standing, at_deadline, why_held
 from controller.core.legs import Betting, Legs, Limits, Schedule
@@ -23,6 +23,7 @@ from controller.core.nulls import Nulls, clusters_before, share_nulls
 from controller.core.past import is_share
 from controller.core.policy import Objective, ObjectiveAction, PolicySpec
 from controller.core.reference import plug_in_rate
+from controller.core.side_conditions import fresh_sums, side_conditions
 from controller.core.sides import Sides, sides_of
 from controller.core.statistics.bounds import kl_ucb
 from controller.core.statistics.mirror import log_mirror

@@ -5,7 +5,6 @@ rollback.
 """
 
 from controller.core.analysis import Analysis
-from controller.core.company import NEWEST_SECONDS
 from controller.core.concurrent import Breach, Named, Neighbour, breach_of, not_looked_at, rivals
 from controller.core.durations import format_duration
 from controller.core.events import RecentDecision, World
@@ -15,6 +14,7 @@ from controller.core.policy import Mode
 from controller.core.revert import one_line
 from controller.core.rollback import Obstacle, Origin, Rollback
 from controller.core.rulings import Wait, Withdraw
+from controller.core.side_conditions import NEWEST_SECONDS
 from controller.core.state import Rollout
 
 BREAKER_DECISIONS = 3

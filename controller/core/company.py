@@ -13,7 +13,6 @@ from math import exp, log
 import numpy as np
 
 from controller.core.evidence import Evidence, Floats, ObjectiveReference
-from controller.core.history import ROUNDING
 from controller.core.legs import Betting, EventLegs, Legs, Limits, Schedule
 from controller.core.looks import Flags, Looks, looks_at
 from controller.core.nulls import Nulls, clusters_before, log_weights, nulls, share_bound
@@ -21,15 +20,12 @@ from controller.core.past import is_events
 from controller.core.policy import Objective, PolicySpec
 from controller.core.reference import plug_in_rate
 from controller.core.series import control_series
+from controller.core.side_conditions import fresh_sums, side_conditions
 from controller.core.sides import Sides, sides_of
 from controller.core.statistics.bounds import detectable_share
-from controller.core.statistics.grids import from_zero
 from controller.core.statistics.mirror import log_mirror, log_mirror_events
-from controller.core.statistics.persistence import not_one_tick
-from controller.core.statistics.recent import newest_share
 from controller.core.traffic import TRAFFIC_SHARE, Traffic, TrafficBefore, traffic
 
-NEWEST_SECONDS, NEWEST_EVENTS = 120.0, 30.0
 MOST_CELLS = 16_384
 """Looks of all members of a company: one of its grids of alternatives then takes 6 MB."""
 _OF_NULLS = ("slo", "baseline", "allowed", "worst")
@@ -65,7 +61,9 @@ class Member:
 
     @property
     def betting(self) -> Betting:
-        """How it is bet on."""
+        """How it is bet on: rare events have one way alone."""
+        if is_events(self.objective):
+            return Betting.TICKS
         return Betting.by(dispersed=self.nulls.dispersed, bursty=self.nulls.bursty)
 
     @property
@@ -111,14 +109,13 @@ class Company:
         beside = tuple(np.array(each) for each in zip(*(each.beside for each in members), strict=True))
         dispersion = np.array([each.dispersion for each in members])
         limits = limits_of(first.policy, [each.nulls for each in members], beside, dispersion)
-        if self._events:
-            return EventLegs(self.looks, limits)
-        return Legs(self.sides, limits, Schedule.of(self.looks), first.betting)
+        kind = EventLegs if self._events else Legs
+        return kind(self.sides, limits, Schedule.of(self.looks), first.betting)
 
     @cached_property
     def conditions(self) -> tuple[Flags, Flags]:
         """At every look: whether the newest ticks are above the SLO's limit, and whether enough bad events were seen."""
-        first, judged = self._first, self.looks.bad if self._events else self.sides.judged.bad
+        first, judged = self._first, self.sides.judged.bad
         return side_conditions(first.policy, self.looks, first.nulls.slo, judged, events=self._events)
 
     @cached_property
@@ -132,7 +129,11 @@ class Company:
         """Evidence (ln) at the newest look that the objective is kept: for an early pass, and for Healthy; (members, 2)."""
         bad, amount = (each[:, -1:] for each in self.fresh_sums)
         limits = np.array([(each.nulls.early, each.nulls.kept) for each in self.members])
-        return (log_mirror_events if self._events else log_mirror)(bad, amount, limits)
+        return self.mirror(bad, amount, limits)
+
+    def mirror(self, bad: Floats, amount: Floats, limit: float | Floats) -> Floats:
+        """Evidence (ln) that it is kept below a limit, by these sums; they broadcast."""
+        return (log_mirror_events if self._events else log_mirror)(bad, amount, limit)
 
     @cached_property
     def traffic(self) -> Traffic | None:
@@ -216,36 +217,3 @@ def _dispersion(policy: PolicySpec, evidence: Evidence) -> float:
     """The largest dispersion of a control."""
     known = (evidence.reference.of(control_series(each.name)) for each in policy.controls)
     return max((each.dispersion for each in known if each is not None), default=1.0)
-
-
-def side_conditions(
-    policy: PolicySpec, looks: Looks, limit: float, bad: Floats, *, events: bool = False
-) -> tuple[Flags, Flags]:
-    """At every look: whether the newest ticks are above the SLO's limit, and whether enough bad events were seen.
-
-    Args:
-        policy: the policy in force before the chain.
-        looks: at the whole service.
-        limit: the SLO's.
-        bad: bad events of what is judged, which must be enough, and of the whole service not one tick's.
-        events: rare events are counted.
-    """
-    amount, least = (looks.seconds, 0.0) if events else (looks.total, NEWEST_EVENTS)
-    newest = newest_share(looks.at, looks.tick, looks.bad, amount, seconds=NEWEST_SECONDS - ROUNDING, least=least)
-    fewest = policy.analysis.minimum_bad_events
-    enough = np.cumsum(bad, axis=-1) >= fewest
-    if not events:
-        enough &= not_one_tick(
-            looks.bad, looks.total, np.float64(limit), fewest, looks.prior.expected(looks.total > 0)
-        )
-    return newest > limit, enough
-
-
-def fresh_sums(looks: Looks, dispersion: float | Floats, *, events: bool = False) -> tuple[Floats, Floats]:
-    """Running sums of the newest sync alone, each cluster counted as one: bad and all events (seconds, for events).
-
-    The dispersion broadcasts against them; their shape is (…, looks + 1), from 0.
-    """
-    amount = looks.seconds if events else looks.total
-    bad, all_of_it = (from_zero(np.where(looks.fresh, each, 0.0)) / dispersion for each in (looks.bad, amount))
-    return bad, all_of_it

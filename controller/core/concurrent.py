@@ -16,7 +16,6 @@ import numpy as np
 
 from controller.core.analysis import Analysis, AnalysisKind
 from controller.core.application import ApplicationKey, Revision
-from controller.core.company import NEWEST_SECONDS
 from controller.core.evidence import Evidence, ObjectiveTicks
 from controller.core.history import ROUNDING
 from controller.core.looks import NO_TRAFFIC
@@ -24,6 +23,7 @@ from controller.core.panels import Panel
 from controller.core.past import is_gauge
 from controller.core.policy import PolicySpec
 from controller.core.recovery import RecoveryKind
+from controller.core.side_conditions import NEWEST_SECONDS
 from controller.core.sides import sides_of
 from controller.core.state import Rollout
 from controller.core.statistics.controls import control_increments

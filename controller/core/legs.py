@@ -310,8 +310,5 @@ def _moving(values: Floats, looks: int) -> Floats:
 class EventLegs(Legs):
     """The legs of rare events: the SLO's and the baseline's rate."""
 
-    def __init__(self, looks: Looks, limits: Limits) -> None:
-        super().__init__(Sides.of_events(looks), limits, Schedule.of(looks), Betting.TICKS)
-
     def _process(self, bad: Floats, total: Floats, nulls: Floats, _weights: Floats, _betting: Betting) -> Process:
         return event_process(bad, total, nulls, self._prior)

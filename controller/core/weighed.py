@@ -17,7 +17,7 @@ from controller.core.nulls import Nulls
 from controller.core.past import is_events, is_share
 from controller.core.policy import Objective, PolicySpec
 from controller.core.statistics.bounds import PLUG_IN_PART
-from controller.core.traffic import TRAFFIC_SHARE, Traffic
+from controller.core.traffic import Traffic
 from controller.core.verdict import GaugeLevels
 
 CERTAIN = 1000.0
@@ -146,10 +146,9 @@ class Weighed(ABC):
         """The smallest bad share that can be seen by the deadline; None where none can, and of what counts no shares."""
         return None
 
-    def lost_traffic(self, needed: float) -> bool:
+    def lost_traffic(self, needed: float) -> bool:  # noqa: ARG002
         """Whether its traffic has gone, by the newest look; ``needed``: evidence (ln) that one objective needs."""
-        traffic = self.traffic_lost
-        return bool(traffic is not None and traffic.lost(needed + log(TRAFFIC_SHARE))[-1:].any())
+        return False
 
 
 def smallest_of(legs: Sequence[float]) -> float:

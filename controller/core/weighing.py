@@ -15,7 +15,6 @@ from controller.core.company import Company, Member, companies
 from controller.core.evidence import Evidence, Floats
 from controller.core.legs import Legs
 from controller.core.policy import Objective, PolicySpec
-from controller.core.statistics.mirror import log_mirror, log_mirror_events
 from controller.core.traffic import Traffic
 from controller.core.weighed import Weighed, guilt
 
@@ -96,20 +95,17 @@ class Counted(Weighed):
     def kept_path(self) -> Floats:
         """Evidence (ln) after every look that the objective is kept; (looks,)."""
         bad, amount = self.fresh_sums
-        return self._mirror(bad[1:], amount[1:], self.nulls.kept)
+        return self.company.mirror(bad[1:], amount[1:], self.nulls.kept)
 
     def early_path(self) -> Floats:
         """The same, as an early pass needs it; (looks,)."""
         bad, amount = self.fresh_sums
-        return self._mirror(bad[1:], amount[1:], self.nulls.early)
+        return self.company.mirror(bad[1:], amount[1:], self.nulls.early)
 
     def kept(self) -> tuple[float, float]:
         """Both at the newest look."""
         early, kept = self.company.kept[self.row].tolist()
         return early, kept
-
-    def _mirror(self, bad: Floats, amount: Floats, limit: float) -> Floats:
-        return (log_mirror_events if self.events else log_mirror)(bad, amount, limit)
 
 
 def weigh(policy: PolicySpec, objective: Objective, evidence: Evidence, objectives: int) -> Counted:
