@@ -3,6 +3,7 @@
 Invariant: an alert's identity is (name, application, policy, objective); raising it twice tells people once.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,3 +123,10 @@ OF_CHAIN = (*OF_SERVICE, AlertName.UNHEALTHY, AlertName.OBJECTIVE_BREACHED)
 
 OF_DEPLOYMENT = tuple(each for each in OF_CHAIN if each not in (AlertName.HOLD, AlertName.UNHEALTHY))
 """Over when something else is deployed. A breach that was held, and a deployment that failed, are over only when seen."""
+
+
+def addressed(alerts: Iterable[Alert], sinks: Sequence[str]) -> tuple[tuple[str, Alert], ...]:
+    """Each alert with each sink that it goes to: those that it names; all where it names none, or only unknown ones."""
+    return tuple(
+        (sink, each) for each in alerts for sink in tuple(name for name in each.sinks if name in sinks) or sinks
+    )

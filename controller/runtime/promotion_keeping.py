@@ -4,12 +4,12 @@ Invariant: a line's progress is what the store holds. Where the store refuses, n
 read is left as it is, and stops no other pipeline.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
-from controller.core.alerts import Alert
+from controller.core.alerts import addressed
 from controller.core.application import ApplicationKey
 from controller.core.promotion.move import Move
 from controller.core.promotion.pipeline import PromotionPipeline
@@ -61,7 +61,7 @@ class Keeping:
         """
         if move.progress == line.progress and not move.alerts and not consumed:
             return
-        alerts = self._addressed(move.alerts)
+        alerts = addressed(move.alerts, self._sinks)
         key = line.pipeline.key
         change = PipelineChange(key, line.version, dump_progress(move.progress), alerts, consumed, move.progress)
         line.version = self._store.commit_pipeline(change)
@@ -96,11 +96,7 @@ class Keeping:
                 over = tuple(replace(each, ended_at=self._clock.now()) for each in progress.alerts)
                 left = replace(progress, alerts=())
                 change = PipelineChange(
-                    stored.pipeline, stored.version, dump_progress(left), self._addressed(over), (), left
+                    stored.pipeline, stored.version, dump_progress(left), addressed(over, self._sinks), (), left
                 )
                 self._store.commit_pipeline(change)
                 self._told()
-
-    def _addressed(self, alerts: Iterable[Alert]) -> tuple[tuple[str, Alert], ...]:
-        """Each alert with each sink that it goes to."""
-        return tuple((sink, each) for each in alerts for sink in self._sinks if not each.sinks or sink in each.sinks)

@@ -171,7 +171,7 @@ def test_a_set_clock_is_taken_over_when_nothing_is_under_way(house: House) -> No
     assert house.bench.rollout().analysis is not None
     house.controller._beat()
     assert house.clock.now() == before
-    object.__setattr__(house.bench.reconciler._held[CHECKOUT], "rollout", Bench().rollout())
+    object.__setattr__(house.bench.reconciler._held.find(CHECKOUT), "rollout", Bench().rollout())
     house.controller._beat()
     assert house.clock.now() == machine.now()
     house.controller._started = False

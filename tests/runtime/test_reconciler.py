@@ -12,7 +12,7 @@ from controller.core.events import Observed, PolicyChanged, Refreshed, TimePasse
 from controller.core.intents import Inspect, Measure, Push
 from controller.core.state import StateTooNew, dump_rollout, load_rollout
 from controller.ports.gitops import SyncPhase, SyncReport
-from controller.ports.store import Change, StoredRollout, StoreUnavailable
+from controller.ports.store import Change, PreconditionFailed, StoredRollout, StoreUnavailable
 from controller.runtime import reconciler as module
 from tests.fakes.store import MemoryStore
 from tests.runtime.parts import CART, CHECKOUT, Bench, application, spec
@@ -118,6 +118,24 @@ def test_a_state_that_cannot_be_written_is_said_once(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(bench.store, "commit", commit)
         assert bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec(mode="Shadow")))
         assert bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec()))
+
+
+def test_where_another_process_wrote_and_cannot_be_read_both_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two troubles take turns with each event, and do not take turns in the log."""
+    bench = Bench().guard()
+
+    def conflict(_change: Change) -> int:
+        raise PreconditionFailed("read it again")
+
+    def away(_key: ApplicationKey) -> None:
+        raise StoreUnavailable("the server is away")
+
+    monkeypatch.setattr(bench.store, "commit", conflict)
+    monkeypatch.setattr(bench.store, "rollout", away)
+    with capture_logs() as logs:
+        for mode in ("Shadow", "Enforce") * 3:
+            bench.reconciler.submit(CHECKOUT, PolicyChanged("shop/checkout", spec(mode=mode)))
+    assert [line["error"] for line in logs if line["log_level"] == "error"] == ["read it again", "the server is away"]
 
 
 def test_a_fault_in_one_application_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
